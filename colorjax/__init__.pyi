@@ -1,0 +1,27 @@
+from .color import rgb_to_gray
+from .config import Config, preset
+from .errors import ColorjaxError
+from .inference import colorize
+from .losses import loss
+from .networks import forward, init_params
+from .training import TrainState, init_state, make_optimizer, train_step
+from .weights import load_weights, save_weights
+
+__all__ = [
+    "ColorjaxError",
+    "Config",
+    "TrainState",
+    "colorize",
+    "forward",
+    "init_params",
+    "init_state",
+    "load_weights",
+    "loss",
+    "make_optimizer",
+    "preset",
+    "rgb_to_gray",
+    "save_weights",
+    "train_step",
+]
+
+__version__: str

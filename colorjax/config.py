@@ -1,0 +1,1 @@
+"""Frozen configs and presets."""

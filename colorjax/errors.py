@@ -1,0 +1,45 @@
+"""The exceptions that colorjax raises on purpose: one tree, one clear line each."""
+
+
+class ColorjaxError(Exception):
+    """Base of all errors of this package; its text is one line that names the culprit.
+
+    Attributes:
+        exit_code: what the command exits with when this error ends it.
+    """
+
+    exit_code = 1
+
+
+class UsageError(ColorjaxError):
+    """The command itself, its options, its weights or its output place are wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A config field is unknown, of the wrong type, out of range or not finite."""
+
+
+class WeightsError(UsageError):
+    """A weights file is absent, corrupt, of another format or of another config."""
+
+
+class OutputError(UsageError):
+    """The place to write to exists already, cannot be written, or is an input."""
+
+
+class PhotoError(ColorjaxError):
+    """A photo file cannot be read: missing, empty, truncated, too large, not an image."""
+
+
+class NoPhotosError(ColorjaxError):
+    """A place was searched and holds no photo."""
+
+
+class CheckpointError(UsageError):
+    """A run folder or its checkpoints do not fit what was asked, or cannot be read."""
+
+
+class TrainingError(ColorjaxError):
+    """Training cannot go on, such as when the loss is no longer finite."""

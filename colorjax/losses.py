@@ -1,0 +1,1 @@
+"""The seed's loss and the training objectives."""

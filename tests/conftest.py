@@ -1,0 +1,21 @@
+"""One set-up for all tests: two CPU devices, strict JAX, hypothesis profiles, a compilation cache."""
+
+import os
+import pathlib
+
+import hypothesis
+import jax
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+hypothesis.settings.register_profile("dev", max_examples=25, deadline=None)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("ci"), max_examples=50, deadline=None
+)
+hypothesis.settings.register_profile("deep", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
