@@ -1,1 +1,1 @@
-"""To be built."""
+"""Photo files: decode, encode, limits, search; the only user of Pillow and tifffile."""
