@@ -5,6 +5,8 @@ with R, G, B of a pixel side by side. Two sets of equations stand here: the righ
 and the report's own where they differ (`report_gradient`, `report_train`), so that tests can show the difference.
 """
 
+import itertools
+
 import numpy as np
 
 NETWORKS = {  # name: (hidden layers, hidden activation, output activation), seed S3 and S8 to S11
@@ -46,7 +48,7 @@ def init(rng, n, name="relu", multiple=5, scale=0.2):
     widths = [n * n] + [3 * n * n * multiple] * depth + [3 * n * n]
     return [
         2 * scale * rng.random((after, before)) - scale
-        for before, after in zip(widths, widths[1:], strict=False)
+        for before, after in itertools.pairwise(widths)
     ]
 
 
@@ -113,14 +115,17 @@ def gradient(weights, grays, rgb, name):
     return gradients[::-1]
 
 
+def report_relu2_output(z):
+    """The report's output of relu2, 0 for every z (correction 1)."""
+    return np.minimum(np.maximum(0, z), 0)
+
+
 def report_gradient(weights, grays, rgb, name):
     """The report's own back propagation, mistakes and all, on inputs as `scaled` gives them, mean over photos."""
     m = len(grays)
     layers, z = activations(weights, scaled(grays.reshape(m, -1).T.astype(float), name), name)
     truth = rgb.reshape(m, -1).T
-    out = (
-        np.minimum(np.maximum(0, 255 * z), 0) if name == "relu2" else output(z, name)
-    )  # correction 1
+    out = report_relu2_output(z) if name == "relu2" else output(z, name)
     delta = 2 * (out - truth) / m
     if NETWORKS[name][2] == "sigmoid":
         delta = delta * (out * (1 - out)) / 255  # correction 2

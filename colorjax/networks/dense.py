@@ -1,0 +1,114 @@
+"""The seed's fully connected networks: gray n × n in, RGB n × n out, no biases."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from colorjax.config import DenseConfig
+from colorjax.errors import ConfigError
+
+HIDDEN = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
+
+# A pair of hidden units with weights ±s carries v as h₊ − h₋ ≈ gain · v: exactly for ReLU, to first order else.
+CARRIER = {"relu": (1.0, 1.0), "sigmoid": (0.5, 0.25), "tanh": (0.5, 1.0)}
+
+# The slope that brings the output closest to gray: 1 for the clip, 3 for σ on [-1, 1], and tanh z = 2 σ(2z) - 1.
+COPY_SLOPE = {"clip": 1.0, "sigmoid": 3.0, "tanh": 1.5}
+
+
+def init_dense(key: PRNGKeyArray, size: int, config: DenseConfig) -> PyTree:
+    """Draw the parameters of a dense network for photos of size × size.
+
+    Every weight is uniform in [-k, k]. With `copy_gray`, pairs of hidden units then carry each pixel through the
+    layers to its three outputs, so that training starts near the copied gray and not in noise.
+
+    Returns:
+        `{"layer_0": {"kernel": (inputs, outputs)}, …}`, float32.
+
+    Source: seed S3, S4.
+    Spec: NET-001, NET-002, NET-005, NET-009
+    """
+    pixels = size * size
+    widths = [pixels, *[3 * pixels * config.hidden_multiple] * config.depth, 3 * pixels]
+    k = config.initial_scale
+    kernels = [
+        jax.random.uniform(key, shape, minval=-k, maxval=k)
+        for key, *shape in zip(
+            jax.random.split(key, config.depth + 1), widths, widths[1:], strict=False
+        )
+    ]
+    if config.copy_gray:
+        kernels = [
+            kernel + path for kernel, path in zip(kernels, _gray_path(widths, config), strict=True)
+        ]
+    return {f"layer_{i}": {"kernel": kernel} for i, kernel in enumerate(kernels)}
+
+
+def _gray_path(widths, config):
+    """Return one matrix a layer: the weights that copy gray."""
+    pixels = widths[0]
+    weight, gain = CARRIER[config.hidden_activation]
+    pair = np.array([[1.0, -1.0]], np.float32)
+    identity = np.eye(pixels, dtype=np.float32)
+    to_rgb = COPY_SLOPE[config.output_activation] * np.ones((1, 3), np.float32)
+    blocks = [weight * np.kron(pair, identity)]
+    blocks += [weight / gain * np.kron(pair.T @ pair, identity)] * (config.depth - 1)
+    blocks += [np.kron(pair.T, np.kron(identity, to_rgb)) / gain]
+    for block, shape in zip(blocks, itertools.pairwise(widths), strict=True):
+        path = np.zeros(shape, np.float32)
+        path[: block.shape[0], : block.shape[1]] = block
+        yield path
+
+
+def apply_dense(
+    params: PyTree, gray: Float[Array, "*batch h w"], config: DenseConfig
+) -> Float[Array, "*batch h w 3"]:
+    """Run a dense network up to the last pre-activation.
+
+    Args:
+        params: as `init_dense` gives them.
+        gray: levels in [0, 255], h × w as the parameters' size.
+        config: the architecture.
+
+    Returns:
+        Pre-activations, any finite value; `output_levels` makes RGB of them.
+
+    Raises:
+        ConfigError: the photo's size is not the network's.
+
+    Source: seed S3, S8 to S11; inputs scaled to [0, 1] or [-1, 1] (correction 5).
+    Spec: NET-003, NET-006, NET-008, NET-010
+    """
+    *batch, height, width = gray.shape
+    side = round(params["layer_0"]["kernel"].shape[0] ** 0.5)
+    if (height, width) != (side, side):
+        raise ConfigError(f"gray is {height} × {width}; this network takes {side} × {side}")
+    x = gray.reshape(*batch, height * width) / 255
+    if config.output_activation != "clip":
+        x = 2 * x - 1
+    for i in range(config.depth):
+        x = HIDDEN[config.hidden_activation](x @ params[f"layer_{i}"]["kernel"])
+    z = x @ params[f"layer_{config.depth}"]["kernel"]
+    return z.reshape(*batch, height, width, 3)
+
+
+def output_levels(
+    z: Float[Array, "*batch h w 3"], config: DenseConfig
+) -> Float[Array, "*batch h w 3"]:
+    """Map pre-activations to levels in [0, 255].
+
+    Gradient: 0 outside (0, 1) for the clip.
+
+    Source: seed S3, S9 to S11.
+    Spec: NET-003, NET-004, LOS-004
+    """
+    match config.output_activation:
+        case "clip":
+            return 255 * jnp.clip(z, 0, 1)
+        case "sigmoid":
+            return 255 * jax.nn.sigmoid(z)
+        case "tanh":
+            return 127.5 * (jnp.tanh(z) + 1)
