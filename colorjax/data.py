@@ -1,0 +1,1 @@
+"""Which photos, their split and order."""

@@ -1,0 +1,1 @@
+"""Colour at any size."""

@@ -1,0 +1,193 @@
+"""The pure step: optimizer, schedule, decay, chunk, augmentation, order of photos."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from dense import PRESETS, photos, small
+
+import colorjax
+from colorjax import augment, config, data, training
+
+pytestmark = pytest.mark.xfail(strict=True, reason="TRN not built")
+
+presets = pytest.mark.parametrize("name", PRESETS)
+
+
+def rgb_u8(seed, count=3, size=4):
+    return jnp.asarray(photos(seed, count, size)[1].astype(np.uint8))
+
+
+def plain(name="seed-relu", **optimizer):
+    """Return a small preset whose rate is constant from the first step."""
+    changes = {"schedule": "constant", "warmup": 0.0} | optimizer
+    return config.replace(small(name), {f"optimizer.{k}": v for k, v in changes.items()})
+
+
+@pytest.mark.req("TRN-001")
+@pytest.mark.parametrize("algorithm", ["adam", "momentum"])
+def test_gradients_are_clipped(algorithm):
+    optimizer = colorjax.make_optimizer(plain(algorithm=algorithm, clip_norm=2.0))
+    params = {"w": jnp.ones(5)}
+    little, large = {"w": jnp.linspace(-0.1, 0.1, 5)}, {"w": jnp.linspace(-300.0, 500.0, 5)}
+    clipped = jax.tree.map(lambda g: g * 2.0 / optax.global_norm(large), large)
+    _, state = optimizer.update(little, optimizer.init(params), params)
+    ours, _ = optimizer.update(large, state, params)
+    expected, _ = optimizer.update(clipped, state, params)
+    np.testing.assert_allclose(ours["w"], expected["w"], rtol=1e-6)
+    unclipped = colorjax.make_optimizer(plain(algorithm=algorithm, clip_norm=1e9))
+    other, _ = unclipped.update(large, state, params)
+    assert np.any(np.abs(other["w"] / ours["w"] - 1) > 0.01)
+
+
+@pytest.mark.req("TRN-002")
+def test_step_is_pure():
+    conf = plain()
+    state = colorjax.init_state(jax.random.key(0), conf)
+    before = jax.tree.map(np.asarray, (state.params, state.opt_state))
+    first, metrics = colorjax.train_step(state, rgb_u8(0), conf)
+    again, _ = colorjax.train_step(state, rgb_u8(0), conf)
+    jax.tree.map(np.testing.assert_array_equal, first.params, again.params)
+    jax.tree.map(np.testing.assert_array_equal, before, (state.params, state.opt_state))
+    assert (int(state.step), int(first.step)) == (0, 1)
+    assert np.any(jax.random.key_data(first.key) != jax.random.key_data(state.key))
+    assert {"objective", "loss", "gradient_norm"} <= set(metrics)
+
+
+@pytest.mark.req("TRN-003")
+@presets
+def test_steps_descend(name):
+    conf = plain(name, learning_rate=1e-3)
+    batches = jnp.repeat(rgb_u8(1)[None], 30, 0)
+    chunk = jax.jit(training.train_chunk, static_argnames="config")
+    _, metrics = chunk(colorjax.init_state(jax.random.key(1), conf), batches, config=conf)
+    assert metrics["objective"][-1] < metrics["objective"][0]
+
+
+@pytest.mark.req("TRN-004")
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [0, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        ("cosine", [0, 0.5, *(0.5 + 0.5 * np.cos(np.pi * np.arange(9) / 8))]),
+        (
+            "inverse-cube",
+            [0, 0.5, *[1 / 8] * 2, *[1 / 27] * 2, *[1 / 64] * 2, *[1 / 125] * 2, 1 / 216],
+        ),
+    ],
+)
+def test_schedules(schedule, expected):
+    changes = {
+        "steps": 10,
+        "pass_steps": 2,
+        "optimizer.schedule": schedule,
+        "optimizer.warmup": 0.2,
+    }
+    shape = training.schedule(config.replace(small("seed-relu"), changes))
+    np.testing.assert_allclose([shape(step) for step in range(11)], expected, atol=1e-6)
+
+
+@pytest.mark.req("TRN-005")
+def test_weight_decay_shrinks_weights():
+    optimizer = colorjax.make_optimizer(plain(learning_rate=0.01, weight_decay=0.3))
+    params = {"w": jnp.linspace(-2, 2, 7)}
+    updates, _ = optimizer.update({"w": jnp.zeros(7)}, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["w"], -0.003 * params["w"], rtol=1e-6)
+
+
+@pytest.mark.req("TRN-006")
+def test_chunk_equals_its_steps():
+    conf = plain("seed-sigmoid")
+    state = colorjax.init_state(jax.random.key(2), conf)
+    batches = jnp.stack([rgb_u8(seed) for seed in range(4)])
+    chunked, metrics = training.train_chunk(state, batches, conf)
+    step = jax.jit(colorjax.train_step, static_argnames="config")
+    losses = []
+    for batch in batches:
+        state, one = step(state, batch, config=conf)
+        losses.append(one["loss"])
+    np.testing.assert_allclose(metrics["loss"], losses, rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        chunked.params,
+        state.params,
+    )
+    assert int(chunked.step) == 4
+
+
+@pytest.mark.req("TRN-007")
+def test_every_pass_visits_every_photo_once():
+    order = data.photo_order(10, 4, seed=3)
+    draws = np.concatenate([order(step) for step in range(15)])
+    passes = draws.reshape(6, 10)
+    np.testing.assert_array_equal(np.sort(passes), np.tile(np.arange(10), (6, 1)))
+    assert len({tuple(p) for p in passes}) == 6
+    np.testing.assert_array_equal(data.photo_order(10, 4, seed=3)(7), draws[28:32])
+    assert np.any(data.photo_order(10, 4, seed=4)(0) != draws[:4])
+
+
+@pytest.mark.req("TRN-008")
+@pytest.mark.parametrize(
+    ("probability", "low", "high"), [(0.0, 0, 0), (1.0, 1000, 1000), (0.5, 400, 600)]
+)
+def test_mirroring(probability, low, high):
+    rgb = jax.random.uniform(jax.random.key(4), (1000, 2, 3, 3))
+    mirrored = augment.random_mirror(jax.random.key(5), rgb, probability=probability)
+    same = np.all(mirrored == rgb, axis=(1, 2, 3))
+    flipped = np.all(mirrored == rgb[:, :, ::-1], axis=(1, 2, 3))
+    assert np.all(same ^ flipped)
+    assert low <= flipped.sum() <= high
+
+
+@pytest.mark.req("TRN-016")
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 1000])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.9, 1.0])
+def test_split_leaves_training_photos(count, share):
+    train, validation = data.split(count, share, seed=6)
+    assert len(train) >= 1
+    assert sorted([*train, *validation]) == list(range(count))
+    assert len(validation) == (
+        0 if count == 1 or share == 0 else np.clip(round(share * count), 1, count - 1)
+    )
+    np.testing.assert_array_equal(train, data.split(count, share, seed=6)[0])
+
+
+@pytest.mark.req("TRN-016")
+def test_batch_shrinks_to_the_photos():
+    conf = training.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
+    assert (conf.batch, conf.pass_steps, conf.steps) == (7, 1, 3)
+    conf = training.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
+    assert (conf.batch, conf.pass_steps, conf.steps) == (50, 3, 9)
+    conf = training.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
+    assert (conf.steps, conf.pass_steps) == (11, 3)
+    for zero in ({"steps": 0}, {"passes": 0}):
+        with pytest.raises(
+            colorjax.ColorjaxError,
+            match=r"^(steps|passes) is 0; expected an integer of at least 1$",
+        ):
+            training.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
+
+
+@pytest.mark.req("TRN-018")
+def test_sweep_equals_separate_trainings():
+    conf = dataclasses.replace(plain(), steps=5)
+    batches = jnp.stack([rgb_u8(seed) for seed in range(5)])
+    rates, decays = jnp.array([1e-4, 1e-3]), jnp.array([0.0, 10.0])
+    validation = rgb_u8(9)
+    sweep = jax.jit(training.sweep, static_argnames="config")
+    losses = sweep(jax.random.key(7), batches, validation, rates, decays, config=conf)
+    assert losses.shape == (2, 2)
+    for i, rate in enumerate(rates):
+        for j, decay in enumerate(decays):
+            alone = config.replace(
+                conf,
+                {"optimizer.learning_rate": float(rate), "optimizer.weight_decay": float(decay)},
+            )
+            state = colorjax.init_state(jax.random.key(7), alone)
+            state, _ = training.train_chunk(state, batches, alone)
+            expected = training.evaluation_loss(state.params, validation, alone)
+            np.testing.assert_allclose(losses[i, j], expected, rtol=1e-4)
+    assert sweep._cache_size() == 1

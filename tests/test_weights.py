@@ -1,0 +1,132 @@
+"""Weights files: safetensors with one metadata key."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from dense import PRESETS, small
+
+import colorjax
+from colorjax import weights
+
+pytestmark = pytest.mark.xfail(strict=True, reason="FIL-050 not built")
+
+
+def saved(tmp_path, name="seed-relu", **options):
+    config = small(name)
+    params = colorjax.init_params(jax.random.key(0), config)
+    path = tmp_path / "w.safetensors"
+    colorjax.save_weights(path, params, config, **options)
+    return path, params, config
+
+
+@pytest.mark.req("FIL-050")
+@pytest.mark.parametrize("name", PRESETS)
+def test_round_trip(tmp_path, name):
+    path, params, config = saved(tmp_path, name)
+    loaded, loaded_config = colorjax.load_weights(path)
+    assert loaded_config == config
+    assert jax.tree.structure(loaded) == jax.tree.structure(params)
+    jax.tree.map(np.testing.assert_array_equal, loaded, params)
+
+
+@pytest.mark.req("FIL-051")
+def test_same_content_same_bytes(tmp_path):
+    first = saved(tmp_path)[0].read_bytes()
+    assert saved(tmp_path)[0].read_bytes() == first
+    with safetensors.safe_open(tmp_path / "w.safetensors", "numpy") as file:
+        assert list(file.metadata()) == ["colorjax"]
+        text = file.metadata()["colorjax"]
+    assert json.dumps(json.loads(text), sort_keys=True) == text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.req("FIL-051")
+def test_record_is_kept(tmp_path):
+    record = {"baselines": {"tint": [1.5, -2.0]}, "photos": 3}
+    path, _, _ = saved(tmp_path, record=record)
+    assert weights.load_record(path) == record
+
+
+def corrupt(kind, path):
+    params, config = colorjax.load_weights(path)
+    tensors = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["colorjax"])
+    match kind:
+        case "absent":
+            path.unlink()
+        case "folder":
+            path.unlink()
+            path.mkdir()
+        case "empty":
+            path.write_bytes(b"")
+        case "truncated":
+            path.write_bytes(path.read_bytes()[:-100])
+        case "pickle":
+            path.write_bytes(b"\x80\x04\x95" + bytes(200))
+        case "foreign":
+            safetensors.numpy.save_file(tensors, path)
+        case "newer":
+            header["format"] = 99
+        case "config":
+            header["config"]["size"] = -1
+        case "field":
+            header["config"]["colour"] = 1
+        case "shape":
+            header["config"]["size"] = 5
+        case "name":
+            tensors["layer_7.kernel"] = tensors.pop("layer_0.kernel")
+        case "nan":
+            tensors["layer_0.kernel"] = np.full_like(tensors["layer_0.kernel"], np.nan)
+        case "garbled":
+            header = "{"
+    if kind in {"newer", "config", "field", "shape", "name", "nan", "garbled"}:
+        text = header if isinstance(header, str) else json.dumps(header)
+        safetensors.numpy.save_file(tensors, path, {"colorjax": text})
+    del params, config
+
+
+@pytest.mark.req("FIL-052")
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("absent", "no such file"),
+        ("folder", "a folder"),
+        ("empty", "not a safetensors file"),
+        ("truncated", "not a safetensors file"),
+        ("pickle", "not a safetensors file"),
+        ("foreign", "not written by colorjax"),
+        ("newer", "format 99; this colorjax reads format 1"),
+        ("config", "size is -1"),
+        ("field", "colour is no field"),
+        ("shape", "layer_0.kernel is 16 × 240; its config asks for 25 × 375"),
+        ("name", "layer_7.kernel"),
+        ("nan", "layer_0.kernel holds values that are not finite"),
+        ("garbled", "not JSON"),
+    ],
+)
+def test_bad_weights_are_one_line(tmp_path, kind, found):
+    path, _, _ = saved(tmp_path)
+    corrupt(kind, path)
+    with pytest.raises(colorjax.ColorjaxError) as caught:
+        colorjax.load_weights(path)
+    assert "w.safetensors" in str(caught.value)
+    assert found in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.req("FIL-053")
+def test_nothing_half_written(tmp_path):
+    path, params, config = saved(tmp_path)
+    before = path.read_bytes()
+    bad = jax.tree.map(lambda leaf: leaf * np.nan, params)
+    with pytest.raises(colorjax.ColorjaxError, match="not finite"):
+        colorjax.save_weights(path, bad, config)
+    with pytest.raises(colorjax.ColorjaxError, match="absent"):
+        colorjax.save_weights(tmp_path / "absent" / "w.safetensors", params, config)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
