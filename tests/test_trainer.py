@@ -1,0 +1,233 @@
+"""The loop: run folder, best pass, resume, refusals."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from dense import PRESETS, small
+
+import colorjax
+from colorjax import config, data, trainer, training, weights
+
+pytestmark = pytest.mark.xfail(strict=True, reason="TRN-010 not built")
+
+
+def rgb_u8(seed, count):
+    """Return photos that can be learnt: a random gray with a tint that falls with it."""
+    gray = np.random.default_rng(seed).integers(30, 220, (count, 4, 4, 1))
+    return np.clip(gray + [30, 0, -30], 0, 255).astype(np.uint8)
+
+
+PHOTOS, VALIDATION = rgb_u8(0, 11), rgb_u8(1, 3)
+
+
+def fitted(name="seed-relu", passes=6, batch=4, **changes):
+    conf = dataclasses.replace(small(name), batch=batch)
+    conf = training.fit_config(conf, photos=len(PHOTOS), passes=passes)
+    return config.replace(conf, {"optimizer.learning_rate": 1e-3} | changes)
+
+
+def stopping(after, number=signal.SIGTERM):
+    """Return a progress callback that sends this process a signal once `after` steps are done."""
+    sent = []
+
+    def progress(step, metrics):
+        if step >= after and not sent:
+            sent.append(os.kill(os.getpid(), number))
+
+    return progress
+
+
+def timeless(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run = tmp_path_factory.mktemp("trainer") / "run"
+    return run, trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5)
+
+
+@pytest.mark.req("TRN-010", "EVL-022", "EVL-023")
+def test_run_folder(finished):
+    run, outcome = finished
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "loss.png",
+        "metrics.jsonl",
+        "samples.png",
+        "weights-last.safetensors",
+        "weights.safetensors",
+    ]
+    lines = timeless(run)
+    assert [line["step"] for line in lines] == [3, 6, 9, 12, 15, 18]
+    assert [line["pass"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert all(line["train_loss"] > 0 and line["validation_loss"] > 0 for line in lines)
+    assert lines[-1]["train_loss"] < lines[0]["train_loss"]
+    with Image.open(run / "loss.png") as plot:
+        assert np.ptp(np.asarray(plot.convert("L"))) > 100
+    assert outcome.metrics == [json.loads(line) for line in (run / "metrics.jsonl").open()]
+
+
+@pytest.mark.req("EVL-024")
+def test_sample_sheet_holds_the_pixels(finished):
+    run, _ = finished
+    params, conf = colorjax.load_weights(run / "weights.safetensors")
+    sheet = np.asarray(Image.open(run / "samples.png"))
+    gray = np.asarray(colorjax.rgb_to_gray(VALIDATION))
+    colorized = np.rint(colorjax.forward(params, jax.numpy.asarray(gray), conf)).astype(np.uint8)
+    columns = [VALIDATION, np.rint(gray)[..., None].repeat(3, -1), colorized]
+    zoom, gap = 32, 4
+    side = 4 * zoom
+    top = sheet.shape[0] - 3 * (side + gap)
+    for row in range(3):
+        for column, expected in enumerate(columns):
+            y, x = top + row * (side + gap), column * (side + gap)
+            shown = sheet[y + zoom // 2 : y + side : zoom, x + zoom // 2 : x + side : zoom]
+            np.testing.assert_array_equal(shown, expected[row])
+
+
+@pytest.mark.req("TRN-011", "EVL-021")
+def test_the_best_pass_is_kept(finished):
+    run, outcome = finished
+    lines = timeless(run)
+    best = min(lines, key=lambda line: line["validation_loss"])
+    assert (outcome.best_step, outcome.best_loss) == (best["step"], best["validation_loss"])
+    for name, line in (("weights", best), ("weights-last", lines[-1])):
+        params, conf = colorjax.load_weights(run / f"{name}.safetensors")
+        loss = training.evaluation_loss(params, jax.numpy.asarray(VALIDATION), conf)
+        np.testing.assert_allclose(loss, line["validation_loss"], rtol=1e-5)
+    record = weights.load_record(run / "weights.safetensors")
+    assert record["step"] == best["step"]
+    assert record["photos"] == 11
+    assert set(record["baselines"]) == {"tint", "level_tint", "mean_photo"}
+
+
+@pytest.mark.req("TRN-012")
+@pytest.mark.parametrize("after", [3, 9, 15])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_resumed_run_has_the_same_bits(finished, tmp_path, after, number):
+    whole, _ = finished
+    run = tmp_path / "run"
+    with pytest.raises(
+        colorjax.ColorjaxError, match=f"^interrupted at step {after}; .*--resume"
+    ) as caught:
+        trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, progress=stopping(after, number))
+    assert caught.value.exit_code == 128 + number
+    trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)
+    for name in ("weights.safetensors", "weights-last.safetensors"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    assert timeless(run) == timeless(whole)
+
+
+@pytest.mark.req("TRN-013")
+def test_runs_are_not_mixed(finished):
+    run, _ = finished
+    before = {p: p.read_bytes() for p in run.iterdir() if p.is_file()}
+    refusals = [
+        (fitted(), PHOTOS, 5, False, "a run is there already"),
+        (fitted(), PHOTOS, 6, True, "its seed is 5, this command's is 6"),
+        (fitted(passes=7), PHOTOS, 5, True, "its config.steps is 18, this command's is 21"),
+        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.sha256 is"),
+    ]
+    for conf, photos, seed, resume, message in refusals:
+        with pytest.raises(colorjax.ColorjaxError, match=message) as caught:
+            trainer.train(photos, VALIDATION, conf, run, seed=seed, resume=resume)
+        assert caught.value.exit_code == 2
+        assert "\n" not in str(caught.value)
+    assert {p: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.req("TRN-013")
+def test_damaged_checkpoint_is_one_line(tmp_path):
+    run = tmp_path / "run"
+    trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5)
+    for file in (run / "checkpoints" / "18").rglob("*"):
+        if file.is_file() and "commit" not in file.name:
+            file.write_bytes(b"")
+    with pytest.raises(colorjax.ColorjaxError) as caught:
+        trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)
+    assert "checkpoint of step 18 cannot be read" in str(caught.value)
+    assert "the one before it is of step" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.req("TRN-013")
+@pytest.mark.parametrize("place", ["file", "full"])
+def test_output_place_is_checked(tmp_path, place):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "diary.txt").write_text("text")
+    with pytest.raises(colorjax.ColorjaxError, match=place) as caught:
+        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / place)
+    assert caught.value.exit_code == 2
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["diary.txt", "file", "full"]
+
+
+@pytest.mark.req("TRN-014")
+def test_no_run_ends_in_nan(tmp_path):
+    run = tmp_path / "run"
+    conf = fitted(
+        **{
+            "optimizer.learning_rate": 1e30,
+            "objective": "squared-error",
+            "optimizer.algorithm": "momentum",
+            "optimizer.clip_norm": 1e30,
+        }
+    )
+    with pytest.raises(colorjax.ColorjaxError, match="the loss is not finite at step"):
+        trainer.train(PHOTOS, VALIDATION, conf, run)
+    assert not list(run.glob("*.safetensors"))
+
+
+@pytest.mark.req("TRN-015")
+def test_one_compilation(tmp_path, caplog):
+    with jax.log_compiles():
+        trainer.train(PHOTOS, VALIDATION, fitted("seed-sigmoid", passes=5), tmp_path / "run")
+    compiled = [r for r in caplog.records if r.message.startswith("Compiling jit(train_chunk)")]
+    assert len(compiled) == 1
+
+
+@pytest.mark.req("TRN-016")
+def test_one_photo_trains_without_validation(tmp_path):
+    conf = training.fit_config(small("seed-relu"), photos=1, passes=3)
+    outcome = trainer.train(PHOTOS[:1], PHOTOS[:0], conf, tmp_path / "run")
+    assert (conf.batch, outcome.metrics[-1]["step"]) == (1, 3)
+    assert outcome.metrics[-1]["validation_loss"] is None
+    assert np.isfinite(outcome.best_loss)
+
+
+@pytest.mark.req("TRN-017")
+def test_only_colour_teaches(tmp_path):
+    rng = np.random.default_rng(7)
+    Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).save(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes(b"no photo")
+    found = data.load_photos([str(tmp_path)], 4)
+    assert (found.names, found.gray) == (("a.png",), ("b.png",))
+    assert len(found.failures) == 1
+    assert "c.png" in found.failures[0]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(
+        colorjax.ColorjaxError, match=r"no colour photo there \(1 gray, 1 unreadable\)"
+    ):
+        data.load_photos([str(tmp_path)], 4)
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-009")
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_learn_real_photos(tmp_path, name):
+    found = data.load_photos(["samples"], 16)
+    conf = training.fit_config(colorjax.preset(name), photos=len(found.rgb), passes=60)
+    outcome = trainer.train(found.rgb, found.rgb[:0], conf, tmp_path / "run")
+    gray = np.asarray(colorjax.rgb_to_gray(found.rgb))[..., None]
+    copied = np.mean(np.sum((gray - found.rgb) ** 2.0, axis=(1, 2, 3)))
+    assert outcome.metrics[-1]["train_loss"] < copied
