@@ -1,0 +1,181 @@
+"""Metrics, against scikit-image and float64 NumPy."""
+
+import json
+import math
+
+import hypothesis
+import jaxtyping
+import numpy as np
+import pytest
+import skimage.color
+import skimage.data
+import skimage.metrics
+import strategies
+
+from colorjax import errors, metrics
+
+pytestmark = pytest.mark.xfail(strict=True, reason="EVL not built")
+
+
+def photos(h=60, w=91):
+    """Return a photo and a version of it with noise and a tint."""
+    truth = skimage.data.astronaut()[:h, :w]
+    noise = np.random.default_rng(0).normal([8, 0, -8], 12, truth.shape)
+    return np.clip(truth + noise, 0, 255).astype(np.uint8), truth
+
+
+def gray_photo(level, h=8, w=8):
+    return np.full((h, w, 3), level, np.uint8)
+
+
+def labs(*pictures):
+    return [skimage.color.rgb2lab(picture) for picture in pictures]
+
+
+@pytest.mark.req("EVL-001")
+@hypothesis.given(strategies.photo_pairs())
+def test_psnr_equals_scikit_image(pair):
+    rgb, truth = pair
+    error = metrics.mean_squared_error(rgb, truth)
+    assert math.isclose(error, np.mean((rgb.astype(float) - truth) ** 2), rel_tol=1e-12)
+    if error:
+        expected = skimage.metrics.peak_signal_noise_ratio(truth, rgb)
+        assert abs(metrics.psnr(error) - expected) <= 1e-6
+
+
+@pytest.mark.req("EVL-012")
+@hypothesis.given(strategies.photo_pairs())
+def test_loss_is_the_seeds(pair):
+    exact = int(((pair[0].astype(int) - pair[1]) ** 2).sum())
+    assert math.isclose(metrics.measure(*pair)["loss"], exact, rel_tol=1e-12)
+
+
+@pytest.mark.req("EVL-002", "EVL-004", "EVL-006", "EVL-008")
+def test_equal_pictures_are_best():
+    _, truth = photos()
+    scores = metrics.measure(truth, truth.copy())
+    assert scores["psnr"] == metrics.psnr(0.0) == metrics.psnr(1e-12) == 100
+    assert abs(scores["ssim"] - 1) <= 1e-6
+    assert scores["ciede2000"] == 0
+    assert scores["auc"] == 1
+
+
+@pytest.mark.req("EVL-004")
+def test_ssim_equals_scikit_image():
+    rgb, truth = photos()
+    expected = skimage.metrics.structural_similarity(truth, rgb, channel_axis=-1)
+    assert abs(metrics.ssim(rgb, truth) - expected) <= 1e-5
+
+
+@pytest.mark.req("EVL-005")
+def test_small_photos_have_no_ssim():
+    for h, w in ((6, 40), (40, 6), (1, 1)):
+        assert metrics.ssim(gray_photo(3, h, w), gray_photo(4, h, w)) is None
+    assert metrics.ssim(gray_photo(3, 7, 7), gray_photo(4, 7, 7)) is not None
+    small, large = metrics.measure(*photos(6, 40)), metrics.measure(*photos(40, 40))
+    assert metrics.summarize([small, large])["ssim"] == large["ssim"]
+    assert metrics.summarize([small])["ssim"] is None
+
+
+@pytest.mark.req("EVL-006")
+@pytest.mark.parametrize(("h", "w"), [(1, 1), (60, 91), (256, 256), (199, 203)])
+def test_mean_ciede2000_equals_scikit_image(h, w):
+    rgb, truth = photos(h, w)
+    expected = skimage.color.deltaE_ciede2000(*labs(truth, rgb)).mean()
+    assert abs(metrics.mean_ciede2000(rgb, truth) - expected) <= 1e-3
+
+
+@pytest.mark.req("EVL-007")
+@hypothesis.given(strategies.photo_pairs())
+def test_colourfulness_equals_numpy(pair):
+    red, green, blue = np.moveaxis(pair[0].astype(np.float64), -1, 0)
+    rg, yb = red - green, 0.5 * (red + green) - blue
+    for absolute, (p, q) in ((False, (rg, yb)), (True, (abs(rg), abs(yb)))):
+        expected = np.sqrt(p.var() + q.var()) + 0.3 * np.sqrt(p.mean() ** 2 + q.mean() ** 2)
+        assert abs(metrics.colourfulness(pair[0], absolute=absolute) - expected) <= 1e-4
+
+
+@pytest.mark.req("EVL-007")
+def test_gray_photos_have_no_colourfulness():
+    ramp = np.repeat(np.arange(64, dtype=np.uint8).reshape(8, 8, 1), 3, -1)
+    assert metrics.colourfulness(ramp) == metrics.colourfulness(ramp, absolute=True) == 0
+
+
+@pytest.mark.req("EVL-008")
+@pytest.mark.parametrize(("h", "w"), [(1, 1), (60, 91), (199, 203)])
+def test_auc_equals_numpy(h, w):
+    rgb, truth = photos(h, w)
+    one, other = labs(rgb, truth)
+    error = np.linalg.norm((one - other)[..., 1:], axis=-1)
+    expected = np.mean([(error <= t).mean() for t in range(151)])
+    assert abs(metrics.auc(rgb, truth) - expected) <= 1e-4
+
+
+@pytest.mark.req("EVL-008")
+@hypothesis.given(strategies.photo_pairs())
+def test_auc_is_a_share(pair):
+    assert 0 <= metrics.auc(*pair) <= 1
+
+
+@pytest.mark.req("EVL-003", "EVL-009")
+def test_summary_is_of_colourful_truths():
+    rgb, truth = photos()
+    gray = gray_photo(90, *truth.shape[:2])
+    tinted = gray + np.uint8([2, 0, 0])
+    assert 0 < metrics.colourfulness(tinted) < 1.2
+    good, bad = metrics.measure(rgb, truth), metrics.measure(gray, truth)
+    summary = metrics.summarize(
+        [good, metrics.measure(rgb, tinted), bad, metrics.measure(rgb, gray)]
+    )
+    assert summary["photos"] == summary["left_out"] == 2
+    for name in good:
+        assert math.isclose(summary[name], (good[name] + bad[name]) / 2, rel_tol=1e-12)
+    pooled = 10 * math.log10(255**2 / np.mean([good["mse"], bad["mse"]]))
+    assert math.isclose(summary["psnr_pooled"], pooled, rel_tol=1e-12)
+    assert summary["psnr_pooled"] <= summary["psnr"]
+
+
+@pytest.mark.req("EVL-009")
+def test_summary_of_no_colour_is_empty():
+    nothing = metrics.summarize([metrics.measure(gray_photo(5), gray_photo(6))])
+    assert (nothing.pop("photos"), nothing.pop("left_out")) == (0, 1)
+    assert set(nothing.values()) == {None}
+    assert metrics.summarize([])["photos"] == 0
+
+
+@pytest.mark.req("EVL-010")
+@hypothesis.settings(max_examples=10)
+@hypothesis.given(strategies.photo_pairs())
+def test_measures_are_plain_and_those_of_the_functions(pair):
+    scores = metrics.measure(*pair)
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    assert all(type(value) in (float, type(None)) for value in scores.values())
+    assert scores == {
+        "loss": scores["mse"] * pair[0].size,
+        "mse": metrics.mean_squared_error(*pair),
+        "psnr": metrics.psnr(scores["mse"]),
+        "ssim": metrics.ssim(*pair),
+        "ciede2000": metrics.mean_ciede2000(*pair),
+        "auc": metrics.auc(*pair),
+        "colourfulness": metrics.colourfulness(pair[0]),
+        "colourfulness_absolute": metrics.colourfulness(pair[0], absolute=True),
+        "truth_colourfulness": metrics.colourfulness(pair[1]),
+        "truth_colourfulness_absolute": metrics.colourfulness(pair[1], absolute=True),
+    }
+    assert metrics.summarize([scores]).keys() >= scores.keys()
+
+
+@pytest.mark.req("EVL-010")
+@pytest.mark.parametrize("name", ["mean_squared_error", "ssim", "mean_ciede2000", "auc", "measure"])
+def test_pictures_of_two_shapes_are_refused(name, monkeypatch):
+    # As outside the tests, where no annotation is checked.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(errors.UsageError, match=r"\(8, 8, 3\) and \(1, 8, 3\)"):
+        getattr(metrics, name)(gray_photo(1, 8, 8), gray_photo(1, 1, 8))
+
+
+@pytest.mark.req("EVL-011")
+def test_one_program_for_all_sizes():
+    for h, w in ((1, 1), (7, 9), (200, 300), (16, 16), (182, 181)):
+        metrics.measure(gray_photo(1, h, w), gray_photo(2, h, w))
+    assert metrics._block_sums._cache_size() == 1
