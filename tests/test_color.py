@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from colorjax import color
 
-pytestmark = pytest.mark.xfail(strict=True, reason="COL not built")
-
 VECTORS = pathlib.Path(__file__).parent.parent / "spec" / "vectors"
 PEAKS = pytest.mark.parametrize("peak", [255, 65535])
 WEIGHTS = np.array([21, 72, 7])

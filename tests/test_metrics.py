@@ -14,8 +14,6 @@ import strategies
 
 from colorjax import errors, metrics
 
-pytestmark = pytest.mark.xfail(strict=True, reason="EVL not built")
-
 
 def photos(h=60, w=91):
     """Return a photo and a version of it with noise and a tint."""
