@@ -1,19 +1,40 @@
 """Photo files: what is read, written, found and refused (spec/files.md)."""
 
 import concurrent.futures
+import dataclasses
+import faulthandler
 import io
+import itertools
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import warnings
 
 import numpy as np
 import pytest
-from pictures import encoded, noise, oriented, png_header, scene
-from PIL import Image
+import tifffile
+from pictures import (
+    ADOBE,
+    cell,
+    cmyk_profile,
+    encoded,
+    fixed,
+    gamma_curve,
+    gray_profile,
+    mutants,
+    noise,
+    oriented,
+    png,
+    png_header,
+    rgb_profile,
+    scene,
+    tiff,
+)
+from PIL import Image, ImageCms, PngImagePlugin
 
-from colorjax import errors, photos
+from colorjax import errors, photos, tints
 
 PHOTO = scene()
 GRAY = noise(48, 64)
@@ -48,7 +69,7 @@ MODES = [
     ("LA", "PNG"), ("LA", "TIFF"),
     ("P", "PNG"), ("P", "GIF"), ("P", "TIFF"), ("P", "BMP"),
     ("RGB", "PNG"), ("RGB", "JPEG"), ("RGB", "TIFF"), ("RGB", "WEBP"), ("RGB", "AVIF"),
-    ("RGB", "BMP"), ("RGB", "JPEG2000"), ("RGB", "PPM"),
+    ("RGB", "BMP"), ("RGB", "JPEG2000"),
     ("RGBA", "PNG"), ("RGBA", "TIFF"), ("RGBA", "WEBP"), ("RGBA", "AVIF"), ("RGBA", "JPEG2000"),
     ("CMYK", "JPEG"), ("CMYK", "TIFF"),
     ("YCbCr", "TIFF"), ("YCbCr", "JPEG"),
@@ -140,8 +161,6 @@ def test_orientation_of_jpeg_is_applied_to_squares(save, orientation):
 def test_16_bit_gray_keeps_every_level(save, kind, order):
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     if kind == "TIFF":
-        import tifffile
-
         file = io.BytesIO()
         tifffile.imwrite(file, levels, byteorder=order)
         data = file.getvalue()
@@ -196,7 +215,7 @@ def broken_files():
     yield "script.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n"
     yield "line\nbreak.png", b"x"
     yield "\udcff.png", b"x"
-    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "JPEG2000", "PPM"):
+    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "JPEG2000"):
         data = encoded(PHOTO, kind)
         for share in (0.02, 0.3, 0.6, 0.9):
             yield f"cut{share}.{kind}", data[: int(share * len(data))]
@@ -500,3 +519,682 @@ def test_labels_fill_their_columns():
     assert not light[80:120].any()
     assert light[120:].any()
     assert np.median(strip) < 64
+
+
+# --- depth, colour and what is carried along ----------------------------------------------------
+
+TABLE = [
+    line.strip("| \n").split(" | ")
+    for line in (pathlib.Path(__file__).parent.parent / "spec" / "files.md")
+    .read_text()
+    .splitlines()
+    if line.startswith("| ")
+]
+CELLS = [
+    (kind, mode, what)
+    for mode, *row in TABLE[1:]
+    for kind, what in zip(TABLE[0], row, strict=True)
+    if what != "–"
+]
+SUFFIX = {kind: suffixes[0] for kind, suffixes in getattr(photos, "SUFFIXES", {}).items()}
+
+
+@pytest.mark.req("FIL-030", "FIL-019", "FIL-020", "FIL-021", "FIL-023", "FIL-026")
+@pytest.mark.xfail(strict=True, reason="FIL-030 not built")
+@pytest.mark.parametrize(("kind", "mode", "what"), CELLS)
+def test_cell_of_the_format_table(save, tmp_path, kind, mode, what):
+    data, pixels, alpha, bits = cell(kind, mode)
+    path = save("photo", data)
+    if what == "refused":
+        for read in (photos.read_photo, lambda p: photos.load_square(p, 4), photos.output_suffix):
+            with pytest.raises(errors.PhotoError) as error:
+                read(path)
+            one_line(error, path, "8 bits")
+        return
+    photo = photos.read_photo(path)
+    assert photo.bits == bits
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert photo.pixels.dtype == pixels.dtype
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    assert photo.alpha is None or photo.alpha.dtype == pixels.dtype
+
+    if what in ("exact", "lossy"):
+        again = tmp_path / f"again{SUFFIX[kind]}"
+        photos.write_photo(again, photo)
+        back = photos.read_photo(again)
+        assert (back.bits, back.format) == (bits, kind)
+        far = 60 if what == "lossy" else 0
+        np.testing.assert_allclose(back.pixels.astype(int), pixels, atol=far)
+        far = 4 if kind == "AVIF" else 0
+        assert (back.alpha is None) == (alpha is None)
+        if alpha is not None:
+            np.testing.assert_allclose(back.alpha.astype(int), alpha, atol=far)
+
+
+@pytest.mark.req("FIL-019")
+@pytest.mark.xfail(strict=True, reason="FIL-019 not built")
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"tile": (16, 16)},
+        {"compression": "zlib"},
+        {"compression": "zlib", "predictor": 2, "rowsperstrip": 5},
+        {"compression": "zlib", "tile": (32, 16)},
+        {"planarconfig": "separate"},
+        {"planarconfig": "separate", "compression": "zlib", "predictor": 2},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())) or "plain",
+)
+def test_16_bit_tiff_keeps_every_level(channels, order, options):
+    levels = noise(33, 47, channels, dtype=np.uint16)
+    data = tiff(levels, byteorder=order, **options)
+    photo = photos.decode_photo(data)
+    np.testing.assert_array_equal(photo.pixels, levels[..., :3])
+    if channels == 4:
+        np.testing.assert_array_equal(photo.alpha, levels[..., 3])
+
+
+@pytest.mark.req("FIL-019")
+@pytest.mark.xfail(strict=True, reason="FIL-019 not built")
+def test_16_bit_lzw_keeps_every_level():
+    levels = noise(33, 47, dtype=np.uint16)
+    photo = photos.decode_photo(encoded(levels, "TIFF", compression="tiff_lzw"))
+    np.testing.assert_array_equal(photo.pixels, levels)
+    assert photo.bits == 16
+
+
+@pytest.mark.req("FIL-019")
+@pytest.mark.xfail(strict=True, reason="FIL-019 not built")
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize("channels", [(), (2,), (3,), (4,)])
+def test_16_bit_png_keeps_every_level(interlace, channels):
+    levels = noise(33, 47, *channels, dtype=np.uint16)
+    photo = photos.decode_photo(png(levels, interlace=interlace))
+    expected = levels[..., 0] if channels == (2,) else levels[..., :3] if channels else levels
+    np.testing.assert_array_equal(photo.pixels, expected)
+    if channels in ((2,), (4,)):
+        np.testing.assert_array_equal(photo.alpha, levels[..., -1])
+
+
+@pytest.mark.req("FIL-019", "FIL-005")
+@pytest.mark.xfail(strict=True, reason="FIL-019 not built")
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_transparent_16_bit_colour_becomes_alpha(channels):
+    levels = noise(20, 30, *channels, dtype=np.uint16) // 8192 * 8192 + 7
+    clear = levels[0, 0]
+    photo = photos.decode_photo(png(levels, transparent=tuple(clear) if channels else int(clear)))
+    same = (levels == clear).all(-1) if channels else levels == clear
+    np.testing.assert_array_equal(photo.pixels, levels)
+    np.testing.assert_array_equal(photo.alpha, np.where(same, 0, 65535))
+
+
+@pytest.mark.req("FIL-019", "FIL-003")
+@pytest.mark.xfail(strict=True, reason="FIL-019 not built")
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "LA"])
+def test_16_bit_orientation_is_applied(orientation, mode):
+    upright = noise(20, 30, len(mode), dtype=np.uint16)
+    tag = [(274, 3, 1, orientation, True)]
+    photo = photos.decode_photo(tiff(oriented(upright, orientation), extratags=tag))
+    expected = upright[..., 0] if mode == "LA" else upright
+    np.testing.assert_array_equal(photo.pixels, expected)
+
+
+@pytest.mark.req("FIL-005", "FIL-019")
+@pytest.mark.xfail(strict=True, reason="FIL-005 not built")
+def test_associated_alpha_is_divided_out():
+    alpha = noise(20, 30, dtype=np.uint16)
+    colour = noise(20, 30, 3, seed=1, dtype=np.uint16)
+    stored = np.floor(colour * (alpha[..., None] / 65535) + 0.5).astype(np.uint16)
+    data = tiff(np.dstack([stored, alpha]), extrasamples=["assocalpha"])
+    photo = photos.decode_photo(data)
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    error = np.abs(photo.pixels.astype(int) - colour) * (alpha[..., None] / 65535)
+    assert error.max() <= 1
+
+
+@pytest.mark.req("FIL-021")
+@pytest.mark.xfail(strict=True, reason="FIL-021 not built")
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        (np.array([[0, 70000, 2**32 - 1]], np.uint32), [0, 1, 65535]),
+        (np.array([[0, 255, 65535]], np.uint32), [0, 255, 65535]),
+        (np.array([[-5, 255, 32767]], np.int16), [0, 255, 32767]),
+        (np.array([[-5, 65535, 2]], np.int32), [0, 65535, 2]),
+        (np.array([[0, 0.5, 1]], np.float32), [0, 32768, 65535]),
+        (np.array([[0, 127.5, 255]], np.float32), [0, 32768, 65535]),
+        (np.array([[0, 300, 65535]], np.float32), [0, 300, 65535]),
+        (np.array([[0, 50_000, 100_000]], np.float32), [0, 32768, 65535]),
+        (np.array([[np.nan, -np.inf, np.inf, 0.2]], np.float32), [0, 0, 65535, 13107]),
+        (np.array([[np.nan, -1]], np.float32), [0, 0]),
+    ],
+)
+def test_unusual_depth_is_scaled(levels, expected):
+    photo = photos.decode_photo(tiff(levels))
+    assert photo.bits == 16
+    np.testing.assert_array_equal(photo.pixels, [expected])
+
+
+@pytest.mark.req("FIL-021")
+@pytest.mark.xfail(strict=True, reason="FIL-021 not built")
+def test_12_bits_and_white_is_zero():
+    levels = noise(6, 8, dtype=np.uint16)
+    photo = photos.decode_photo(tiff(levels, photometric="miniswhite"))
+    np.testing.assert_array_equal(photo.pixels, 65535 - levels)
+    twelve = levels >> 4
+    packed = bytearray(
+        np.packbits(
+            np.unpackbits(twelve.astype(">u2").view(np.uint8).reshape(-1, 2), axis=1)[:, 4:]
+        )
+    )
+    data = bytearray(tiff(levels[:, :6]))
+    start = data.index(levels[:, :6].tobytes())
+    data[start : start + len(packed)] = packed
+    where = data.index(struct.pack("<HHIH", 258, 3, 1, 16))
+    data[where + 8] = 12
+    assert (
+        photos.decode_photo(bytes(data)).pixels.flat[0] == twelve.flat[0] << 4 | twelve.flat[0] >> 8
+    )
+
+
+SRGB = np.array(
+    [
+        [0.4360747, 0.3850649, 0.1430804],
+        [0.2225045, 0.7168786, 0.0606169],
+        [0.0139322, 0.0971045, 0.7141733],
+    ]
+)
+
+
+def srgb_encoded(linear):
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.xfail(strict=True, reason="FIL-022 not built")
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_rgb_profile_becomes_srgb(kind, gamma, depth):
+    top = 2**depth - 1
+    levels = noise(40, 50, 3, dtype=np.uint8 if depth == 8 else np.uint16)
+    profile = rgb_profile(gamma_curve(gamma))
+    gamma = round(256 * gamma) / 256
+    data = png(levels, iccp=("p", profile)) if kind == "PNG" else tiff(levels, iccprofile=profile)
+    photo = photos.decode_photo(data)
+    assert photo.bits == depth
+    xyz = (levels / top) ** gamma @ np.array(ADOBE)
+    expected = top * srgb_encoded(xyz @ np.linalg.inv(SRGB).T)
+    assert np.abs(photo.pixels - expected).max() <= (1.01 if depth == 8 else 16)
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.xfail(strict=True, reason="FIL-022 not built")
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_gray_profile_becomes_srgb(kind, depth):
+    top = 2**depth - 1
+    levels = noise(40, 50, dtype=np.uint8 if depth == 8 else np.uint16)
+    data = tiff(levels, iccprofile=gray_profile(gamma_curve(1.75)))
+    if kind == "PNG":
+        data = png(levels, iccp=("p", gray_profile(gamma_curve(1.75))))
+    photo = photos.decode_photo(data)
+    assert (photo.pixels.ndim, photo.bits) == (2, depth)
+    expected = top * srgb_encoded((levels / top) ** 1.75)
+    assert np.abs(photo.pixels - expected).max() <= (1.01 if depth == 8 else 16)
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.xfail(strict=True, reason="FIL-022 not built")
+@pytest.mark.parametrize(
+    ("curve", "linear"),
+    [
+        (b"curv" + bytes(8), lambda v: v),
+        (
+            b"curv" + bytes(4) + struct.pack(">I3H", 3, 0, 13107, 65535),
+            lambda v: np.interp(v, [0, 0.5, 1], [0, 0.2, 1]),
+        ),
+        (b"para" + bytes(4) + struct.pack(">HH", 0, 0) + fixed(2.5), lambda v: v**2.5),
+        (b"para" + bytes(4) + struct.pack(">HH", 1, 0) + fixed(2, 0.9, 0.1), lambda v: (0.9 * v + 0.1) ** 2),
+        (
+            b"para" + bytes(4) + struct.pack(">HH", 3, 0) + fixed(2.4, 1 / 1.1, 0.1 / 1.1, 1 / 12, 0.05),
+            lambda v: np.where(v >= 0.05, (v / 1.1 + 0.1 / 1.1) ** 2.4, v / 12),
+        ),
+    ],
+)  # fmt: skip
+def test_every_kind_of_curve_is_followed(curve, linear):
+    levels = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
+    photo = photos.decode_photo(tiff(levels, iccprofile=gray_profile(curve)))
+    assert photo.bits == 16
+    expected = 65535 * srgb_encoded(linear(levels / 65535))
+    assert np.abs(photo.pixels - expected).max() <= 16
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.xfail(strict=True, reason="FIL-022 not built")
+def test_cmyk_profile_becomes_srgb(save):
+    inks = np.zeros((8, 32, 4), np.uint8)
+    inks[..., 3] = np.arange(256).reshape(8, 32)
+    data = encoded(Image.fromarray(inks, "CMYK"), "TIFF", icc_profile=cmyk_profile())
+    photo = photos.decode_photo(data)
+    assert photo.bits == 8
+    lightness = 1 - np.arange(256) / 255
+    y = np.where(lightness > 0.08, ((lightness * 100 + 16) / 116) ** 3, lightness * 100 / 903.3)
+    expected = 255 * srgb_encoded(y).reshape(8, 32)
+    assert np.abs(photo.pixels - expected[..., None]).max() <= 2
+
+    colours = Image.fromarray(noise(20, 20, 4), "CMYK")
+    ours = photos.decode_photo(encoded(colours, "JPEG", quality=100, icc_profile=cmyk_profile()))
+    plain = photos.decode_photo(encoded(colours, "JPEG", quality=100))
+    assert np.abs(ours.pixels.astype(int) - plain.pixels).max() > 20
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.xfail(strict=True, reason="FIL-022 not built")
+@pytest.mark.parametrize(
+    "profile",
+    [
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        b"",
+        b"no profile",
+        rgb_profile(gamma_curve(1.8))[:200],
+        gray_profile(gamma_curve(1.8)),
+        cmyk_profile(),
+        rgb_profile(b"curv" + bytes(4) + struct.pack(">I", 2**31)),
+        rgb_profile(b"what" + bytes(30)),
+    ],
+    ids=["srgb", "empty", "text", "cut", "gray", "cmyk", "endless", "unknown"],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_profile_that_says_nothing_changes_nothing(profile, dtype):
+    levels = noise(30, 40, 3, dtype=dtype)
+    photo = photos.decode_photo(tiff(levels, iccprofile=profile or None))
+    assert photo.bits == 8 * levels.itemsize
+    np.testing.assert_array_equal(photo.pixels, levels)
+
+
+@pytest.mark.req("FIL-024")
+@pytest.mark.xfail(strict=True, reason="FIL-024 not built")
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "WEBP", "AVIF", "PNG"])
+def test_frames_come_in_order(save, kind):
+    frames = [Image.fromarray(scene(24, 32, seed)) for seed in range(4)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    path = save(
+        "many", encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    )
+    seen = list(photos.read_frames(path))
+    with Image.open(path) as reference:
+        for number, photo in enumerate(seen):
+            reference.seek(number)
+            np.testing.assert_array_equal(photo.pixels, np.asarray(reference.convert("RGB")))
+    assert len(seen) == 4
+    np.testing.assert_array_equal(photos.read_photo(path).pixels, seen[0].pixels)
+
+
+@pytest.mark.req("FIL-024", "FIL-019")
+@pytest.mark.xfail(strict=True, reason="FIL-024 not built")
+@pytest.mark.parametrize("channels", [(), (2,), (3,)])
+def test_pages_of_16_bits_come_in_order(save, channels):
+    pages = noise(3, 20, 30, *channels, dtype=np.uint16)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for page in pages:
+            alpha = (
+                {"extrasamples": ["unassalpha"], "planarconfig": "contig"}
+                if channels == (2,)
+                else {}
+            )
+            writer.write(
+                page,
+                photometric="rgb" if channels == (3,) else "minisblack",
+                metadata=None,
+                **alpha,
+            )
+    seen = list(photos.read_frames(save("pages.tif", file.getvalue())))
+    expected = pages[..., 0] if channels == (2,) else pages
+    np.testing.assert_array_equal([photo.pixels for photo in seen], expected)
+
+
+@pytest.mark.req("FIL-024")
+@pytest.mark.xfail(strict=True, reason="FIL-024 not built")
+def test_damaged_page_ends_the_frames_with_one_line(save):
+    frames = [Image.fromarray(scene(24, 32, seed)) for seed in range(4)]
+    data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    path = save("cut.tif", data[: len(data) * 3 // 5])
+    seen = []
+    with pytest.raises(errors.PhotoError) as error:
+        seen.extend(photo.bits for photo in photos.read_frames(path))
+    one_line(error, path)
+
+
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Make="Zei\xc3\x9f"/>
+</rdf:RDF></x:xmpmeta>"""
+
+
+def memories(orientation=6):
+    """Return the EXIF of a camera."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0131], exif[0x0132] = (
+        "Zeiss",
+        "Ikonta",
+        "Scan 1",
+        "1999:01:02 03:04:05",
+    )
+    exif[0x0112], exif[0x0100], exif[0x0101] = orientation, 48, 64
+    exif[0x8769] = {
+        0x9003: "1936:05:06 07:08:09",
+        0x829A: 0.02,
+        0xA002: 48,
+        0xA003: 64,
+        0x927C: b"maker",
+    }
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
+    return exif.tobytes()
+
+
+def with_memories(kind, dtype=np.uint8):
+    """Return a file that carries everything along."""
+    if kind == "TIFF" and dtype == np.uint8:
+        exif = Image.Exif()
+        exif.load(memories())
+        exif[700] = XMP
+        return encoded(PHOTO, "TIFF", exif=exif.tobytes(), dpi=(300, 300))
+    pnginfo = PngImagePlugin.PngInfo()
+    pnginfo.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    extra = {"pnginfo": pnginfo} if kind == "PNG" else {"xmp": XMP}
+    return encoded(PHOTO, kind, exif=memories(), dpi=(300, 300), **extra)
+
+
+CARRIERS = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif"}
+
+
+@pytest.mark.req("FIL-025", "FIL-026")
+@pytest.mark.xfail(strict=True, reason="FIL-025 not built")
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("kind", list(CARRIERS))
+@pytest.mark.parametrize("into", list(CARRIERS))
+def test_what_was_known_is_carried_along(save, tmp_path, kind, into, depth):
+    photo = photos.read_photo(save("old", with_memories(kind)))
+    assert photo.pixels.shape == (64, 48, 3)
+    if depth == 16:
+        photo = dataclasses.replace(photo, pixels=photo.pixels.astype(np.uint16) * 257)
+    path = tmp_path / f"new{CARRIERS[into]}"
+    photos.write_photo(path, photo)
+
+    with Image.open(path) as new:
+        assert new.size == (48, 64)
+        exif, info = new.getexif(), new.info
+        assert exif.get(0x0112, 1) == 1
+        assert exif[0x0131] == "colorjax"
+        assert (exif[0x010F], exif[0x0110], exif[0x0132]) == (
+            "Zeiss",
+            "Ikonta",
+            "1999:01:02 03:04:05",
+        )
+        assert exif.get(0x0100, 48) == 48
+        details = exif.get_ifd(0x8769)
+        assert details[0x9003] == "1936:05:06 07:08:09"
+        assert float(details[0x829A]) == 0.02
+        assert (details[0xA002], details[0xA003]) == (48, 64)
+        assert [float(x) for x in exif.get_ifd(0x8825)[2]] == [52, 31, 12]
+        assert b"tiff:Make" in info["xmp"] if into != "PNG" else "Zeiß" in info["XML:com.adobe.xmp"]
+    back = photos.read_photo(path)
+    assert back.metadata.dpi == pytest.approx((300, 300), abs=0.01)
+    assert b'tiff:Orientation="1"' in back.metadata.xmp
+    assert back.pixels.shape == (64, 48, 3)
+    assert back.bits == (16 if depth == 16 and into in ("PNG", "TIFF") else 8)
+
+
+@pytest.mark.req("FIL-025")
+@pytest.mark.xfail(strict=True, reason="FIL-025 not built")
+def test_bmp_keeps_its_resolution(save, tmp_path):
+    photo = photos.read_photo(save("old.bmp", encoded(PHOTO, "BMP", dpi=(300, 300))))
+    photos.write_photo(tmp_path / "new.bmp", photo)
+    assert photos.read_photo(tmp_path / "new.bmp").metadata.dpi == pytest.approx(
+        (300, 300), abs=0.1
+    )
+
+
+@pytest.mark.req("FIL-025", "FIL-007")
+@pytest.mark.xfail(strict=True, reason="FIL-025 not built")
+@pytest.mark.parametrize("into", [*CARRIERS.values(), ".bmp", ".jp2"])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"exif": b"Exif\0\0" + bytes(40)},
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\xff\xff"},
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\xff\xff\xff\xff\0\0\0\0"},
+        {"xmp": b"\xff<no xml" * 7000},
+        {"dpi": (0, 0)},
+        {"dpi": (1, 65535)},
+    ],
+    ids=["zeros", "cut", "lost", "long", "nothing", "large"],
+)
+def test_spoilt_memories_do_not_spoil_the_photo(save, tmp_path, spoilt, into):
+    photo = photos.read_photo(save("old.webp", encoded(PHOTO, "WEBP", lossless=True, **spoilt)))
+    if "dpi" in spoilt:
+        photo = photos.read_photo(save("old.jpg", encoded(PHOTO, "JPEG", **spoilt)))
+    photos.write_photo(tmp_path / f"new{into}", photo)
+    back = photos.read_photo(tmp_path / f"new{into}")
+    assert back.bits == 8
+    assert np.abs(back.pixels.astype(int) - photo.pixels).max() <= 60
+
+
+@pytest.mark.req("FIL-025")
+@pytest.mark.xfail(strict=True, reason="FIL-025 not built")
+def test_memories_too_long_for_jpeg_are_left_out(save, tmp_path):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x8769] = "Zeiss", {0x927C: bytes(70_000), 0x9003: "1936:05:06 07:08:09"}
+    photo = photos.read_photo(save("old.png", encoded(PHOTO, "PNG", exif=exif.tobytes())))
+    photos.write_photo(tmp_path / "new.jpg", photo)
+    with Image.open(tmp_path / "new.jpg") as new:
+        assert new.getexif()[0x010F] == "Zeiss"
+    assert photos.read_photo(tmp_path / "new.jpg").bits == 8
+
+
+@pytest.mark.req("FIL-027")
+@pytest.mark.xfail(strict=True, reason="FIL-027 not built")
+@pytest.mark.parametrize(
+    ("name", "kind", "mode", "expected"),
+    [
+        ("a.jpg", "JPEG", "L", ".jpg"),
+        ("a.JPEG", "JPEG", "CMYK", ".JPEG"),
+        ("a.png", "JPEG", "RGB", ".jpg"),
+        ("a", "JPEG", "RGB", ".jpg"),
+        ("a.tif", "TIFF", "RGB 16", ".tif"),
+        ("a.tiff", "TIFF", "LA 16", ".tiff"),
+        ("a.tif", "TIFF", "1", ".png"),
+        ("a.bmp", "BMP", "1", ".png"),
+        ("a.bmp", "BMP", "L", ".bmp"),
+        ("a.gif", "GIF", "L", ".png"),
+        ("a.png", "PNG", "LA 16", ".png"),
+        ("a.jp2", "JPEG2000", "RGB", ".jp2"),
+        ("a.jp2", "JPEG2000", "L 16", ".png"),
+        ("a.webp", "WEBP", "RGBA", ".webp"),
+        ("a.avif", "AVIF", "RGB", ".avif"),
+        ("a.avif", "AVIF", "RGBA", ".png"),
+    ],
+)
+def test_output_has_the_format_of_the_input(save, name, kind, mode, expected):
+    assert photos.output_suffix(save(name, cell(kind, mode)[0])) == expected
+
+
+@pytest.mark.req("FIL-027", "FIL-007")
+@pytest.mark.xfail(strict=True, reason="FIL-027 not built")
+@pytest.mark.parametrize("name", ["empty.jpg", "text.png", "nothing.png", "script.eps"])
+def test_output_of_no_photo_is_one_line(save, name):
+    with pytest.raises(errors.PhotoError) as error:
+        photos.output_suffix(save(name, BROKEN[name]))
+    one_line(error, name)
+
+
+def light_lost(pixels, kind, **options):
+    """Return the largest change of gray, in levels."""
+    weights = np.array([21, 72, 7])
+    back = photos.decode_photo(photos.encode_photo(pixels, kind, **options)).pixels
+    return np.abs(back.astype(int) @ weights - pixels.astype(int) @ weights).max() / 100
+
+
+@pytest.mark.req("FIL-028", "FIL-017")
+@pytest.mark.xfail(strict=True, reason="FIL-028 not built")
+@pytest.mark.parametrize(
+    ("kind", "on_photos", "on_noise"), [("JPEG", 12, 12), ("AVIF", 8, 8), ("WEBP", 20, 60)]
+)
+def test_light_lost_in_encoding_is_bounded(kind, on_photos, on_noise):
+    for path in photos.sample_photos():
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((512, 400)))
+        assert light_lost(pixels, kind) <= on_photos
+    assert light_lost(noise(256, 256, 3), kind) <= on_noise
+    saturated = np.repeat(np.repeat(noise(80, 80, 3) // 128 * 255, 3, 0), 3, 1)
+    assert light_lost(saturated, kind) <= on_noise
+
+
+@pytest.mark.req("FIL-028", "FIL-016")
+@pytest.mark.xfail(strict=True, reason="FIL-028 not built")
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG2000"])
+def test_no_light_is_lost_without_loss(kind):
+    assert light_lost(noise(100, 100, 3), kind) == 0
+    assert light_lost(noise(100, 100, 3), "WEBP", quality=100) == 0
+
+
+def toned(gray, tone, noise_level=0, seed=0):
+    """Return a gray picture printed in a tone, {gray: colour}, as a noisy scan."""
+    levels = sorted(tone)
+    table = np.stack(
+        [np.interp(np.arange(256), levels, [tone[v][c] for v in levels]) for c in range(3)], -1
+    )
+    grain = np.random.default_rng(seed).normal(0, noise_level, (*gray.shape, 3))
+    return np.clip(np.floor(table[gray] + grain + 0.5), 0, 255).astype(np.uint8)
+
+
+TONES = {
+    "none": {0: (0, 0, 0), 255: (255, 255, 255)},
+    "sepia": {0: (20, 10, 0), 128: (150, 120, 80), 255: (255, 245, 215)},
+    "yellowed": {0: (40, 26, 13), 255: (250, 235, 200)},
+    "cyanotype": {0: (0, 20, 60), 128: (70, 130, 190), 255: (245, 250, 255)},
+    "selenium": {0: (20, 10, 30), 200: (200, 190, 195), 255: (255, 250, 240)},
+}
+
+
+@pytest.mark.req("FIL-029")
+@pytest.mark.xfail(strict=True, reason="FIL-029 not built")
+@pytest.mark.parametrize("tone", list(TONES))
+@pytest.mark.parametrize("noise_level", [0, 8])
+def test_tinted_photo_is_recognised(tone, noise_level):
+    for path in photos.sample_photos():
+        with Image.open(path) as picture:
+            gray = np.asarray(picture.convert("L"))
+        rgb = toned(gray, TONES[tone], noise_level)
+        assert tints.is_tinted(rgb), path.name
+        rgb = photos.decode_photo(encoded(rgb, "JPEG", quality=75)).pixels
+        assert tints.is_tinted(rgb), path.name
+        plain = tints.remove_tint(rgb)
+        np.testing.assert_array_equal(plain, (rgb.astype(int) @ [21, 72, 7] + 50) // 100)
+        assert tints.is_tinted(rgb.astype(np.uint16) * 257)
+
+
+@pytest.mark.req("FIL-029")
+@pytest.mark.xfail(strict=True, reason="FIL-029 not built")
+def test_colour_photo_is_not_tinted():
+    for path in photos.sample_photos():
+        rgb = photos.read_photo(path).pixels
+        if rgb.ndim == 3:
+            assert not tints.is_tinted(rgb), path.name
+    assert not tints.is_tinted(PHOTO)
+    assert not tints.is_tinted(noise(64, 64, 3))
+
+
+@pytest.mark.req("FIL-029")
+@pytest.mark.xfail(strict=True, reason="FIL-029 not built")
+def test_hand_coloured_spot_is_not_lost():
+    rgb = toned(np.asarray(Image.fromarray(PHOTO).convert("L").resize((512, 384))), TONES["sepia"])
+    assert tints.is_tinted(rgb)
+    rgb[100:150, 100:150] = (200, 20, 40)
+    assert not tints.is_tinted(rgb)
+
+
+@pytest.mark.req("FIL-029")
+@pytest.mark.xfail(strict=True, reason="FIL-029 not built")
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (300, 2), (63, 64), (129, 4000)])
+def test_tint_of_any_size_is_known(shape):
+    gray = np.sort(noise(*shape), axis=None).reshape(shape)
+    rgb = toned(gray, TONES["yellowed"])
+    assert tints.is_tinted(rgb)
+    assert tints.remove_tint(rgb.astype(np.uint16) * 257).dtype == np.uint16
+
+
+def refusal(read, *arguments, **options):
+    """Return the error that reading raises, if it is our own; None if it reads."""
+    try:
+        read(*arguments, **options)
+    except errors.PhotoError as error:
+        return error
+    return None
+
+
+@pytest.mark.req("FIL-031")
+@pytest.mark.xfail(strict=True, reason="FIL-031 not built")
+def test_mutated_files_raise_nothing_but_our_own(capfd):
+    faulthandler.dump_traceback_later(60, exit=True)  # a hang must not stay silent
+    read = 0
+    for data in mutants(300):
+        for attempt in (
+            lambda data: photos.encode_photo(photos.decode_photo(data, max_pixels=10**6), "PNG"),
+            lambda data: [
+                f.bits for f in itertools.islice(photos.decode_frames(data, max_pixels=10**6), 9)
+            ],
+        ):
+            error = refusal(attempt, data)
+            read += error is None
+            assert error is None or str(error).isprintable()
+    faulthandler.cancel_dump_traceback_later()
+    assert 30 < read < 400
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.req("FIL-033")
+@pytest.mark.xfail(strict=True, reason="FIL-033 not built")
+def test_bytes_decode_as_their_file(save):
+    for name, data in {**BROKEN, "good.png": cell("PNG", "RGBA 16")[0]}.items():
+        path = save(name, data)
+        error = refusal(photos.read_photo, path)
+        assert str(refusal(photos.decode_photo, data, name=str(path))) == str(error)
+        if error is None:
+            np.testing.assert_array_equal(
+                photos.decode_photo(data).pixels, photos.read_photo(path).pixels
+            )
+
+
+HEIC_HEADER = b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(99)
+
+
+@pytest.mark.req("FIL-032")
+@pytest.mark.xfail(strict=True, reason="FIL-032 not built")
+def test_heic_goes_round(save, tmp_path):
+    pytest.importorskip("pillow_heif")
+    photos.write_photo(tmp_path / "a.heic", PHOTO)
+    photo = photos.read_photo(tmp_path / "a.heic")
+    assert (photo.format, photo.bits) == ("HEIF", 8)
+    assert light_lost(PHOTO, "HEIF") <= 4
+    assert photos.output_suffix(tmp_path / "a.heic") == ".heic"
+    with pytest.raises(errors.PhotoError):
+        photos.read_photo(save("b.heic", HEIC_HEADER))
+
+
+@pytest.mark.req("FIL-032")
+@pytest.mark.xfail(strict=True, reason="FIL-032 not built")
+def test_heic_without_its_library_says_what_to_install(save, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(errors.PhotoError) as error:
+        photos.read_photo(save("b.heic", HEIC_HEADER))
+    one_line(error, "b.heic", "pillow-heif")
+    with pytest.raises(errors.OutputError) as error:
+        photos.write_photo(tmp_path / "a.heic", PHOTO)
+    one_line(error, "a.heic", "pillow-heif")
