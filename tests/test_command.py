@@ -1,0 +1,337 @@
+"""The command, run as a person runs it."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from colorjax import cli
+
+pytestmark = pytest.mark.xfail(strict=True, reason="CMD not built")
+
+LIGHT = np.array([21, 72, 7])
+TINY = ["--size", "4", "--set", "network.hidden_multiple=1", "--steps", "4", "--batch", "3"]
+
+
+def picture(seed, height=21, width=33, channels=3):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    """A folder of photos of many sizes and modes, in a tree."""
+    folder = tmp_path_factory.mktemp("photos") / "album"
+    (folder / "inner").mkdir(parents=True)
+    rgb = Image.fromarray(picture(0))
+    rgb.save(folder / "rgb.png")
+    rgb.convert("L").save(folder / "gray.png")
+    rgb.quantize(16).save(folder / "palette.png")
+    rgb.convert("RGBA").save(folder / "inner" / "alpha.png")
+    rgb.convert("CMYK").save(folder / "inner" / "cmyk.jpg")
+    Image.fromarray(picture(1, channels=1)[..., 0].astype(np.uint16) * 257).save(
+        folder / "deep.png"
+    )
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    rgb.save(folder / "turned.jpg", exif=turned)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(album, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    assert cli.main(["train", str(album), "--out", str(run), *TINY]) == 0
+    return str(run / "weights.safetensors")
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.req("CMD-001", "CMD-002")
+def test_folder_is_mirrored(album, weights, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert cli.main(["colorize", str(album), "--weights", weights, "--out", str(out)]) == 0
+    assert files(out) == files(album)
+    with Image.open(out / "turned.jpg") as turned:
+        assert turned.size == (21, 33)
+    assert "7 colorized" in capsys.readouterr().out
+    assert cli.main(["evaluate", str(album), "--weights", weights]) == 0
+    table = capsys.readouterr().out
+    for row in ("weights", "gray", "tint", "level tint", "mean photo", "loss", "psnr", "ssim"):
+        assert row in table
+
+
+@pytest.mark.req("CMD-002", "CMD-008")
+def test_names_of_outputs(weights, tmp_path, monkeypatch):
+    photo = picture(2)[..., 0]
+    for name in ("old.png", "older.png"):
+        Image.fromarray(photo).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["colorize", "old.png", "--weights", weights]) == 0
+    assert cli.main(["colorize", "old.png", "--weights", weights, "--out", "file.png"]) == 0
+    assert (
+        cli.main(["colorize", "old.png", "older.png", "--weights", weights, "--out", "both"]) == 0
+    )
+    assert cli.main(["colorize", str(tmp_path / "both"), "--weights", weights]) == 0
+    expected = {"old.png", "older.png", "old.colour.png", "file.png", "both/old.png"}
+    expected |= {"both/older.png", "both/old.colour.png", "both/older.colour.png"}
+    assert files(tmp_path) == expected
+    rgb = np.asarray(Image.open("old.colour.png")).astype(int)
+    assert rgb.shape == (21, 33, 3)
+    assert np.abs(rgb @ LIGHT - 100 * photo.astype(int)).max() <= 50
+    # once more: our own outputs are no inputs
+    assert cli.main(["colorize", str(tmp_path / "both"), "--weights", weights]) == 0
+    assert files(tmp_path) == expected
+
+
+@pytest.mark.req("CMD-003")
+def test_nothing_is_lost(weights, tmp_path, capsys):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        Image.fromarray(picture(3)).save(folder / "old.png")
+    out = tmp_path / "out"
+    command = ["colorize", *map(str, folders), "--weights", weights, "--out", str(out)]
+    assert cli.main(command) == 2
+    assert "would both be written" in capsys.readouterr().err
+    assert not out.exists()
+
+    before = (folders[0] / "old.png").read_bytes()
+    over = ["colorize", str(folders[0]), "--weights", weights, "--out", str(folders[0])]
+    assert cli.main(over) == 2
+    assert cli.main([*over, "--overwrite"]) == 2
+    assert (folders[0] / "old.png").read_bytes() == before
+
+    (tmp_path / "kept.png").write_text("mine")
+    one = ["colorize", str(folders[0] / "old.png"), "--weights", weights]
+    assert cli.main([*one, "--out", str(tmp_path / "kept.png")]) == 0
+    assert "1 kept" in capsys.readouterr().out
+    assert (tmp_path / "kept.png").read_text() == "mine"
+    assert cli.main([*one, "--out", str(tmp_path / "kept.png"), "--overwrite"]) == 0
+    assert Image.open(tmp_path / "kept.png").size == (33, 21)
+
+
+@pytest.mark.req("CMD-004", "TRN-017")
+def test_failed_inputs_are_named_and_the_rest_is_done(album, weights, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(picture(4)).save(tmp_path / "in" / "good.png")
+    (tmp_path / "in" / "bad.png").write_bytes(b"not a photo")
+    inputs = [str(tmp_path / "in"), str(tmp_path / "missing.png")]
+    out = tmp_path / "out"
+    assert cli.main(["colorize", *inputs, "--weights", weights, "--out", str(out)]) == 1
+    captured = capsys.readouterr()
+    assert files(out) == {"good.png"}
+    assert len(captured.err.splitlines()) == 2
+    assert "bad.png" in captured.err
+    assert "missing.png" in captured.err
+    assert "1 colorized, 2 failed" in captured.out
+    assert cli.main(["evaluate", inputs[0], "--weights", weights]) == 1
+    assert cli.main(["train", inputs[0], str(album), "--out", str(tmp_path / "run"), *TINY]) == 1
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def broken(path, kind):
+    """Make a file or folder that a command should refuse."""
+    match kind:
+        case "text":
+            path.write_text("text")
+        case "foreign":
+            safetensors.numpy.save_file({"a": np.zeros(3, np.float32)}, path)
+        case "empty":
+            path.mkdir()
+        case "gray":
+            path.mkdir()
+            Image.fromarray(picture(5)[..., 0]).save(path / "gray.png")
+    return str(path)
+
+
+TRAIN = ["train", "samples", "--out", "RUN"]
+BAD = {
+    "no command": ([], "COMMAND"),
+    "unknown command": (["paint"], "paint"),
+    "unknown option": ([*TRAIN, "--colour", "1"], "--colour"),
+    "no photos": (["train", "--out", "RUN"], "PHOTOS"),
+    "no out": (["train", "samples"], "--out"),
+    "preset": ([*TRAIN, "--preset", "seed"], "'seed'"),
+    "zero steps": ([*TRAIN, "--steps", "0"], "steps is 0"),
+    "zero passes": ([*TRAIN, "--passes", "0"], "passes is 0"),
+    "fractional passes": ([*TRAIN, "--passes", "1.5"], "passes is 1.5"),
+    "steps and passes": ([*TRAIN, "--steps", "1", "--passes", "1"], "--passes"),
+    "word for steps": ([*TRAIN, "--steps", "many"], "steps is 'many'"),
+    "negative size": ([*TRAIN, "--size", "-4"], "size is -4"),
+    "zero batch": ([*TRAIN, "--batch", "0"], "batch is 0"),
+    "nan rate": ([*TRAIN, "--learning-rate", "nan"], "learning_rate is 'nan'"),
+    "NaN rate": ([*TRAIN, "--learning-rate", "NaN"], "learning_rate is nan"),
+    "infinite rate": ([*TRAIN, "--learning-rate", "1e999"], "learning_rate is inf"),
+    "negative decay": ([*TRAIN, "--weight-decay", "-1"], "weight_decay is -1"),
+    "activation": ([*TRAIN, "--hidden-activation", "gelu"], "gelu"),
+    "depth": ([*TRAIN, "--depth", "0"], "depth is 0"),
+    "set": ([*TRAIN, "--set", "colour=1"], "colour is no field"),
+    "set what": ([*TRAIN, "--set", "colour"], "--set colour"),
+    "set value": ([*TRAIN, "--set", "mirror=2"], "mirror is 2"),
+    "share": ([*TRAIN, "--validation", "1.5"], "--validation 1.5"),
+    "validation": ([*TRAIN, "--validation", "nowhere"], "--validation nowhere"),
+    "seed": ([*TRAIN, "--seed", "-1"], "seed is -1"),
+    "checkpoints": ([*TRAIN, "--checkpoint-every", "0"], "checkpoint-every is 0"),
+    "missing photos": (["train", "nowhere", "--out", "RUN"], "nowhere"),
+    "empty folder": (["train", "{empty}", "--out", "RUN"], "empty"),
+    "only gray": (["train", "{gray}", "--out", "RUN"], "no colour photo"),
+    "run in a file": (["train", "samples", "--out", "{text}"], "text"),
+    "run below a file": (["train", "samples", "--out", "{text}/run"], "text/run"),
+    "init from": ([*TRAIN, "--init-from", "nowhere"], "nowhere"),
+    "device": ([*TRAIN, "--device", "abacus"], "abacus"),
+    "no inputs": (["colorize", "--weights", "WEIGHTS"], "INPUT"),
+    "no weights": (["colorize", "samples"], "weights"),
+    "missing weights": (["colorize", "samples", "--weights", "nowhere"], "nowhere"),
+    "text for weights": (["colorize", "samples", "--weights", "{text}"], "text"),
+    "foreign weights": (["colorize", "samples", "--weights", "{foreign}"], "foreign"),
+    "out is a file": (["colorize", "samples", "--weights", "WEIGHTS", "--out", "{text}"], "text"),
+    "quality": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--quality", "101"],
+        "quality is 101",
+    ),
+    "evaluate size": (["evaluate", "samples", "--weights", "WEIGHTS", "--size", "0"], "size is 0"),
+    "json place": (
+        ["evaluate", "samples", "--weights", "WEIGHTS", "--json", "no/where"],
+        "no/where",
+    ),
+}
+
+
+INPUT_FAULTS = {"missing photos", "empty folder", "only gray"}  # the others are the command's
+
+
+@pytest.mark.req("CMD-005")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line(case, weights, tmp_path, capsys, monkeypatch):
+    arguments, named = BAD[case]
+    monkeypatch.chdir(tmp_path)
+    places = {kind: broken(tmp_path / kind, kind) for kind in ("text", "foreign", "empty", "gray")}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    filled = [a.format(**places).replace("WEIGHTS", weights) for a in arguments]
+    code = cli.main(filled)
+    captured = capsys.readouterr()
+    assert code == (1 if case in INPUT_FAULTS else 2)
+    assert len(captured.err.splitlines()) == 1, captured.err
+    assert captured.err.startswith("colorjax: ")
+    assert named in captured.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.req("CMD-006")
+@pytest.mark.parametrize("command", [[], ["train"], ["colorize"], ["evaluate"]])
+def test_help_has_examples(command, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([*command, "--help"])
+    assert left.value.code == 0
+    assert " ".join(["examples:\n  colorjax", *command]) in capsys.readouterr().out
+
+
+@pytest.mark.req("CMD-006")
+def test_module_is_the_command():
+    command = [sys.executable, "-m", "colorjax"]
+    assert subprocess.check_output([*command, "--version"], text=True).startswith("colorjax ")
+    bad = subprocess.run([*command, "paint"], capture_output=True, text=True)
+    assert (bad.returncode, bad.stdout, len(bad.stderr.splitlines())) == (2, "", 1)
+
+
+@pytest.mark.req("CMD-007")
+def test_quiet_and_plain(album, tmp_path, capsys):
+    train = ["train", str(album), *TINY]
+    assert cli.main([*train, "--out", str(tmp_path / "quiet"), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert cli.main([*train, "--out", str(tmp_path / "plain")]) == 0
+    plain = capsys.readouterr().out
+    assert "4/4 steps" in plain
+    assert all(character.isprintable() or character == "\n" for character in plain)
+
+
+@pytest.mark.req("CMD-009")
+def test_compare_writes_a_sheet(weights, tmp_path):
+    photo = picture(6)[..., 0]
+    Image.fromarray(photo).save(tmp_path / "old.png")
+    assert cli.main(["colorize", str(tmp_path / "old.png"), "--weights", weights, "--compare"]) == 0
+    assert files(tmp_path) == {"old.png", "old.colour.png", "old.compare.png"}
+    sheet = np.asarray(Image.open(tmp_path / "old.compare.png"))
+    colour = np.asarray(Image.open(tmp_path / "old.colour.png"))
+    gap = 4
+    bottom = sheet[-21 - gap : -gap]
+    np.testing.assert_array_equal(bottom[:, :33], photo[..., None].repeat(3, -1))
+    np.testing.assert_array_equal(bottom[:, 33 + gap : 66 + gap], colour)
+
+
+@pytest.mark.req("CMD-010")
+def test_any_field_is_an_option(album, tmp_path):
+    options = ["--depth", "2", "--hidden-activation", "tanh", "--output-activation", "sigmoid"]
+    options += ["--size", "6", "--passes", "2", "--set", "network.copy_gray=false"]
+    options += [
+        "--set",
+        "network.initial_scale=0.1",
+        "--batch",
+        "2",
+        "--set",
+        "network.hidden_multiple=1",
+    ]
+    assert cli.main(["train", str(album), "--out", str(tmp_path / "run"), *options]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert config["network"]["depth"] == 2
+    assert config["network"]["copy_gray"] is False
+    assert (config["size"], config["batch"], config["network"]["initial_scale"]) == (6, 2, 0.1)
+
+
+@pytest.mark.req("CMD-011")
+@pytest.mark.parametrize("size", [[], ["--size", "12"]])
+def test_evaluation_as_json(album, weights, tmp_path, size):
+    path = tmp_path / "result.json"
+    assert cli.main(["evaluate", str(album), "--weights", weights, "--json", str(path), *size]) == 0
+    result = json.loads(path.read_text())
+    assert set(result["summary"]) >= {"weights", "gray", "tint", "level tint"}
+    assert ("upper bound" in result["summary"]) == bool(size)
+    assert len(result["photos"]) == 5
+    assert {"loss", "psnr", "ssim"} <= set(result["photos"][0]["weights"])
+    assert result["left_out"] == ["deep.png", "gray.png"]
+
+
+@pytest.mark.req("CMD-012")
+def test_samples(tmp_path, capsys):
+    run = tmp_path / "run"
+    assert cli.main(["train", "samples", "--out", str(run), *TINY]) == 0
+    weights = str(run / "weights.safetensors")
+    assert cli.main(["evaluate", "samples", "--weights", weights]) == 0
+    out = tmp_path / "out"
+    assert cli.main(["colorize", "samples", "--weights", weights, "--out", str(out)]) == 0
+    assert "camera.png" in files(out)
+    assert (
+        cli.main(["train", "samples", "--init-from", weights, "--out", str(tmp_path / "on"), *TINY])
+        == 0
+    )
+
+
+@pytest.mark.req("CMD-004", "TRN-012")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_command_says_how_to_go_on(album, tmp_path, number, code):
+    command = [
+        sys.executable,
+        "-m",
+        "colorjax",
+        "train",
+        str(album),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    command += [*TINY[:-4], "--steps", "1000000", "--batch", "3"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while not (metrics.exists() and metrics.stat().st_size) and process.poll() is None:
+        pass
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert err.splitlines()[-1].startswith("colorjax: interrupted at step ")
+    assert "--resume" in err
