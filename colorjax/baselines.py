@@ -1,1 +1,53 @@
-"""To be built."""
+"""What a colorizer has to beat: colourings that need no network, fitted on training photos."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+LUMA = np.array([0.21, 0.72, 0.07])
+
+
+def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
+    """Fit the baselines on training photos of one size.
+
+    Returns:
+        JSON-able: `tint`, the mean of RGB − gray; `level_tint`, for each channel the cubic in gray / 255 closest to it
+        in least squares; `mean_photo`, in whole levels.
+
+    Source: facts (the seed's baselines).
+    Spec: EVL-020
+    """
+    levels = rgb.reshape(-1, 3).astype(np.float64)
+    gray = levels @ LUMA
+    cubic, *_ = np.linalg.lstsq(_powers(gray), levels, rcond=None)
+    return {
+        "tint": (levels - gray[:, None]).mean(0).round(3).tolist(),
+        "level_tint": cubic.T.round(3).tolist(),
+        "mean_photo": np.rint(rgb.mean(0)).astype(int).tolist(),
+    }
+
+
+def apply_baselines(
+    baselines: dict[str, Any], gray: Float[np.ndarray, "h w"]
+) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
+    """Colour a gray photo by each baseline; the mean photo only at its own size.
+
+    Args:
+        baselines: as `fit_baselines` gives them, or empty for the copied gray alone.
+        gray: levels in [0, 255].
+
+    Spec: EVL-020, EVL-021
+    """
+    coloured = {"gray": np.repeat(gray[..., None], 3, -1)}
+    if baselines:
+        coloured["tint"] = gray[..., None] + np.array(baselines["tint"])
+        coloured["level tint"] = _powers(gray) @ np.array(baselines["level_tint"]).T
+        mean = np.array(baselines["mean_photo"], np.float64)
+        if mean.shape[:2] == gray.shape:
+            coloured["mean photo"] = mean
+    return {name: np.rint(np.clip(c, 0, 255)).astype(np.uint8) for name, c in coloured.items()}
+
+
+def _powers(gray):
+    return (gray[..., None] / 255) ** np.arange(4)

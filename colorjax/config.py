@@ -12,7 +12,13 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 
 
-def number(default, *, at_least=None, above=None, at_most=None):
+def number(
+    default: Any,
+    *,
+    at_least: int | float | None = None,
+    above: int | float | None = None,
+    at_most: int | float | None = None,
+) -> Any:
     """Declare a field: a finite int or float (as the default is) within the bounds.
 
     Spec: NET-011

@@ -1,1 +1,76 @@
-"""To be built."""
+"""What the command prints: a progress bar on a terminal, plain lines elsewhere, tables, errors."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+LINES = 10  # progress lines of a run where there is no terminal
+
+
+class Printer:
+    """Prints to stdout, or nothing at all when quiet; errors always go to stderr, a line each."""
+
+    def __init__(self, *, quiet: bool = False):
+        self.console = Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
+
+    def line(self, text: str) -> None:
+        """Print one line.
+
+        Spec: CMD-007
+        """
+        self.console.print(text)
+
+    def error(self, text: str) -> None:
+        """Print one line on stderr.
+
+        Spec: CMD-005
+        """
+        print(f"colorjax: {text}", file=sys.stderr)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print rows under columns, numbers to the right.
+
+        Spec: EVL-025
+        """
+        table = Table(box=None, pad_edge=False)
+        for i, column in enumerate(columns):
+            table.add_column(column, justify="right" if i else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table, soft_wrap=False, width=self._width())
+
+    def _width(self) -> int:
+        return self.console.width if self.console.is_terminal else 160
+
+    @contextlib.contextmanager
+    def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
+        """Show progress: the function yielded takes how much is done, and a note such as the loss.
+
+        Spec: CMD-007
+        """
+        if self.console.is_terminal and not self.console.quiet:
+            bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[unit]}  {task.fields[note]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+            )
+            with bar:
+                task = bar.add_task("", total=total, unit=unit, note="")
+                yield lambda done, note: bar.update(task, completed=done, note=note)
+            return
+        printed = 0
+
+        def plain(done: int, note: str) -> None:
+            nonlocal printed
+            if done * LINES // total > printed:
+                printed = done * LINES // total
+                self.line(f"{done}/{total} {unit}  {note}".rstrip())
+
+        yield plain

@@ -1,1 +1,68 @@
-"""To be built."""
+"""Weights and baselines measured on photos, by one protocol."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree, UInt8
+
+from colorjax.baselines import apply_baselines
+from colorjax.color import rgb_to_gray, rgb_to_luma_chroma
+from colorjax.config import Config
+from colorjax.inference import apply_chroma, colorize
+from colorjax.metrics import measure, summarize
+from colorjax.networks import forward
+from colorjax.resample import resize_matrix
+
+
+def evaluate(
+    rgb: UInt8[np.ndarray, "photos n n 3"],
+    names: Sequence[str],
+    params: PyTree,
+    config: Config,
+    baselines: dict[str, Any],
+) -> dict[str, Any]:
+    """Measure weights and baselines on photos of one size.
+
+    At the network's own size `forward` is measured as it is; at another, `colorize` of the rounded gray, and beside it
+    the upper bound: the truth's chroma at the network's size, lifted like a prediction.
+
+    Args:
+        rgb: the truth.
+        names: of the photos.
+        params: of the network.
+        config: of the network.
+        baselines: as `fit_baselines` gives them.
+
+    Returns:
+        JSON-able: `summary`, from method to its mean metrics, and `photos`, each with its name and its metrics by
+        method.
+
+    Spec: EVL-021, EVL-025, CMD-011
+    """
+    own_size = rgb.shape[1] == config.size
+    if own_size:
+        gray = rgb_to_gray(jnp.asarray(rgb))
+        ours = np.asarray(jnp.rint(forward(params, gray, config)), np.uint8)
+    photos = []
+    for i, (name, truth) in enumerate(zip(names, rgb, strict=True)):
+        gray = np.asarray(rgb_to_gray(truth))
+        if own_size:
+            coloured = {"weights": ours[i]}
+        else:
+            rounded = np.rint(gray).astype(np.uint8)
+            bound = apply_chroma(rounded, _working_chroma(truth, config.size))
+            coloured = {"weights": colorize(rounded, (params, config)), "upper bound": bound}
+        coloured |= apply_baselines(baselines, gray)
+        photos.append({"name": name} | {how: measure(c, truth) for how, c in coloured.items()})
+    methods = [how for how in photos[0] if how != "name"]
+    summary = {how: summarize([photo[how] for photo in photos]) for how in methods}
+    return {"summary": summary, "photos": photos}
+
+
+def _working_chroma(truth, size):
+    """Return the truth's chroma as a perfect network of that size would predict it."""
+    _, chroma = rgb_to_luma_chroma(jnp.asarray(truth, jnp.float32))
+    matrix = jnp.asarray(resize_matrix(truth.shape[0], size, method="lanczos"))
+    return jnp.einsum("in,nmc,jm->ijc", matrix, chroma, matrix, precision="highest")

@@ -1,1 +1,235 @@
-"""The pure training step."""
+"""The pure training step: state in, state out."""
+
+import dataclasses
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+
+from colorjax import config as configs
+from colorjax.augment import random_mirror
+from colorjax.color import rgb_to_gray
+from colorjax.config import Config
+from colorjax.errors import ConfigError
+from colorjax.losses import loss, objective
+from colorjax.networks import init_params
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["step", "params", "opt_state", "key"],
+    meta_fields=[],
+)
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that training carries from step to step.
+
+    Attributes:
+        step: steps done; with the seed it also decides the next photos (TRN-007).
+        params: of the network.
+        opt_state: of the optax chain.
+        key: for the next step's augmentation.
+    """
+
+    step: Any  # int32 scalar; JAX also puts shapes, shardings and None here
+    params: PyTree
+    opt_state: PyTree
+    key: Any
+
+
+def fit_config(
+    config: Config, *, photos: int, passes: int | None = None, steps: int | None = None
+) -> Config:
+    """Fit a config to the number of training photos: batch, steps a pass, length of the run.
+
+    Args:
+        config: its batch shrinks to the number of photos.
+        photos: at least 1.
+        passes: length of the run; `steps` wins over it, and the config's own steps over neither.
+        steps: length of the run.
+
+    Raises:
+        ConfigError: zero passes or steps.
+
+    Spec: TRN-016
+    """
+    batch = min(config.batch, photos)
+    pass_steps = math.ceil(photos / batch)
+    if passes is not None and passes < 1:
+        raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
+    if steps is None:
+        steps = config.steps if passes is None else passes * pass_steps
+    return configs.replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
+
+
+def schedule(config: Config) -> optax.Schedule:
+    """Return the share of the learning rate at a step: warm-up, then the config's schedule.
+
+    Source: seed S7 for 1 / pass³.
+    Spec: TRN-004
+    """
+    optimizer = config.optimizer
+    warmup = round(optimizer.warmup * config.steps)
+    after: optax.Schedule
+    match optimizer.schedule:
+        case "constant":
+            after = optax.constant_schedule(1.0)
+        case "cosine":
+            after = optax.cosine_decay_schedule(1.0, max(1, config.steps - warmup))
+        case "inverse-cube":  # `after` counts from the end of the warm-up
+            after = lambda count: (
+                (1.0 + jnp.floor_divide(count + warmup, config.pass_steps)) ** -3.0
+            )  # noqa: E731
+
+    if warmup == 0:
+        return after
+    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup])
+
+
+def make_optimizer(
+    config: Config,
+    *,
+    learning_rate: Float[Array, ""] | None = None,
+    weight_decay: Float[Array, ""] | None = None,
+) -> optax.GradientTransformation:
+    """Return the optax chain: clip by global norm, Adam or momentum, weight decay, schedule.
+
+    Args:
+        config: its `optimizer`, `steps` and `pass_steps` decide.
+        learning_rate: in place of the config's; may be traced, as in a sweep.
+        weight_decay: likewise.
+
+    Spec: TRN-001, TRN-004, TRN-005, TRN-018
+    """
+    optimizer = config.optimizer
+    rate = optimizer.learning_rate if learning_rate is None else learning_rate
+    decay = optimizer.weight_decay if weight_decay is None else weight_decay
+    adam = optimizer.algorithm == "adam"
+    return optax.chain(
+        optax.clip_by_global_norm(optimizer.clip_norm),
+        optax.scale_by_adam() if adam else optax.trace(decay=0.9),
+        optax.add_decayed_weights(decay),
+        optax.scale_by_schedule(schedule(config)),
+        optax.scale(-rate),
+    )
+
+
+def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) -> TrainState:
+    """Return the state before the first step.
+
+    Args:
+        key: decides the parameters and all augmentation.
+        config: of the network and its training.
+        params: to start from, in place of fresh ones.
+
+    Spec: TRN-002
+    """
+    params_key, step_key = jax.random.split(key)
+    params = init_params(params_key, config) if params is None else params
+    opt_state = make_optimizer(config).init(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, step_key)
+
+
+def train_step(
+    state: TrainState,
+    batch: UInt8[Array, "batch h w 3"] | Float[Array, "batch h w 3"],
+    config: Config,
+    *,
+    learning_rate: Float[Array, ""] | None = None,
+    weight_decay: Float[Array, ""] | None = None,
+) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+    """Take one step on a batch of photos.
+
+    Args:
+        state: before the step.
+        batch: RGB levels in [0, 255]; the gray is made here.
+        config: static under jit.
+        learning_rate: as for `make_optimizer`.
+        weight_decay: as for `make_optimizer`.
+
+    Returns:
+        The state after it, and `objective`, `loss` (the seed's, of this batch before the step) and `gradient_norm`
+        (before clipping).
+
+    Spec: TRN-002, TRN-003
+    """
+    key, mirror_key = jax.random.split(state.key)
+    rgb = random_mirror(mirror_key, batch.astype(jnp.float32), probability=config.mirror)
+    gray = rgb_to_gray(rgb)
+    value, gradients = jax.value_and_grad(objective)(state.params, gray, rgb, config)
+    metrics = {
+        "objective": value,
+        "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
+        "gradient_norm": optax.tree.norm(gradients),
+    }
+    optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return TrainState(state.step + 1, params, opt_state, key), metrics
+
+
+def train_chunk(
+    state: TrainState,
+    batches: UInt8[Array, "steps batch h w 3"],
+    config: Config,
+    *,
+    learning_rate: Float[Array, ""] | None = None,
+    weight_decay: Float[Array, ""] | None = None,
+) -> tuple[TrainState, dict[str, Float[Array, " steps"]]]:
+    """Take many steps in one scan; arguments as for `train_step`, with one more leading axis.
+
+    Spec: TRN-006
+    """
+
+    def step(state, batch):
+        return train_step(
+            state, batch, config, learning_rate=learning_rate, weight_decay=weight_decay
+        )
+
+    return jax.lax.scan(step, state, batches)
+
+
+def evaluation_loss(
+    params: PyTree, photos: UInt8[Array, "photos h w 3"], config: Config
+) -> Float[Array, ""]:
+    """Return the seed's loss on photos as they are, without augmentation.
+
+    Spec: TRN-011
+    """
+    rgb = photos.astype(jnp.float32)
+    return loss(params, rgb_to_gray(rgb), rgb, config)
+
+
+def sweep(
+    key: PRNGKeyArray,
+    batches: UInt8[Array, "steps batch h w 3"],
+    validation: UInt8[Array, "photos h w 3"],
+    learning_rates: Float[Array, " rates"],
+    weight_decays: Float[Array, " decays"],
+    config: Config,
+) -> Float[Array, "rates decays"]:
+    """Train a grid of hyper-parameters at once, all on the same batches from the same start.
+
+    Returns:
+        The validation loss of each pair after the last step.
+
+    Source: seed F5, F6.
+    Spec: TRN-018
+    """
+
+    def train(learning_rate, weight_decay):
+        state, _ = train_chunk(
+            init_state(key, config),
+            batches,
+            config,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+        )
+        return evaluation_loss(state.params, validation, config)
+
+    over_decays = jax.vmap(train, in_axes=(None, 0))
+    return jax.vmap(over_decays, in_axes=(0, None))(learning_rates, weight_decays)

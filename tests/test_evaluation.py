@@ -8,8 +8,6 @@ from dense import small
 import colorjax
 from colorjax import baselines, evaluation
 
-pytestmark = pytest.mark.xfail(strict=True, reason="EVL-020 not built")
-
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), np.uint8)
 GRAY = RGB @ np.array([0.21, 0.72, 0.07])
 

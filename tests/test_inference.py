@@ -12,8 +12,6 @@ from PIL import Image
 import colorjax
 from colorjax import inference, resample
 
-pytestmark = pytest.mark.xfail(strict=True, reason="INF not built")
-
 LIGHT = np.array([21, 72, 7])
 
 

@@ -12,7 +12,6 @@ import colorjax
 from colorjax import photos
 from spec import reference
 
-pytestmark = pytest.mark.xfail(strict=True, reason="PRE not built")
 levels = hnp.arrays(np.uint8, (2, 3, 4, 3))
 
 

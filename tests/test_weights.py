@@ -11,8 +11,6 @@ from dense import PRESETS, small
 import colorjax
 from colorjax import weights
 
-pytestmark = pytest.mark.xfail(strict=True, reason="FIL-050 not built")
-
 
 def saved(tmp_path, name="seed-relu", **options):
     config = small(name)
@@ -103,7 +101,7 @@ def corrupt(kind, path):
         ("config", "size is -1"),
         ("field", "colour is no field"),
         ("shape", "layer_0.kernel is 16 × 240; its config asks for 25 × 375"),
-        ("name", "layer_7.kernel"),
+        ("name", "layer_0.kernel is missing"),
         ("nan", "layer_0.kernel holds values that are not finite"),
         ("garbled", "not JSON"),
     ],

@@ -1,0 +1,152 @@
+"""The package as a whole: names, layers, imports, signatures, version."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import colorjax
+
+ROOT = pathlib.Path(colorjax.__file__).parent
+MODULES = sorted(
+    ".".join(("colorjax", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    for path in ROOT.rglob("*.py")
+)
+FLOORS = [
+    {"errors"},
+    {"config"},
+    {"color", "resample"},
+    {"tints"},
+    {"photos"},
+    {"data", "augment"},
+    {"networks.dense"},
+    {"networks"},
+    {"losses", "metrics", "baselines"},
+    {"weights", "checkpoint", "console", "report", "training"},
+    {"inference"},
+    {"evaluation"},
+    {"trainer", "batch"},
+    {"cli"},
+    {"__main__"},
+]
+OWNERS = {
+    "PIL": {"photos", "metadata"},
+    "tifffile": {"photos", "metadata"},
+    "orbax": {"checkpoint"},
+}
+
+
+def floor(module):
+    return next(i for i, names in enumerate(FLOORS) if module in names)
+
+
+def imports(module):
+    """Yield the modules that a module imports, anywhere in it."""
+    path = ROOT.joinpath(*module.split(".")[1:])
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def public_functions():
+    for module in MODULES:
+        if module != "colorjax.__main__":
+            for name, function in inspect.getmembers(
+                importlib.import_module(module), inspect.isfunction
+            ):
+                if function.__module__ == module and not name.startswith("_"):
+                    yield f"{module}.{name}", inspect.signature(function)
+
+
+@pytest.mark.req("API-001")
+def test_public_names_are_the_contract():
+    assert colorjax.__all__ == sorted(colorjax.__all__)
+    assert set(colorjax.__all__) >= {
+        "Config",
+        "colorize",
+        "forward",
+        "init_params",
+        "init_state",
+        "load_weights",
+        "loss",
+        "make_optimizer",
+        "preset",
+        "rgb_to_gray",
+        "save_weights",
+        "train_step",
+    }
+    for name in colorjax.__all__:
+        assert getattr(colorjax, name).__doc__
+    with pytest.raises(AttributeError):
+        _ = colorjax.colourize
+
+
+@pytest.mark.req("API-002")
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "colorjax"])
+def test_modules_import_from_floors_below(module):
+    name = module.removeprefix("colorjax.")
+    for imported in imports(module):
+        if imported.startswith("colorjax."):
+            below = imported.removeprefix("colorjax.")
+            assert floor(below) < floor(name), f"{name} → {below}"
+        owners = OWNERS.get(imported.split(".")[0])
+        assert owners is None or name in owners, f"{name} → {imported}"
+
+
+@pytest.mark.req("API-003")
+def test_import_is_light():
+    heavy = "jax PIL matplotlib orbax grain skimage optax rich tifffile"
+    code = f"import colorjax, sys; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    pure = (
+        "import colorjax, sys; colorjax.rgb_to_gray, colorjax.forward, colorjax.loss, colorjax.preset;"
+        f"print([m for m in '{heavy}'.split() if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", pure], text=True).strip() == "['jax']"
+
+
+@pytest.mark.req("API-004")
+def test_signatures_follow_one_grammar():
+    for name, signature in public_functions():
+        positional = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        assert "key" not in [p.name for p in positional[1:]], name
+        assert not [p.name for p in positional if p.annotation is bool], name
+        assert not [p.name for p in signature.parameters.values() if p.annotation is p.empty], name
+
+
+@pytest.mark.req("API-005")
+def test_versions_agree(capsys):
+    from colorjax import cli
+
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.split()[:2] == ["colorjax", colorjax.__version__]
+    assert importlib.metadata.version("colorjax") == colorjax.__version__
+
+
+@pytest.mark.slow
+@pytest.mark.req("API-006")
+def test_wheel_works_in_an_empty_environment(tmp_path):
+    run = lambda *command: subprocess.run(command, check=True, cwd=tmp_path)  # noqa: E731
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT.parent))
+    run(sys.executable, "-m", "venv", "empty")
+    python = str(tmp_path / "empty" / "bin" / "python")
+    (wheel,) = tmp_path.glob("*.whl")
+    run(python, "-m", "pip", "install", "--quiet", str(wheel))
+    command = [python, "-m", "colorjax"]
+    run(*command, "train", "samples", "--steps", "20", "--size", "8", "--out", "run")
+    run(*command, "colorize", "samples", "--weights", "run/weights.safetensors", "--out", "out")
+    assert len(list((tmp_path / "out").iterdir())) == 6
+    installed = tmp_path / "empty" / "lib"
+    assert list(installed.rglob("colorjax/py.typed"))
+    assert len(list(installed.rglob("colorjax/**/*.py"))) >= len(MODULES)
