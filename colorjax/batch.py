@@ -14,8 +14,8 @@ from colorjax.config import Config
 from colorjax.errors import OutputError, PhotoError, UsageError
 from colorjax.inference import colorize
 from colorjax.photos import (
-    Photo,
     SUFFIXES,
+    Photo,
     find_photos,
     read_photo,
     write_photo,

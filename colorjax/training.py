@@ -80,11 +80,12 @@ def schedule(config: Config) -> optax.Schedule:
             after = optax.constant_schedule(1.0)
         case "cosine":
             after = optax.cosine_decay_schedule(1.0, max(1, config.steps - warmup))
-        case "inverse-cube":  # `after` counts from the end of the warm-up
-            after = lambda count: (
-                (1.0 + jnp.floor_divide(count + warmup, config.pass_steps)) ** -3.0
-            )  # noqa: E731
+        case "inverse-cube":
 
+            def inverse_cube(count):  # counts from the end of the warm-up
+                return (1.0 + jnp.floor_divide(count + warmup, config.pass_steps)) ** -3.0
+
+            after = inverse_cube
     if warmup == 0:
         return after
     return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup])

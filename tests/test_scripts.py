@@ -1,0 +1,91 @@
+"""The scripts, on small work."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SCRIPTS = pathlib.Path(__file__).parent.parent / "scripts"
+
+
+def run(name, *arguments, code=0):
+    command = [sys.executable, SCRIPTS / name, *arguments]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Training and test photos of noise."""
+    for seed, name in enumerate(("train", "test")):
+        (tmp_path / name).mkdir()
+        for i in range(8):
+            noise = np.random.default_rng([seed, i]).integers(0, 256, (20, 30, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / name / f"{i}.jpg")
+    return tmp_path / "train", tmp_path / "test"
+
+
+@pytest.mark.req("API-007")
+def test_trace_names_each_fault(tmp_path):
+    for folder in ("spec", "tests", "colorjax"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "spec" / "a.md").write_text("### AAA-001 One (MUST)\n### AAA-002 Two (MUST)\n")
+    (tmp_path / "colorjax" / "a.py").write_text(
+        'def f():\n    """Do.\n\n    Spec: AAA-001\n    """\n'
+    )
+    test = 'import pytest\n\n\n@pytest.mark.req("AAA-001", "AAA-002")\ndef test_a():\n    pass\n'
+    (tmp_path / "tests" / "test_a.py").write_text(test)
+    clean = run("trace", "--root", tmp_path, "--matrix")
+    assert "AAA-002 MUST\n    test_a.py::test_a" in clean.stdout
+    assert "colorjax.a.f" in clean.stdout
+    (tmp_path / "spec" / "b.md").write_text("### AAA-002 Again (MUST)\n### AAA-003 Three (MUST)\n")
+    (tmp_path / "colorjax" / "b.py").write_text("def g():\n    pass\n")
+    (tmp_path / "tests" / "test_b.py").write_text(test.replace("AAA-001", "AAA-009"))
+    faults = run("trace", "--root", tmp_path, code=1).stderr
+    for fault in (
+        "AAA-002 is also at",
+        "AAA-003 has no test",
+        "unknown id AAA-009",
+        "colorjax.b.g",
+    ):
+        assert fault in faults
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-018")
+def test_sweep_prints_and_plots(folders, tmp_path):
+    out = tmp_path / "sweep"
+    small = ["--size", "4", "--steps", "3", "--rates", "1e-4,1e-3", "--decays", "0,1"]
+    assert "best: --learning-rate" in run("sweep", folders[0], "--out", out, *small).stdout
+    assert np.shape(json.loads((out / "sweep.json").read_text())["validation_loss"]) == (2, 2)
+    with Image.open(out / "sweep.png") as plot:
+        assert np.ptp(np.asarray(plot.convert("L"))) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-020")
+def test_reproduce_writes_table_plot_and_sheet(folders, tmp_path):
+    out = tmp_path / "reproduced"
+    small = ["--size", "4", "--passes", "3", "--photos", "6"]
+    run("reproduce", *folders, "--out", out, *small)
+    assert {"results.md", "results.json", "loss.png", "sheet.png"} <= {
+        p.name for p in out.iterdir()
+    }
+    results = json.loads((out / "results.json").read_text())
+    assert {"seed-relu", "seed-tanh2", "gray", "level tint"} <= set(results)
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.width == 7 * (128 + 4)
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-019")
+def test_bench_prints_ratios(folders):
+    result = json.loads(run("bench", "seed", *folders, "--reference-passes", "1").stdout)
+    assert result["train"]["times_faster"] > 0
+    assert result["gray_and_layout"]["times_faster"] > 0
+    assert result["preprocessing"]["of_pillow"] > 0
