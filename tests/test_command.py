@@ -284,6 +284,15 @@ def test_any_field_is_an_option(album, tmp_path):
     assert (config["size"], config["batch"], config["network"]["initial_scale"]) == (6, 2, 0.1)
 
 
+@pytest.mark.req("CMD-001", "TRN-016")
+def test_validation_folder(album, tmp_path, capsys):
+    command = ["train", str(album), "--out", str(tmp_path / "run"), *TINY]
+    assert cli.main([*command, "--validation", "samples"]) == 0
+    assert (
+        "5 photos to train on, 5 to validate, 3 without colour left out" in capsys.readouterr().out
+    )
+
+
 @pytest.mark.req("CMD-011")
 @pytest.mark.parametrize("size", [[], ["--size", "12"]])
 def test_evaluation_as_json(album, weights, tmp_path, size):

@@ -71,7 +71,7 @@ def test_sweep_prints_and_plots(folders, tmp_path):
 @pytest.mark.req("TRN-020")
 def test_reproduce_writes_table_plot_and_sheet(folders, tmp_path):
     out = tmp_path / "reproduced"
-    small = ["--size", "4", "--passes", "3", "--photos", "6"]
+    small = ["--size", "8", "--passes", "3", "--photos", "6"]
     run("reproduce", *folders, "--out", out, *small)
     assert {"results.md", "results.json", "loss.png", "sheet.png"} <= {
         p.name for p in out.iterdir()

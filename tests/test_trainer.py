@@ -145,6 +145,16 @@ def test_runs_are_not_mixed(finished):
     assert {p: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
 
 
+@pytest.mark.req("TRN-012")
+@pytest.mark.parametrize("empty", [True, False])
+def test_resume_of_nothing_starts(tmp_path, empty):
+    run = tmp_path / "run"
+    if empty:
+        run.mkdir()
+    outcome = trainer.train(PHOTOS, VALIDATION, fitted(passes=1), run, resume=True)
+    assert outcome.metrics[-1]["step"] == 3
+
+
 @pytest.mark.req("TRN-013")
 def test_damaged_checkpoint_is_one_line(tmp_path):
     run = tmp_path / "run"
