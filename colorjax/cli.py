@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Spec: CMD-004, CMD-005, CMD-006
     """
     try:
-        options = _parser().parse_args(arguments)
+        options = make_parser().parse_args(arguments)
         printer = Printer(quiet=options.quiet)
         _choose_device(options.device)
         return options.run(options, printer)
@@ -62,7 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command.
+
+    Spec: CMD-006
+    """
     parser = _Parser(
         prog="colorjax",
         description="Colour for black-and-white photos.",
