@@ -42,13 +42,16 @@ class Job:
         return self.target.with_name(f"{self.target.stem.removesuffix(COLOUR)}{COMPARE}.png")
 
 
-def plan(inputs: Sequence[str], out: str | None) -> tuple[list[Job], list[str]]:
+def plan(
+    inputs: Sequence[str], out: str | None, *, compare: bool = False
+) -> tuple[list[Job], list[str]]:
     """Decide where each photo's colour goes, before any work.
 
     Args:
         inputs: files, folders or `samples`.
         out: a file for one input file, else a folder that mirrors the inputs' tree; None puts `old.colour.jpg` beside
             `old.jpg`.
+        compare: whether there will be comparison sheets.
 
     Returns:
         The jobs, and a line for each input that is not there. Our own outputs are no inputs.
@@ -81,7 +84,7 @@ def plan(inputs: Sequence[str], out: str | None) -> tuple[list[Job], list[str]]:
         else:
             target = (pathlib.Path(out) / name).with_suffix(suffix)
         jobs.append(Job(source, target, name))
-    _refuse_collisions(jobs)
+    _refuse_collisions(jobs, compare)
     return jobs, missing
 
 
@@ -95,11 +98,11 @@ def _colour_suffix(source):
     return source.suffix if _has_photo_suffix(source) and not poor else ".png"
 
 
-def _refuse_collisions(jobs):
+def _refuse_collisions(jobs, compare):
     sources = {os.path.realpath(job.source) for job in jobs}
     taken: dict[str, Job] = {}
     for job in jobs:
-        for target in (job.target, job.sheet):
+        for target in (job.target, job.sheet) if compare else (job.target,):
             place = os.path.realpath(target)
             if place in sources:
                 raise OutputError(f"{target}: is an input; expected another --out")
@@ -150,8 +153,8 @@ def colorize_files(
             raise OutputError(
                 f"{job.target.parent}: cannot make the folder ({error.strerror})"
             ) from None
-        if compare:
-            write_photo(job.sheet, _side_by_side(photo, rgb), overwrite=True)
+        if compare and (overwrite or not job.sheet.exists()):
+            write_photo(job.sheet, _side_by_side(photo, rgb), overwrite=overwrite)
         coloured = dataclasses.replace(photo, pixels=rgb)
         write_photo(job.target, coloured, quality=quality, overwrite=overwrite)
         done(job, "done")

@@ -305,7 +305,7 @@ def _colorize(options, printer: Printer) -> int:
     if _whole("quality", options.quality, 1) > 100:
         raise ConfigError(f"quality is {options.quality}; expected at most 100")
     weights = load_weights(options.weights)
-    jobs, failures = batch.plan(options.inputs, options.out)
+    jobs, failures = batch.plan(options.inputs, options.out, compare=options.compare)
     for failure in failures:
         printer.error(failure)
     counts = {"done": 0, "kept": 0}

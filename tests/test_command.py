@@ -265,6 +265,21 @@ def test_compare_writes_a_sheet(weights, tmp_path):
     np.testing.assert_array_equal(bottom[:, 33 + gap : 66 + gap], colour)
 
 
+@pytest.mark.req("CMD-003", "CMD-009")
+def test_sheets_are_outputs_too(weights, tmp_path, capsys):
+    for name in ("old.png", "old.bmp"):
+        Image.fromarray(picture(7)).save(tmp_path / name)
+    command = ["colorize", str(tmp_path), "--weights", weights]
+    assert cli.main([*command, "--compare"]) == 2
+    assert "old.compare.png" in capsys.readouterr().err
+    assert cli.main(command) == 0
+    (tmp_path / "old.bmp").unlink()
+    (tmp_path / "old.colour.png").unlink()
+    (tmp_path / "old.compare.png").write_text("mine")
+    assert cli.main([*command, "--compare"]) == 0
+    assert (tmp_path / "old.compare.png").read_text() == "mine"
+
+
 @pytest.mark.req("CMD-010")
 def test_any_field_is_an_option(album, tmp_path):
     options = ["--depth", "2", "--hidden-activation", "tanh", "--output-activation", "sigmoid"]
