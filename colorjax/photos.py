@@ -1,64 +1,53 @@
-"""Photo files: decode, encode, limits, search; the only user of Pillow and tifffile.
+"""Photo files: read, shrink to squares, find, write; whatever a file holds, arrays come out, or one `PhotoError`.
 
-Everything that a decoder may do wrong ends here: whatever a file holds, the caller gets arrays or one `PhotoError`.
+This is the door; behind it `opening` guards, `decoding`, `encoding`, `profiles` and `metadata` do the work. These, and
+no other module, use Pillow and tifffile.
 """
 
 import contextlib
 import dataclasses
-import importlib.util
 import io
+import itertools
 import os
-import pathlib
 import secrets
-import stat
-import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import UInt, UInt8
-from PIL import (
-    AvifImagePlugin,  # noqa: F401 - plugins register themselves, here once and not in a thread
-    Image,
-    ImageDraw,
-    ImageFont,
-    Jpeg2KImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import Image, ImageDraw, ImageFont
 
-from colorjax.errors import ColorjaxError, ConfigError, NoPhotosError, OutputError, PhotoError
+from colorjax import decoding, encoding
+from colorjax.decoding import SUFFIXES
+from colorjax.errors import ConfigError, OutputError, PhotoError
+from colorjax.metadata import Metadata, read_metadata
+from colorjax.opening import MAX_PIXELS, PathLike, check_size, in_one_line, opened, regular_file
+from colorjax.search import find_photos, sample_photos
 
-MAX_PIXELS = 400_000_000
-"""Default limit on the pixels of a photo, checked from its header."""
+__all__ = [
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "Photo",
+    "decode_frames",
+    "decode_photo",
+    "encode_photo",
+    "find_photos",
+    "load_square",
+    "load_squares",
+    "output_suffix",
+    "read_frames",
+    "read_photo",
+    "sample_photos",
+    "text_strip",
+    "write_bytes",
+    "write_photo",
+]
 
-SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-    "AVIF": (".avif",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "JPEG2000": (".jp2", ".j2k", ".jpx"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-}
-"""The formats that are read, by Pillow's names, and the file names under which a search takes them."""
-
-_WRITTEN = {s: kind for kind, suffixes in SUFFIXES.items() if kind != "GIF" for s in suffixes}
-_WITH_ALPHA = {"PNG", "TIFF", "WEBP", "AVIF", "JPEG2000"}
-_SAMPLES = (
-    "astronaut.png",
-    "camera.png",
-    "chelsea.png",
-    "coffee.png",
-    "motorcycle_left.png",
-    "rocket.jpg",
-)
-
-PathLike = str | os.PathLike[str]
 Pixels = UInt[np.ndarray, "h w"] | UInt[np.ndarray, "h w 3"]
+
+_KIND = {
+    suffix: kind for kind, suffixes in SUFFIXES.items() if kind != "GIF" for suffix in suffixes
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,11 +58,15 @@ class Photo:
         pixels: gray (h, w) or sRGB (h, w, 3), uint8 in [0, 255] or uint16 in [0, 65535].
         alpha: opacity (h, w) in the dtype of pixels, or None; pixels are not multiplied by it.
         format: Pillow's name of the format it came from, such as "JPEG"; empty for none.
+        bits: a channel, in that file: 1, 8, or 16 for all that is deeper than 8.
+        metadata: what goes along into the output.
     """
 
     pixels: Pixels
     alpha: UInt[np.ndarray, "h w"] | None = None
     format: str = ""
+    bits: int = 8
+    metadata: Metadata = Metadata()  # noqa: RUF009 - frozen
 
     def to_8bit(self) -> "Photo":
         """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest.
@@ -82,31 +75,107 @@ class Photo:
         """
         if self.pixels.dtype == np.uint8:
             return self
-        alpha = None if self.alpha is None else _to_8bit(self.alpha)
-        return dataclasses.replace(self, pixels=_to_8bit(self.pixels), alpha=alpha)
-
-
-def _to_8bit(levels: np.ndarray) -> np.ndarray:
-    return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        alpha = None if self.alpha is None else encoding.to_8bit(self.alpha)
+        return dataclasses.replace(self, pixels=encoding.to_8bit(self.pixels), alpha=alpha)
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
 def read_photo(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode a photo file of any mode, turned upright.
+    """Decode a photo file of any format and mode, at its depth, turned upright, in sRGB.
 
     Args:
-        path: a file; its content, not its suffix, says what it is.
+        path: a file; its content, not its suffix, says what it is. Of several pages or frames the first is read.
         max_pixels: most pixels that its header may announce.
 
     Raises:
         PhotoError: in one line, whatever is wrong with the file.
 
-    Spec: FIL-001, FIL-002, FIL-003, FIL-004, FIL-005, FIL-006, FIL-007, FIL-008
+    Spec: FIL-001, FIL-002, FIL-003, FIL-004, FIL-005, FIL-006, FIL-007, FIL-008, FIL-019, FIL-020, FIL-021, FIL-022,
+        FIL-023, FIL-025, FIL-030, FIL-031, FIL-032
     """
-    with _opened(path, max_pixels) as image:
-        return _decoded(image)
+    with regular_file(path) as file, opened(file, path, max_pixels) as image:
+        return _photo(image, file)
+
+
+def decode_photo(data: bytes, *, name: str = "photo", max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode the bytes of a photo file as `read_photo` does.
+
+    Args:
+        data: all of a file.
+        name: what an error calls it.
+        max_pixels: as in `read_photo`.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with the bytes.
+
+    Spec: FIL-031, FIL-033
+    """
+    file = io.BytesIO(data)
+    with opened(file, name, max_pixels) as image:
+        return _photo(image, file)
+
+
+def read_frames(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> Iterator[Photo]:
+    """Decode each page of a TIFF, each frame of a GIF, WebP, AVIF or PNG, or the one photo of another file.
+
+    Args:
+        path: a file that `read_photo` reads.
+        max_pixels: most pixels of one page.
+
+    Yields:
+        The pages in order, decoded as they are asked for.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with the file, when the damaged page is reached.
+
+    Spec: FIL-024
+    """
+    with regular_file(path) as file:
+        yield from _frames(file, path, max_pixels)
+
+
+def decode_frames(
+    data: bytes, *, name: str = "photo", max_pixels: int = MAX_PIXELS
+) -> Iterator[Photo]:
+    """Decode each page or frame of the bytes of a file as `read_frames` does.
+
+    Args:
+        data: all of a file.
+        name: what an error calls it.
+        max_pixels: most pixels of one page.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with the bytes.
+
+    Spec: FIL-024, FIL-031, FIL-033
+    """
+    return _frames(io.BytesIO(data), name, max_pixels)
+
+
+def output_suffix(path: PathLike) -> str:
+    """Return the suffix, such as ".jpg", under which a colour version of a photo file is written.
+
+    It reads the header only.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with the header.
+
+    Spec: FIL-027
+    """
+    with regular_file(path) as file, opened(file, path, None) as image:
+        header = decoding.read_header(image, file)
+    deep = header.bits == 16 and header.kind not in ("PNG", "TIFF")
+    if (
+        header.kind == "GIF"
+        or header.bits == 1
+        or deep
+        or (header.alpha and header.kind in ("AVIF", "HEIF"))
+    ):
+        return ".png"
+    suffix = os.path.splitext(path)[1]
+    return str(suffix) if suffix.lower() in SUFFIXES[header.kind] else SUFFIXES[header.kind][0]
 
 
 def load_square(
@@ -135,11 +204,17 @@ def load_square(
         raise ConfigError(f"size {size}; expected at least 1 pixel")
     if framing not in ("squash", "crop"):
         raise ConfigError(f"framing {framing!r}; expected 'squash' or 'crop'")
-    with _opened(path, max_pixels) as image:
-        if image.format == "JPEG" and image.mode in ("L", "RGB") and _is_bare(image):
+    with regular_file(path) as file, opened(file, path, max_pixels) as image:
+        bare = not image.info.keys() & {"exif", "xmp", "icc_profile"}
+        if (
+            isinstance(image, Image.Image)
+            and image.format == "JPEG"
+            and image.mode in ("L", "RGB")
+            and bare
+        ):
             plain: Image.Image = image  # most photos: no array between decoding and resizing
         else:
-            plain = Image.fromarray(_decoded(image).to_8bit().pixels)
+            plain = Image.fromarray(_photo(image, file).to_8bit().pixels)
         if framing == "crop":
             short = min(plain.size)
             left, top = (plain.width - short) // 2, (plain.height - short) // 2
@@ -184,7 +259,8 @@ def load_squares(
             return error
         return None
 
-    pool = ThreadPoolExecutor(os.cpu_count())  # Pillow lets go of the interpreter while it works
+    # Pillow lets go of the interpreter while it works; two threads a core, as one often waits for it
+    pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
     try:
         for place, error in enumerate(pool.map(fill, range(len(paths)))):
             if error and on_error is None:
@@ -196,201 +272,28 @@ def load_squares(
     return squares
 
 
-@contextlib.contextmanager
-def _opened(path: PathLike, max_pixels: int) -> Iterator[Image.Image]:
-    """Open a photo, not yet decoded, and turn all that goes wrong in the block into `PhotoError`."""
-    at_most = f"at most {max_pixels / 1e6:.6g} megapixels"
-    try:
-        mode = os.stat(path).st_mode  # before opening: opening a pipe waits for a writer
-        if not stat.S_ISREG(mode):
-            found = "a folder" if stat.S_ISDIR(mode) else "a special file"
-            raise _photo_error(path, found, "a photo file")
-        with open(path, "rb") as file, _quiet(max_pixels):
-            if not file.peek(1):
-                raise _photo_error(path, "an empty file", "a photo")
-            image = Image.open(file, formats=tuple(SUFFIXES))
-            w, h = image.size
-            if w * h > max_pixels:
-                raise _photo_error(path, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", at_most)
-            yield image
-    except ColorjaxError:
-        raise
-    except FileNotFoundError as error:
-        raise _photo_error(path, "no such file", "a photo") from error
-    except Image.UnidentifiedImageError as error:
-        raise _photo_error(path, "not a photo", "one of " + ", ".join(SUFFIXES)) from error
-    except Image.DecompressionBombError as error:  # Pillow's own, at twice our limit
-        raise _photo_error(path, "far more megapixels", at_most) from error
-    except OSError as error:
-        found = error.strerror or f"damaged ({error})"
-        raise _photo_error(path, found, "a whole photo") from error
-    except MemoryError as error:
-        raise _photo_error(path, "too large for the memory here", "a smaller photo") from error
-    except Exception as error:  # decoders raise what they like on damaged data
-        raise _photo_error(path, f"damaged ({error})", "a whole photo") from error
+def _photo(image: decoding.Opened, file: io.BufferedIOBase) -> Photo:
+    header = decoding.read_header(image, file)
+    pixels, alpha = decoding.decode(image, file, header)
+    h, w = pixels.shape[:2]
+    return Photo(pixels, alpha, header.kind, header.bits, read_metadata(image, w, h))
 
 
-def _photo_error(path: object, found: str, expected: str) -> PhotoError:
-    return PhotoError(f"{_line(path)}: {_line(found)[:160]}; expected {expected}")
-
-
-def _line(text: object) -> str:
-    """Return a text with what would break its line escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-
-
-class _Quiet:
-    """Silences Pillow's warnings and lifts its own pixel limit while any thread reads a photo.
-
-    Both are process-wide; the count restores them when the last reader leaves.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.readers = threading.Lock(), 0
-
-    @contextlib.contextmanager
-    def __call__(self, max_pixels: int) -> Iterator[None]:
-        with self.lock:
-            if not self.readers:
-                self.limit = Image.MAX_IMAGE_PIXELS
-                self.filters = warnings.catch_warnings(action="ignore")
-                self.filters.__enter__()
-            self.readers += 1
-            # not None: decoders also ask for the size of tiles and of embedded frames
-            Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or max_pixels, max_pixels)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.readers -= 1
-                if not self.readers:
-                    self.filters.__exit__(None, None, None)
-                    Image.MAX_IMAGE_PIXELS = self.limit
-
-
-_quiet = _Quiet()
-
-
-def _is_bare(image: Image.Image) -> bool:
-    """Tell whether the pixels mean what they say: no orientation, no colour profile."""
-    return not image.info.keys() & {"exif", "xmp", "icc_profile"}
-
-
-def _decoded(image: Image.Image) -> Photo:
-    """Decode an open image to arrays, upright."""
-    image.load()
-    orientation = image.getexif().get(0x0112, 1)  # after loading: Pillow turns TIFF by itself
-    colour, alpha = _colour_and_alpha(image)
-    return Photo(
-        pixels=_upright(colour, orientation),
-        alpha=None if alpha is None else _upright(alpha, orientation),
-        format="JPEG" if image.format == "MPO" else image.format or "",
-    )
-
-
-def _colour_and_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return gray or RGB levels and the alpha of an image of any mode."""
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16), None
-    gray = image.mode in ("1", "L", "LA", "La")
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("LA" if gray else "RGBA")
-        alpha = np.asarray(image.getchannel("A"))
-    indexed = image.mode in ("P", "PA")
-    colour = np.asarray(image.convert("L" if gray else "RGB"))
-    if indexed and (colour == colour[..., :1]).all():
-        colour = np.ascontiguousarray(colour[..., 0])
-    return colour, alpha
-
-
-def _upright(stored: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the upright picture of what a camera stored under an EXIF orientation."""
-    if orientation in (5, 6, 7, 8):
-        stored = stored.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        stored = stored[::-1]
-    if orientation in (2, 3, 6, 7):
-        stored = stored[:, ::-1]
-    return np.ascontiguousarray(stored)
-
-
-# --- finding ---------------------------------------------------------------------------------
-
-
-def find_photos(paths: Iterable[PathLike]) -> list[tuple[pathlib.Path, str]]:
-    """Find the photos that files and folders name.
-
-    Args:
-        paths: files of any suffix, folders (searched recursively for the suffixes of `SUFFIXES`; hidden names are
-            left out), or the text "samples" for `sample_photos`; a folder of that name is "./samples".
-
-    Returns:
-        For each photo its path and its name relative to the folder given, with "/": in the order of `paths`, and
-        within a folder sorted.
-
-    Raises:
-        PhotoError: if a path does not exist or a folder cannot be listed.
-        NoPhotosError: if nothing was found.
-
-    Spec: FIL-011, FIL-012, FIL-013
-    """
-    paths = list(paths)
-    found: list[tuple[pathlib.Path, str]] = []
-    for place in paths:
-        path = pathlib.Path(place)
-        if place == "samples":
-            found += [(sample, sample.name) for sample in sample_photos()]
-        elif path.is_dir():
-            found += [(photo, photo.relative_to(path).as_posix()) for photo in _searched(path)]
-        elif os.path.lexists(path):
-            found.append((path, path.name))
-        else:
-            raise _photo_error(place, "no such file or folder", "photos")
-    if not found:
-        where = ", ".join(map(_line, paths)) or "nothing to search"
-        known = " ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-        raise NoPhotosError(f"{where}: no photos; expected files with {known}")
-    return found
-
-
-def sample_photos() -> list[pathlib.Path]:
-    """Return the paths of the six photos that come with scikit-image, one of them gray.
-
-    Raises:
-        NoPhotosError: if scikit-image is not there.
-
-    Spec: FIL-013
-    """
-    spec = importlib.util.find_spec("skimage")  # importing it would take a second
-    if spec is None or spec.origin is None:
-        raise NoPhotosError("samples: scikit-image is not installed; expected its sample photos")
-    folder = pathlib.Path(spec.origin).parent / "data"
-    return [folder / name for name in _SAMPLES]
-
-
-def _searched(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Return the photos below a folder, each real folder entered once."""
-    known = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
-    photos: list[pathlib.Path] = []
-    entered: set[str] = set()
-
-    def refuse(error: OSError) -> None:
-        raise _photo_error(error.filename, error.strerror or str(error), "a readable folder")
-
-    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        real = os.path.realpath(place)
-        if real in entered:
-            folders.clear()
-            continue
-        entered.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        photos += [
-            pathlib.Path(place, name)
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in known
-        ]
-    return sorted(photos, key=lambda photo: photo.parts)
+def _frames(file: io.BufferedIOBase, name: PathLike, max_pixels: int) -> Iterator[Photo]:
+    for number in itertools.count():
+        # opened anew for each: between them the caller runs, whom warnings and limits are to find as they were
+        file.seek(0)
+        with opened(file, name, max_pixels) as image:
+            if number:
+                if image.format not in decoding.MOVING:
+                    return
+                try:
+                    image.seek(number)
+                except EOFError:
+                    return
+                check_size(image, name, max_pixels)
+            photo = _photo(image, file)
+        yield photo
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -404,52 +307,54 @@ def write_photo(
     Args:
         path: the new file; its folder exists.
         photo: a photo, or only its pixels.
-        quality: of the lossy formats, 1 to 100.
+        quality: of the lossy formats, 1 to 100; at 100 WebP is lossless.
         overwrite: whether an existing file may be replaced.
 
     Raises:
         OutputError: in one line, if the suffix is unknown, the file exists or cannot be written.
         ConfigError: on a quality out of range.
 
-    Spec: FIL-014, FIL-015, FIL-016, FIL-017
+    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028
     """
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _WRITTEN:
-        known = " ".join(_WRITTEN)
-        raise OutputError(f"{_line(path)}: cannot write {suffix or 'no suffix'}; expected {known}")
+    if suffix not in _KIND:
+        raise OutputError(
+            f"{in_one_line(path)}: cannot write {suffix or 'no suffix'}; expected {' '.join(_KIND)}"
+        )
     if not overwrite:
         _check_free(path)
-    write_bytes(path, encode_photo(photo, _WRITTEN[suffix], quality=quality), overwrite=overwrite)
+    try:
+        data = encode_photo(photo, _KIND[suffix], quality=quality)
+    except OutputError as error:
+        raise OutputError(f"{in_one_line(path)}: {error}") from error
+    write_bytes(path, data, overwrite=overwrite)
 
 
 def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> bytes:
     """Encode a photo in memory.
 
     Args:
-        photo: a photo, or only its pixels; its alpha is dropped where the format has none.
-        format: one of `SUFFIXES` but GIF.
-        quality: of JPEG, WebP and AVIF, 1 to 100; chroma is not subsampled where the format can do without.
+        photo: a photo, or only its pixels; 16 bits, alpha and metadata are dropped where the format has none.
+        format: a key of `SUFFIXES`, except "GIF".
+        quality: of the lossy formats, 1 to 100; chroma is not subsampled where the format can do without.
 
     Raises:
         ConfigError: on a quality out of range.
+        OutputError: if the format cannot be written here or cannot hold the photo.
 
-    Spec: FIL-016, FIL-017
+    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-032
     """
     if not 1 <= quality <= 100:
         raise ConfigError(f"quality {quality}; expected 1 to 100")
-    photo = (photo if isinstance(photo, Photo) else Photo(photo)).to_8bit()
-    image = Image.fromarray(photo.pixels)
-    if photo.alpha is not None and format in _WITH_ALPHA:
-        image.putalpha(Image.fromarray(photo.alpha))
-    options = {
-        "JPEG": {"quality": quality, "subsampling": "4:4:4"},
-        "WEBP": {"quality": quality, "exact": True, "use_sharp_yuv": True},
-        "AVIF": {"quality": quality, "subsampling": "4:4:4"},
-        "TIFF": {"compression": "tiff_deflate"},
-    }
-    file = io.BytesIO()
-    image.save(file, format, **options.get(format, {}))
-    return file.getvalue()
+    photo = photo if isinstance(photo, Photo) else Photo(photo)
+    try:
+        return encoding.encode(photo.pixels, photo.alpha, format, quality, photo.metadata)
+    except decoding.Refused as error:
+        raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
+    except Exception as error:  # such as a side longer than the format allows
+        raise OutputError(
+            f"cannot write {format} ({in_one_line(error)[:160]}); expected another format"
+        ) from error
 
 
 def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None:
@@ -471,7 +376,7 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
         os.replace(temporary, path)
     except OSError as error:
         found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(f"{_line(path)}: {found}; expected a place to write to") from error
+        raise OutputError(f"{in_one_line(path)}: {found}; expected a place to write to") from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -479,7 +384,9 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
 
 def _check_free(path: PathLike) -> None:
     if os.path.lexists(path):
-        raise OutputError(f"{_line(path)}: exists; expected a new name, or leave to overwrite")
+        raise OutputError(
+            f"{in_one_line(path)}: exists; expected a new name, or leave to overwrite"
+        )
 
 
 def text_strip(

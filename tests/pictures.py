@@ -75,7 +75,12 @@ def cell(kind, mode):
         )
     if mode == "F":
         levels = np.linspace(0, 1, 48 * 64, dtype=np.float32).reshape(48, 64)
-        return tiff(levels), np.floor(levels * 65535.0 + 0.5).astype(np.uint16), None, 16
+        return (
+            tiff(levels),
+            np.floor(levels.astype(float) * 65535 + 0.5).astype(np.uint16),
+            None,
+            16,
+        )
     if (kind, mode) == ("BMP", "RGBA"):
         rgba = np.dstack([scene(), noise(48, 64)])
         return bmp_with_alpha(rgba), rgba[..., :3], rgba[..., 3], 8

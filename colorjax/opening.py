@@ -1,0 +1,161 @@
+"""Opening photo files: every way in which that can go wrong ends here, in one `PhotoError`."""
+
+import contextlib
+import ctypes
+import io
+import logging
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+
+from PIL import Image, UnidentifiedImageError
+
+from colorjax import decoding
+from colorjax.errors import ColorjaxError, PhotoError
+
+MAX_PIXELS = 400_000_000
+"""Default limit on the pixels of a photo, checked from its header."""
+
+PathLike = str | os.PathLike[str]
+
+
+def photo_error(place: object, found: str, expected: str) -> PhotoError:
+    """Return the error that says in one line what is wrong with a photo.
+
+    Spec: FIL-007
+    """
+    return PhotoError(f"{in_one_line(place)}: {in_one_line(found)[:160]}; expected {expected}")
+
+
+def in_one_line(text: object) -> str:
+    """Return a text with all that would break its line escaped.
+
+    Spec: FIL-007
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+@contextlib.contextmanager
+def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
+    """Open a file for reading, unless it is a folder, a pipe or a device.
+
+    Raises:
+        PhotoError: in one line, also for what goes wrong while it is open.
+
+    Spec: FIL-007
+    """
+    with _refusing(path):
+        mode = os.stat(path).st_mode  # before opening: opening a pipe waits for a writer
+        if not stat.S_ISREG(mode):
+            raise decoding.Refused(
+                "a folder" if stat.S_ISDIR(mode) else "a special file", "a photo file"
+            )
+        file = open(path, "rb")
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def opened(
+    file: io.BufferedIOBase, name: PathLike, max_pixels: int | None
+) -> Iterator[decoding.Opened]:
+    """Open a photo, not yet decoded, with the decoders silenced while it is open.
+
+    Args:
+        file: at its start.
+        name: what an error calls it.
+        max_pixels: most pixels that its header may announce; None for any number, if only the header is read.
+
+    Raises:
+        PhotoError: in one line, for all that goes wrong until the block ends.
+
+    Spec: FIL-006, FIL-007, FIL-008
+    """
+    with _refusing(name, max_pixels), _quiet(max_pixels):
+        image = decoding.open_image(file)
+        check_size(image, name, max_pixels)
+        yield image
+
+
+def check_size(image: decoding.Opened, name: PathLike, max_pixels: int | None) -> None:
+    """Refuse more than `max_pixels` pixels.
+
+    Spec: FIL-006
+    """
+    w, h = image.size
+    if max_pixels is not None and w * h > max_pixels:
+        raise photo_error(name, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", _at_most(max_pixels))
+
+
+def _at_most(max_pixels: int | None) -> str:
+    return f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels"
+
+
+@contextlib.contextmanager
+def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
+    """Turn whatever is raised into `PhotoError`."""
+    try:
+        yield
+    except ColorjaxError:
+        raise
+    except decoding.Refused as error:
+        raise photo_error(name, error.found, error.expected) from error
+    except FileNotFoundError as error:
+        raise photo_error(name, "no such file", "a photo") from error
+    except UnidentifiedImageError as error:
+        raise photo_error(name, "not a photo", "one of " + ", ".join(decoding.SUFFIXES)) from error
+    except Image.DecompressionBombError as error:  # Pillow's own, at twice our limit
+        raise photo_error(name, "far more megapixels", _at_most(max_pixels)) from error
+    except MemoryError as error:
+        raise photo_error(name, "too large for the memory here", "a smaller photo") from error
+    except Exception as error:  # decoders raise what they like on damaged data
+        found = getattr(error, "strerror", None) or f"damaged ({error or type(error).__name__})"
+        raise photo_error(name, found, "a whole photo") from error
+
+
+def _libtiff_printer(printer: int | None) -> int | None:
+    """Set where libtiff prints its errors, to stderr by default; return where it did. None is nowhere."""
+    try:
+        function = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+    except (AttributeError, OSError):  # Pillow was built without it, or around it
+        return None
+    function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_void_p
+    return function(printer)
+
+
+class _Quiet:
+    """Silences the decoders and lifts Pillow's own pixel limit while any thread reads a photo.
+
+    All of that is process-wide; the count restores it when the last reader leaves.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.readers = threading.Lock(), 0
+        logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else stderr gets them
+
+    @contextlib.contextmanager
+    def __call__(self, max_pixels: int | None) -> Iterator[None]:
+        most = max_pixels or MAX_PIXELS
+        with self.lock:
+            if not self.readers:
+                self.limit = Image.MAX_IMAGE_PIXELS
+                self.filters = warnings.catch_warnings(action="ignore")
+                self.filters.__enter__()
+                self.printer = _libtiff_printer(None)
+            self.readers += 1
+            # not None: decoders also ask for the size of tiles and of embedded frames
+            Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or most, most)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.readers -= 1
+                if not self.readers:
+                    _libtiff_printer(self.printer)
+                    self.filters.__exit__(None, None, None)
+                    Image.MAX_IMAGE_PIXELS = self.limit
+
+
+_quiet = _Quiet()

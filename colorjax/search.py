@@ -1,0 +1,94 @@
+"""Finding photos: in files, in folders, and in scikit-image's wheel."""
+
+import importlib.util
+import os
+import pathlib
+from collections.abc import Iterable
+
+from colorjax.decoding import SUFFIXES
+from colorjax.errors import NoPhotosError
+from colorjax.opening import PathLike, in_one_line, photo_error
+
+_SAMPLES = (
+    "astronaut.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+
+
+def find_photos(paths: Iterable[PathLike]) -> list[tuple[pathlib.Path, str]]:
+    """Find the photos that files and folders name.
+
+    Args:
+        paths: files of any suffix, folders (searched recursively for the suffixes of `SUFFIXES`; hidden names are left
+            out), or the text "samples" for `sample_photos`; a folder of that name is "./samples".
+
+    Returns:
+        For each photo its path and its name relative to the folder given, with "/": in the order of `paths`, and within
+        a folder sorted.
+
+    Raises:
+        PhotoError: if a path does not exist or a folder cannot be listed.
+        NoPhotosError: if nothing was found.
+
+    Spec: FIL-011, FIL-012, FIL-013
+    """
+    paths = list(paths)
+    found: list[tuple[pathlib.Path, str]] = []
+    for place in paths:
+        path = pathlib.Path(place)
+        if place == "samples":
+            found += [(sample, sample.name) for sample in sample_photos()]
+        elif path.is_dir():
+            found += [(photo, photo.relative_to(path).as_posix()) for photo in _searched(path)]
+        elif os.path.lexists(path):
+            found.append((path, path.name))
+        else:
+            raise photo_error(place, "no such file or folder", "photos")
+    if not found:
+        where = ", ".join(map(in_one_line, paths)) or "nothing to search"
+        known = " ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+        raise NoPhotosError(f"{where}: no photos; expected files with {known}")
+    return found
+
+
+def sample_photos() -> list[pathlib.Path]:
+    """Return the paths of the six photos that come with scikit-image, one of them gray.
+
+    Raises:
+        NoPhotosError: if scikit-image is not there.
+
+    Spec: FIL-013
+    """
+    spec = importlib.util.find_spec("skimage")  # importing it would take a second
+    if spec is None or spec.origin is None:
+        raise NoPhotosError("samples: scikit-image is not installed; expected its sample photos")
+    folder = pathlib.Path(spec.origin).parent / "data"
+    return [folder / name for name in _SAMPLES]
+
+
+def _searched(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Return the photos below a folder, each real folder entered once."""
+    known = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
+    photos: list[pathlib.Path] = []
+    entered: set[str] = set()
+
+    def refuse(error: OSError) -> None:
+        raise photo_error(error.filename, error.strerror or str(error), "a readable folder")
+
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        photos += [
+            pathlib.Path(place, name)
+            for name in files
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in known
+        ]
+    return sorted(photos, key=lambda photo: photo.parts)
