@@ -80,7 +80,10 @@ class TiffPages:
         self.seek(0)
 
     def seek(self, number: int) -> None:
-        """Go to a page; EOFError past the last."""
+        """Go to a page; EOFError past the last.
+
+        Spec: FIL-024
+        """
         try:
             self.number, self.page = number, cast(Any, self.tiff.pages[number])
         except IndexError as error:
@@ -88,11 +91,17 @@ class TiffPages:
         self.size = (self.page.imagewidth, self.page.imagelength)
 
     def tell(self) -> int:
-        """Return the number of the page."""
+        """Return the number of the page.
+
+        Spec: FIL-024
+        """
         return self.number
 
     def getexif(self) -> Image.Exif:
-        """Return no EXIF: what Pillow cannot open, it cannot search either."""
+        """Return no EXIF: what Pillow cannot open, it cannot search either.
+
+        Spec: FIL-019
+        """
         return Image.Exif()
 
 

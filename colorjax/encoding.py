@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from colorjax.decoding import DEEP, need_heif
+from colorjax.decoding import DEEP, Refused, need_heif
 from colorjax.metadata import Metadata, save_options, tiff_directory
 
+_LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides, in pixels; libjpeg prints where we raise
 _WITH_ALPHA = (*DEEP, "WEBP", "AVIF", "HEIF", "JPEG2000")
 
 
@@ -38,12 +39,14 @@ def encode(
         metadata: carried along where the format can.
 
     Raises:
-        Refused: if a format needs a library that is not there.
+        Refused: if a format needs a library that is not there, or cannot hold so long a side.
 
     Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028
     """
     if kind == "HEIF":
         need_heif()
+    if max(pixels.shape[:2]) > (longest := _LONGEST.get(kind, max(pixels.shape))):
+        raise Refused(f"a side of {max(pixels.shape)} pixels as {kind}", f"at most {longest}")
     levels = pixels if alpha is None or kind not in _WITH_ALPHA else np.dstack([pixels, alpha])
     if kind not in DEEP:
         levels = to_8bit(levels)

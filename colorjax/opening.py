@@ -2,13 +2,14 @@
 
 import contextlib
 import ctypes
+import functools
 import io
 import logging
 import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image, UnidentifiedImageError
 
@@ -115,14 +116,18 @@ def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
         raise photo_error(name, found, "a whole photo") from error
 
 
-def _libtiff_printer(printer: int | None) -> int | None:
-    """Set where libtiff prints its errors, to stderr by default; return where it did. None is nowhere."""
+@functools.cache
+def _set_libtiff_printer() -> Callable[[int | None], int | None]:
+    """Return the function that sets where libtiff prints its errors (None: nowhere) and returns where it did.
+
+    By default it prints them to stderr, past Python.
+    """
     try:
         function = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
     except (AttributeError, OSError):  # Pillow was built without it, or around it
-        return None
+        return lambda printer: None
     function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_void_p
-    return function(printer)
+    return function
 
 
 class _Quiet:
@@ -133,7 +138,8 @@ class _Quiet:
 
     def __init__(self) -> None:
         self.lock, self.readers = threading.Lock(), 0
-        logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else stderr gets them
+        for library in ("PIL", "tifffile"):
+            logging.getLogger(library).addHandler(logging.NullHandler())  # else stderr is theirs
 
     @contextlib.contextmanager
     def __call__(self, max_pixels: int | None) -> Iterator[None]:
@@ -141,9 +147,10 @@ class _Quiet:
         with self.lock:
             if not self.readers:
                 self.limit = Image.MAX_IMAGE_PIXELS
-                self.filters = warnings.catch_warnings(action="ignore")
+                self.filters = warnings.catch_warnings()
                 self.filters.__enter__()
-                self.printer = _libtiff_printer(None)
+                warnings.filterwarnings("ignore", module="PIL|tifffile|pillow_heif")
+                self.printer = _set_libtiff_printer()(None)
             self.readers += 1
             # not None: decoders also ask for the size of tiles and of embedded frames
             Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or most, most)
@@ -153,7 +160,7 @@ class _Quiet:
             with self.lock:
                 self.readers -= 1
                 if not self.readers:
-                    _libtiff_printer(self.printer)
+                    _set_libtiff_printer()(self.printer)
                     self.filters.__exit__(None, None, None)
                     Image.MAX_IMAGE_PIXELS = self.limit
 

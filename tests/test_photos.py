@@ -1006,6 +1006,16 @@ def light_lost(pixels, kind, **options):
     return np.abs(back.astype(int) @ weights - pixels.astype(int) @ weights).max() / 100
 
 
+@pytest.mark.req("FIL-015")
+@pytest.mark.parametrize(("suffix", "side"), [(".jpg", 65_501), (".webp", 16_384)])
+def test_side_too_long_for_its_format_is_one_line(tmp_path, capfd, suffix, side):
+    with pytest.raises(errors.OutputError) as error:
+        photos.write_photo(tmp_path / f"long{suffix}", np.zeros((1, side), np.uint8))
+    one_line(error, f"long{suffix}", side)
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.req("FIL-028", "FIL-017")
 @pytest.mark.parametrize(
     ("kind", "on_photos", "on_noise"), [("JPEG", 12, 12), ("AVIF", 8, 8), ("WEBP", 20, 60)]
