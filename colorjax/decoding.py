@@ -240,7 +240,8 @@ def _gray_levels(stored: np.ndarray, rawmode: str) -> np.ndarray:
         finite = stored[np.isfinite(stored)]
         largest = float(finite.max(initial=0))
         white = next((white for white in (1, 255, 65535) if largest <= white), largest)
-        scaled = np.clip(np.nan_to_num(stored.astype(np.float64) / white, posinf=1), 0, 1)
+        with np.errstate(invalid="ignore"):  # signalling NaNs complain when they are widened
+            scaled = np.clip(np.nan_to_num(stored.astype(np.float64) / white, posinf=1), 0, 1)
         return np.floor(65535 * scaled + 0.5).astype(np.uint16)
     if stored.dtype.itemsize == 4:
         signed = rawmode.endswith("S")

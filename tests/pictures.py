@@ -160,6 +160,23 @@ def tiff(levels, **options):
     return file.getvalue()
 
 
+def lzw_tiff(levels):
+    """Return the bytes of a TIFF with LZW that never repeats: literal codes of 9 bits, cleared in time."""
+    codes = []
+    for start in range(0, levels.nbytes, 250):
+        codes += [256, *levels.tobytes()[start : start + 250]]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    strip = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    file = io.BytesIO(tiff(levels, byteorder="<", metadata=None))
+    place = file.seek(0, io.SEEK_END)
+    file.write(strip)
+    file.seek(0)
+    with tifffile.TiffFile(file, mode="r+b") as opened:
+        for tag, value in ((259, 5), (273, place), (279, len(strip))):
+            opened.pages[0].tags[tag].overwrite(value)
+        return file.getvalue()
+
+
 def bmp_with_alpha(rgba):
     """Return the bytes of a 32-bit BMP with bit masks (BITMAPV4HEADER)."""
     h, w = rgba.shape[:2]

@@ -23,6 +23,7 @@ from pictures import (
     fixed,
     gamma_curve,
     gray_profile,
+    lzw_tiff,
     mutants,
     noise,
     oriented,
@@ -596,11 +597,24 @@ def test_16_bit_tiff_keeps_every_level(channels, order, options):
 
 
 @pytest.mark.req("FIL-019")
-def test_16_bit_lzw_keeps_every_level():
-    levels = noise(33, 47, dtype=np.uint16)
-    photo = photos.decode_photo(encoded(levels, "TIFF", compression="tiff_lzw"))
-    np.testing.assert_array_equal(photo.pixels, levels)
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+def test_16_bit_lzw_keeps_every_level(channels):
+    levels = noise(33, 47, *channels, dtype=np.uint16)
+    photo = photos.decode_photo(lzw_tiff(levels))
+    np.testing.assert_array_equal(photo.pixels, levels[..., :3] if channels else levels)
     assert photo.bits == 16
+
+
+@pytest.mark.req("FIL-019", "FIL-020")
+def test_planar_lzw_is_refused():
+    data = bytearray(
+        tiff(noise(33, 47, 3, dtype=np.uint16), byteorder="<", planarconfig="separate")
+    )
+    where = data.index(struct.pack("<HHIH", 259, 3, 1, 1))  # compression
+    data[where + 8] = 5
+    with pytest.raises(errors.PhotoError) as error:
+        photos.decode_photo(bytes(data), name="planar.tif")
+    one_line(error, "planar.tif", "LZW")
 
 
 @pytest.mark.req("FIL-019")
@@ -663,6 +677,7 @@ def test_associated_alpha_is_divided_out():
         (np.array([[0, 50_000, 100_000]], np.float32), [0, 32768, 65535]),
         (np.array([[np.nan, -np.inf, np.inf, 0.2]], np.float32), [0, 0, 65535, 13107]),
         (np.array([[np.nan, -1]], np.float32), [0, 0]),
+        (np.array([[0x7F800001, 0x3F800000]], np.uint32).view(np.float32), [0, 65535]),
     ],
 )
 def test_unusual_depth_is_scaled(levels, expected):
