@@ -17,6 +17,7 @@ from colorjax.photos import (
     SUFFIXES,
     Photo,
     find_photos,
+    output_suffix,
     read_photo,
     write_photo,
 )
@@ -54,7 +55,7 @@ def plan(
         compare: whether there will be comparison sheets.
 
     Returns:
-        The jobs, and a line for each input that is not there. Our own outputs are no inputs.
+        The jobs, and a line for each input that is missing or no photo. Our own outputs are no inputs.
 
     Raises:
         UsageError: two photos would go to one place.
@@ -62,12 +63,12 @@ def plan(
 
     Spec: CMD-002, CMD-003, CMD-004
     """
-    found, missing = [], []
+    found, failures = [], []
     for place in inputs:
         try:
             found += find_photos([place])
         except PhotoError as error:
-            missing.append(str(error))
+            failures.append(str(error))
     one_file = len(inputs) == 1 and not pathlib.Path(inputs[0]).is_dir() and inputs[0] != "samples"
     to_file = out is not None and one_file and _has_photo_suffix(out) and not os.path.isdir(out)
     if out is not None and not to_file and os.path.exists(out) and not os.path.isdir(out):
@@ -76,7 +77,11 @@ def plan(
     for source, name in found:
         if source.stem.endswith((COLOUR, COMPARE)) and not one_file:
             continue
-        suffix = _colour_suffix(source)
+        try:
+            suffix = output_suffix(source)
+        except PhotoError as error:
+            failures.append(str(error))
+            continue
         if out is None:
             target = source.with_name(f"{source.stem}{COLOUR}{suffix}")
         elif to_file:
@@ -85,17 +90,11 @@ def plan(
             target = (pathlib.Path(out) / name).with_suffix(suffix)
         jobs.append(Job(source, target, name))
     _refuse_collisions(jobs, compare)
-    return jobs, missing
+    return jobs, failures
 
 
 def _has_photo_suffix(path):
     return pathlib.Path(path).suffix.lower() in itertools.chain(*SUFFIXES.values())
-
-
-def _colour_suffix(source):
-    """Return the photo's own suffix where its format holds 24-bit colour, else .png."""
-    poor = source.suffix.lower() in (".gif", ".pgm", ".pbm")
-    return source.suffix if _has_photo_suffix(source) and not poor else ".png"
 
 
 def _refuse_collisions(jobs, compare):

@@ -25,6 +25,7 @@ FIELDS = {
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "hidden width over output width"),
 }
+MEASURED = 50  # training photos measured at the end of a run without validation photos
 RESULTS = (("loss", ".4g"), ("psnr", ".2f"), ("ssim", ".4f"), ("colourfulness", ".1f"))
 
 
@@ -53,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(arguments)
         printer = Printer(quiet=options.quiet)
         _choose_device(options.device)
+        if not options.no_cache:
+            from colorjax.cache import use_compilation_cache
+
+            use_compilation_cache()
         return options.run(options, printer)
     except ColorjaxError as error:
         Printer().error(str(error))
@@ -92,6 +97,7 @@ def _add_command(commands, name, run, description, examples) -> argparse.Argumen
     parser.set_defaults(run=run)
     parser.add_argument("--device", choices=["cpu", "gpu", "tpu"], help="where to compute")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
     return parser
 
 
@@ -133,7 +139,7 @@ def _add_train(commands) -> None:
     )
     parser.add_argument("--seed", type=_value, default=0, metavar="N", help="of all randomness")
     parser.add_argument(
-        "--checkpoint-every", type=_value, metavar="N", help="steps between checkpoints"
+        "--checkpoint-every", type=_value, default=500, metavar="N", help="in steps (default 500)"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.add_argument("--init-from", metavar="WEIGHTS", help="start from these parameters")
@@ -217,11 +223,10 @@ def _train(options, printer: Printer) -> int:
         changes[field] = _value(value)
     config = configs.replace(configs.preset(options.preset), changes)
     _whole("seed", options.seed, 0)
-    for name in ("steps", "passes", "checkpoint_every"):
+    _whole("checkpoint-every", options.checkpoint_every, 1)
+    for name in ("steps", "passes"):
         if getattr(options, name) is not None:
-            _whole(name.replace("_", "-"), getattr(options, name), 1)
-
-    import numpy as np
+            _whole(name, getattr(options, name), 1)
 
     from colorjax import data, trainer, training
     from colorjax.evaluation import evaluate
@@ -273,12 +278,16 @@ def _train(options, printer: Printer) -> int:
                 f"{metrics['photos_per_second']:.0f} photos/s",
             ),
         )
-    judged = (validation, names) if len(validation) else (rgb, [str(i) for i in range(len(rgb))])
+    which = f"{len(validation)} validation photos"
+    judged = validation
+    if not len(validation):
+        which = f"{min(len(rgb), MEASURED)} of the training photos"
+        judged, names = rgb[:MEASURED], [str(i) for i in range(len(rgb[:MEASURED]))]
     params, _ = load_weights(outcome.weights)
     baselines = load_record(outcome.weights)["baselines"]
-    result = evaluate(np.asarray(judged[0]), judged[1], params, config, baselines)
+    result = evaluate(judged, names, params, config, baselines)
     kept = f"the best of {len(outcome.metrics)} passes is after step {outcome.best_step}"
-    printer.line(f"{kept}; on the {'validation' if len(validation) else 'training'} photos:")
+    printer.line(f"{kept}; on {which}:")
     _print_results(printer, result)
     printer.line(f"colour photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
     return 1 if failures else 0

@@ -1,6 +1,7 @@
 """Which photos teach, which validate, and in what order."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -89,7 +90,13 @@ def photo_order(count: int, batch: int, *, seed: int) -> Callable[[int], Int[np.
 
     Spec: TRN-007
     """
-    import grain  # a second of import that only training needs
 
-    draws = grain.MapDataset.range(count).seed(seed).shuffle().repeat()
-    return lambda step: np.array([draws[i] for i in range(step * batch, (step + 1) * batch)])
+    @functools.lru_cache(maxsize=2)
+    def shuffled(turn: int) -> Int[np.ndarray, " count"]:
+        return np.random.default_rng([seed, turn]).permutation(count)
+
+    def photos_of(step: int) -> Int[np.ndarray, " batch"]:
+        draws = range(step * batch, (step + 1) * batch)
+        return np.array([shuffled(draw // count)[draw % count] for draw in draws])
+
+    return photos_of

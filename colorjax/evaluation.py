@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree, UInt8
 
-from colorjax.baselines import apply_baselines
-from colorjax.color import rgb_to_gray, rgb_to_luma_chroma
+from colorjax.baselines import LUMA, apply_baselines
+from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config
-from colorjax.inference import apply_chroma, colorize
+from colorjax.inference import apply_chroma, colorize, recolor
 from colorjax.metrics import measure, summarize
-from colorjax.networks import forward
 from colorjax.resample import resize_matrix
 
 
@@ -43,11 +42,10 @@ def evaluate(
     """
     own_size = rgb.shape[1] == config.size
     if own_size:
-        gray = rgb_to_gray(jnp.asarray(rgb))
-        ours = np.asarray(jnp.rint(forward(params, gray, config)), np.uint8)
+        ours = np.asarray(recolor(params, jnp.asarray(rgb), config))
     photos = []
     for i, (name, truth) in enumerate(zip(names, rgb, strict=True)):
-        gray = np.asarray(rgb_to_gray(truth))
+        gray = truth @ LUMA
         if own_size:
             coloured = {"weights": ours[i]}
         else:

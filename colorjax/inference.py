@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, PyTree, UInt8
 
-from colorjax.color import fit_light, rgb_to_light, rgb_to_luma_chroma
+from colorjax.color import fit_light, rgb_to_gray, rgb_to_light, rgb_to_luma_chroma
 from colorjax.config import Config
 from colorjax.errors import PhotoError
 from colorjax.networks import forward
@@ -86,6 +86,17 @@ def apply_chroma(
         painted = np.asarray(_paint(_light(part), chroma, rows[row], columns[column]))
         place[:] = painted[: place.shape[0], : place.shape[1]]
     return rgb
+
+
+@partial(jax.jit, static_argnames="config")
+def recolor(
+    params: PyTree, rgb: UInt8[Array, "photos n n 3"], config: Config
+) -> UInt8[Array, "photos n n 3"]:
+    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size.
+
+    Spec: EVL-024, EVL-025
+    """
+    return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 
 def _checked(photo) -> np.ndarray:

@@ -22,7 +22,7 @@ PSNR_CAP = 100.0  # dB, for equal pictures: finite, so that means and JSON stay 
 COLOURLESS = 1.2  # a truth of less colourfulness is a gray photo: no colour to be judged
 _THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
 _WINDOW = 7  # SSIM's default window
-_BLOCK = 1 << 15  # pixels
+_BLOCKS = 1 << 10, 1 << 15  # pixels; two, so that small photos are not padded to the large one
 
 
 def mean_squared_error(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
@@ -218,9 +218,10 @@ def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Return the mean ΔE₀₀ and the AuC of a photo, block by block."""
     _check(rgb, truth)
     pixels = rgb.shape[0] * rgb.shape[1]
-    padding = -pixels % _BLOCK
+    block = next((size for size in _BLOCKS if pixels <= size), _BLOCKS[-1])
+    padding = -pixels % block
     blocks = [
-        np.pad(photo.reshape(-1, 3), ((0, padding), (0, 0))).reshape(-1, _BLOCK, 3)
+        np.pad(photo.reshape(-1, 3), ((0, padding), (0, 0))).reshape(-1, block, 3)
         for photo in (rgb, truth)
     ]
     sums = np.array([_block_sums(*pair) for pair in zip(*blocks, strict=True)], np.float64)

@@ -10,6 +10,7 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,16 +19,15 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from colorjax import config as configs
-from colorjax.baselines import fit_baselines
+from colorjax.baselines import LUMA, fit_baselines
 from colorjax.checkpoint import Checkpoints
-from colorjax.color import rgb_to_gray
 from colorjax.config import Config
 from colorjax.data import photo_order
 from colorjax.errors import CheckpointError, OutputError, TrainingError
-from colorjax.networks import forward
+from colorjax.inference import recolor
 from colorjax.photos import write_bytes
 from colorjax.report import read_metrics, write_curves, write_samples
-from colorjax.training import evaluation_loss, init_state, schedule, train_chunk
+from colorjax.training import evaluation_loss, init_state, train_chunk
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps between which signals wait
@@ -51,7 +51,7 @@ class Outcome:
     Attributes:
         weights: path of the best pass's weights.
         best_step: the step of that evaluation.
-        best_loss: its validation loss, or training loss where there is no validation photo.
+        best_loss: its validation loss; without validation photos the training loss of the last pass.
         metrics: the lines of `metrics.jsonl`.
     """
 
@@ -69,7 +69,7 @@ def train(
     *,
     seed: int = 0,
     resume: bool = False,
-    checkpoint_every: int | None = None,
+    checkpoint_every: int = 500,
     initial_params: PyTree | None = None,
     record: dict[str, Any] | None = None,
     progress: Callable[[int, dict[str, Any]], None] = lambda step, metrics: None,
@@ -83,7 +83,7 @@ def train(
         run: the folder; new or empty unless `resume`.
         seed: decides parameters, order and augmentation.
         resume: go on from the run's last checkpoint, if it has one.
-        checkpoint_every: steps between checkpoints; None for four in the run.
+        checkpoint_every: steps between checkpoints; there is also one at the end.
         initial_params: to start from, in place of fresh ones.
         record: JSON-able facts to keep in the weights files.
         progress: called after each chunk with the step and its mean metrics.
@@ -99,13 +99,24 @@ def train(
     run = pathlib.Path(run)
     _open_run(run, _manifest(photos, validation, config, seed), resume)
     record = {**(record or {}), "baselines": fit_baselines(photos), "photos": len(photos)}
-    state = init_state(jax.random.key(seed), config, initial_params)
+    state = jax.jit(init_state, static_argnames="config")(
+        jax.random.key(seed), config=config, params=initial_params
+    )
+    copy = jax.jit(partial(jax.tree.map, jnp.copy))  # the state itself is donated
     best = {"loss": math.inf, "step": 0}
-    best_params = jax.tree.map(jnp.copy, state.params)
+    # without validation photos there is nothing to choose a pass by: the last one is kept
+    best_params = copy(state.params) if len(validation) else None
     since: dict[str, Any] = {"loss": 0.0, "steps": 0}  # since the last evaluation
     chunk = _chunk_steps(config)
-    checkpoint_every = checkpoint_every or max(1, config.steps // 4)
     order = photo_order(len(photos), config.batch, seed=seed)
+
+    def gather(step: int) -> UInt8[np.ndarray, "steps batch n n 3"]:
+        """Return the next chunk's batches."""
+        last = min(step + chunk, config.steps)
+        return photos[
+            np.array([order(s) for s in range(step, last)], int).reshape(-1, config.batch)
+        ]
+
     run_chunk = jax.jit(train_chunk, static_argnames="config", donate_argnames="state")
     evaluate = jax.jit(evaluation_loss, static_argnames="config")
 
@@ -119,10 +130,11 @@ def train(
         _cut_metrics(run, step)
         started, seen = time.perf_counter(), 0
 
+        batches = gather(step)
         while step < config.steps and not received:
-            steps = min(chunk, config.steps - step)
-            batches = np.stack([photos[order(s)] for s in range(step, step + steps)])
+            steps = len(batches)
             state, metrics = run_chunk(state, jnp.asarray(batches), config=config)
+            batches = gather(step + steps)  # while the device works
             losses = np.asarray(metrics["loss"], np.float64)
             finite = np.isfinite(losses + np.asarray(metrics["objective"]))
             if not finite.all():
@@ -141,16 +153,16 @@ def train(
                         if len(validation)
                         else None
                     ),
-                    "learning_rate": config.optimizer.learning_rate
-                    * np.asarray(schedule(config)(step)).item(),
+                    "learning_rate": metrics["learning_rate"][-1].item(),
                     "seconds": round(time.perf_counter() - started, 3),
                 }
                 _append_metrics(run, line)
                 since = {"loss": 0.0, "steps": 0}
-                judged = line["validation_loss" if len(validation) else "train_loss"]
-                if judged < best["loss"]:
-                    best = {"loss": judged, "step": step}
-                    best_params = jax.tree.map(jnp.copy, state.params)
+                if best_params is None:
+                    best = {"loss": line["train_loss"], "step": step}
+                elif line["validation_loss"] < best["loss"]:
+                    best = {"loss": line["validation_loss"], "step": step}
+                    best_params = copy(state.params)
             progress(
                 step,
                 {
@@ -167,17 +179,17 @@ def train(
             raise Interrupted(received[0], step)
         arrays = {"state": state, "best": best_params}
         checkpoints.save(step, arrays, {"best": best, "since": since})
-        last = {**record, "step": step}
-        save_weights(run / "weights-last.safetensors", state.params, config, record=last)
-        record = {**record, **best}
-        save_weights(run / "weights.safetensors", best_params, config, record=record)
 
+    kept = state.params if best_params is None else best_params
+    save_weights(run / "weights.safetensors", kept, config, record={**record, **best})
+    last = run / "weights-last.safetensors"
+    save_weights(last, state.params, config, record={**record, "step": step})
     metrics = read_metrics(run / "metrics.jsonl")
     write_curves(run / "loss.png", metrics, best["step"] / config.pass_steps)
     shown = (validation if len(validation) else photos)[:SHOWN]
-    gray = rgb_to_gray(jnp.asarray(shown))
-    colorized = np.asarray(jnp.rint(forward(best_params, gray, config)), np.uint8)
-    write_samples(run / "samples.png", shown, np.rint(gray).astype(np.uint8), colorized)
+    gray = np.rint(shown @ LUMA).astype(np.uint8)
+    colorized = np.asarray(recolor(kept, jnp.asarray(shown), config))
+    write_samples(run / "samples.png", shown, gray, colorized)
     return Outcome(run / "weights.safetensors", best["step"], best["loss"], metrics)
 
 

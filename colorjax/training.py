@@ -153,8 +153,8 @@ def train_step(
         weight_decay: as for `make_optimizer`.
 
     Returns:
-        The state after it, and `objective`, `loss` (the seed's, of this batch before the step) and `gradient_norm`
-        (before clipping).
+        The state after it, and `objective`, `loss` (the seed's, of this batch before the step), `gradient_norm`
+        (before clipping) and `learning_rate` (the config's, on its schedule).
 
     Spec: TRN-002, TRN-003
     """
@@ -166,6 +166,7 @@ def train_step(
         "objective": value,
         "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
         "gradient_norm": optax.tree.norm(gradients),
+        "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
     }
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -1,7 +1,9 @@
 """The command, run as a person runs it."""
 
 import json
+import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -249,6 +251,30 @@ def test_quiet_and_plain(album, tmp_path, capsys):
     plain = capsys.readouterr().out
     assert "4/4 steps" in plain
     assert all(character.isprintable() or character == "\n" for character in plain)
+
+
+@pytest.mark.req("CMD-014")
+def test_compiled_programs_are_kept(weights, tmp_path):
+    Image.fromarray(picture(8)).save(tmp_path / "old.png")
+    cache = tmp_path / "cache"
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    environment |= {"XDG_CACHE_HOME": str(cache), "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "colorjax", "colorize", "old.png", "--weights", weights]
+
+    def programs(*options):
+        run = [*command, "--overwrite", *options]
+        subprocess.run(run, check=True, cwd=tmp_path, env=environment, capture_output=True)
+        return {path for path in cache.rglob("*") if path.name.endswith("-cache")}
+
+    assert programs("--no-cache") == set()
+    first = programs()
+    assert first
+    assert stat.S_IMODE((cache / "colorjax").stat().st_mode) == 0o700
+    assert programs() == first
+    for path in first:
+        path.unlink()
+    (cache / "colorjax").chmod(0o777)
+    assert programs() == set()
 
 
 @pytest.mark.req("CMD-009")

@@ -35,7 +35,8 @@ from pictures import (
 )
 from PIL import Image, ImageCms, PngImagePlugin
 
-from colorjax import errors, photos, tints
+from colorjax import errors, photos
+from colorjax.photos import tints
 
 PHOTO = scene()
 GRAY = noise(48, 64)

@@ -158,7 +158,7 @@ def test_resume_of_nothing_starts(tmp_path, empty):
 @pytest.mark.req("TRN-013")
 def test_damaged_checkpoint_is_one_line(tmp_path):
     run = tmp_path / "run"
-    trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5)
+    trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, checkpoint_every=9)
     for file in (run / "checkpoints" / "18").rglob("*"):
         if file.is_file() and "commit" not in file.name:
             file.write_bytes(b"")
@@ -199,13 +199,16 @@ def test_one_compilation(tmp_path, caplog):
     assert len(compiled) == 1
 
 
-@pytest.mark.req("TRN-016")
+@pytest.mark.req("TRN-011", "TRN-016")
 def test_one_photo_trains_without_validation(tmp_path):
     conf = training.fit_config(small("seed-relu"), photos=1, passes=3)
     outcome = trainer.train(PHOTOS[:1], PHOTOS[:0], conf, tmp_path / "run")
     assert (conf.batch, outcome.metrics[-1]["step"]) == (1, 3)
     assert outcome.metrics[-1]["validation_loss"] is None
-    assert np.isfinite(outcome.best_loss)
+    assert (outcome.best_step, outcome.best_loss) == (3, outcome.metrics[-1]["train_loss"])
+    kept, _ = colorjax.load_weights(tmp_path / "run" / "weights.safetensors")
+    last, _ = colorjax.load_weights(tmp_path / "run" / "weights-last.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, kept, last)
 
 
 @pytest.mark.req("TRN-017")

@@ -17,12 +17,19 @@ import numpy as np
 from jaxtyping import UInt, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from colorjax import decoding, encoding
-from colorjax.decoding import SUFFIXES
 from colorjax.errors import ConfigError, OutputError, PhotoError
-from colorjax.metadata import Metadata, read_metadata
-from colorjax.opening import MAX_PIXELS, PathLike, check_size, in_one_line, opened, regular_file
-from colorjax.search import find_photos, sample_photos
+from colorjax.photos import decoding, encoding
+from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos.metadata import Metadata, read_metadata
+from colorjax.photos.opening import (
+    MAX_PIXELS,
+    PathLike,
+    check_size,
+    in_one_line,
+    opened,
+    regular_file,
+)
+from colorjax.photos.search import find_photos, sample_photos
 
 __all__ = [
     "MAX_PIXELS",

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image, UnidentifiedImageError
 
-from colorjax import decoding
 from colorjax.errors import ColorjaxError, PhotoError
+from colorjax.photos import decoding
 
 MAX_PIXELS = 400_000_000
 """Default limit on the pixels of a photo, checked from its header."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from colorjax.decoding import DEEP, Refused, need_heif
-from colorjax.metadata import Metadata, save_options, tiff_directory
+from colorjax.photos.decoding import DEEP, Refused, need_heif
+from colorjax.photos.metadata import Metadata, save_options, tiff_directory
 
 _LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides, in pixels; libjpeg prints where we raise
 _WITH_ALPHA = (*DEEP, "WEBP", "AVIF", "HEIF", "JPEG2000")

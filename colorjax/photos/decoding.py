@@ -18,7 +18,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from colorjax.profiles import image_to_srgb, levels_to_srgb
+from colorjax.photos.profiles import image_to_srgb, levels_to_srgb
 
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),

@@ -5,9 +5,9 @@ import os
 import pathlib
 from collections.abc import Iterable
 
-from colorjax.decoding import SUFFIXES
 from colorjax.errors import NoPhotosError
-from colorjax.opening import PathLike, in_one_line, photo_error
+from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos.opening import PathLike, in_one_line, photo_error
 
 _SAMPLES = (
     "astronaut.png",
