@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 LUMA = np.array([0.21, 0.72, 0.07])
+PIXELS = 2_000_000  # that the tints are fitted on
+SMALL = 64  # side in pixels; larger photos have no mean worth keeping
 
 
 def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
@@ -13,18 +15,19 @@ def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
 
     Returns:
         JSON-able: `tint`, the mean of RGB − gray; `level_tint`, for each channel the cubic in gray / 255 closest to it
-        in least squares; `mean_photo`, in whole levels.
+        in least squares; `mean_photo`, in whole levels, for photos so small that a dense network may see them.
 
     Source: facts (the seed's baselines).
     Spec: EVL-020
     """
-    levels = rgb.reshape(-1, 3).astype(np.float64)
+    chosen = rgb[:: max(1, rgb.size // (3 * PIXELS))]  # a few million pixels are plenty
+    levels = chosen.reshape(-1, 3).astype(np.float64)
     gray = levels @ LUMA
     cubic, *_ = np.linalg.lstsq(_powers(gray), levels, rcond=None)
     return {
         "tint": (levels - gray[:, None]).mean(0).round(3).tolist(),
         "level_tint": cubic.T.round(3).tolist(),
-        "mean_photo": np.rint(rgb.mean(0)).astype(int).tolist(),
+        "mean_photo": np.rint(rgb.mean(0)).astype(int).tolist() if rgb.shape[1] <= SMALL else [],
     }
 
 

@@ -16,7 +16,7 @@ FIELDS = {
     "--size": ("size", "N", "the network sees photos as N × N"),
     "--framing": ("framing", "HOW", "squash the aspect to a square, or crop the centre"),
     "--batch": ("batch", "N", "photos a step; shrinks to what is there"),
-    "--objective": ("objective", "NAME", "what is minimised: matching or squared-error"),
+    "--objective": ("objective.name", "NAME", "what is minimised: matching, squared-error, chroma"),
     "--learning-rate": ("optimizer.learning_rate", "X", "peak step size"),
     "--schedule": ("optimizer.schedule", "NAME", "constant, cosine or inverse-cube"),
     "--weight-decay": ("optimizer.weight_decay", "X", "λ"),
@@ -25,6 +25,7 @@ FIELDS = {
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "hidden width over output width"),
 }
+PROTOCOL = 256  # side of the photos that colorizers are compared on
 MEASURED = 50  # training photos measured at the end of a run without validation photos
 RESULTS = (("loss", ".4g"), ("psnr", ".2f"), ("ssim", ".4f"), ("colourfulness", ".1f"))
 
@@ -175,7 +176,10 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
     parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
     parser.add_argument(
-        "--size", type=_value, metavar="N", help="of the photos (default: the network's)"
+        "--size",
+        type=_value,
+        metavar="N",
+        help="of the photos (default: 256, or the dense network's own)",
     )
     parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
 
@@ -240,11 +244,12 @@ def _train(options, printer: Printer) -> int:
                 f"{options.init_from}: of another network than {options.preset} at this size"
             )
     share = _share(options.validation)
-    found = data.load_photos(options.photos, config.size, framing=config.framing)
+    kept = config.source_size or config.size
+    found = data.load_photos(options.photos, kept, framing=config.framing)
     failures, gray = [*found.failures], len(found.gray)
     if share is None:
         train = found
-        others = data.load_photos([options.validation], config.size, framing=config.framing)
+        others = data.load_photos([options.validation], kept, framing=config.framing)
         rgb, validation, names = train.rgb, others.rgb, others.names
         failures, gray = [*failures, *others.failures], gray + len(others.gray)
     else:
@@ -351,10 +356,13 @@ def _evaluate(options, printer: Printer) -> int:
 
     params, config = load_weights(options.weights)
     baselines = load_record(options.weights).get("baselines", {})
-    own = options.size is None or options.size == config.size
-    size = config.size if own else _whole("size", options.size, 1)
-    framing = config.framing if own else "crop"
-    found = data.load_photos(options.photos, size, framing=framing)
+    dense = isinstance(config.network, configs.DenseConfig)
+    usual = config.size if dense else PROTOCOL
+    size = usual if options.size is None else _whole("size", options.size, 1)
+    if dense and size == config.size:
+        found = data.load_photos(options.photos, size, framing=config.framing)
+    else:
+        found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
     for failure in found.failures:
         printer.error(failure)
     result = evaluate(found.rgb, found.names, params, config, baselines)

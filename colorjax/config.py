@@ -85,15 +85,86 @@ class DenseConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class UNetConfig(Checked):
+    """A U-Net over the working copy, and the log-polar chroma bins of its head.
+
+    Attributes:
+        width: channels of the finest level; each coarser level has twice as many.
+        levels: resolutions, 1/4, 1/8, … of the working copy.
+        blocks: residual blocks at each level on the way down, and on the way up.
+        bottom_blocks: residual blocks at the coarsest level.
+        group: channels that share a normalisation.
+        head_width: channels before the head's last layer.
+        rings: rings of bins around the neutral one.
+        hues: bins a ring.
+        ring_scale: levels; ring j lies at ring_scale · (exp(ring_growth · j) − 1).
+        ring_growth: growth of the radius from ring to ring.
+        compute: type of activations inside the network; parameters, outputs and losses are float32.
+    """
+
+    width: int = number(64, at_least=1)
+    levels: int = number(3, at_least=1)
+    blocks: int = number(1, at_least=0)
+    bottom_blocks: int = number(2, at_least=1)
+    group: int = number(16, at_least=1)
+    head_width: int = number(128, at_least=1)
+    rings: int = number(7, at_least=1)
+    hues: int = number(12, at_least=3)
+    ring_scale: float = number(20.0, above=0)
+    ring_growth: float = number(0.3, above=0)
+    compute: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig(Checked):
+    """What training minimises: one objective, or a weighted sum of the photo network's.
+
+    Attributes:
+        name: `matching` (LOS-005) or `squared-error` (LOS-007) for any network; `chroma` for the photo network: the sum
+            of the terms below by their weights (LOS-020 to LOS-022).
+        likelihood: weight of the cross-entropy of the chroma distribution.
+        robust: weight of the robust distance between the decoded chroma and the truth.
+        photo_error: weight of the logarithm of each photo's mean squared chroma error.
+        rebalance: how much more rare colours count in the likelihood: 0 all alike, 1 by their inverse frequency.
+    """
+
+    name: Literal["matching", "squared-error", "chroma"] = "matching"
+    likelihood: float = number(1.0, at_least=0)
+    robust: float = number(1.0, at_least=0)
+    photo_error: float = number(0.2, at_least=0)
+    rebalance: float = number(0.0, at_least=0, at_most=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentConfig(Checked):
+    """What happens to training photos; 0 is nothing everywhere.
+
+    Attributes:
+        mirror: probability that a photo is mirrored left to right.
+        zoom: a view's side is between 1 − zoom and 1 of the photo's, its aspect a little changed.
+        exposure: standard deviation of the logarithm of the power that a photo is raised to.
+        old: probability of each old-photo effect on the gray: other film, blur, fading, grain.
+        hints: share of the photos whose true colour is told at a few places.
+    """
+
+    mirror: float = number(0.5, at_least=0, at_most=1)
+    zoom: float = number(0.0, at_least=0, at_most=0.9)
+    exposure: float = number(0.0, at_least=0)
+    old: float = number(0.0, at_least=0, at_most=1)
+    hints: float = number(0.0, at_least=0, at_most=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Checked):
     """The optax chain: clipping, Adam or momentum, weight decay, a schedule.
 
     Attributes:
         algorithm: Adam, or gradient descent with momentum 0.9.
+        second_moment: decay of Adam's second moment.
         learning_rate: peak step size.
         schedule: after the warm-up: constant, a cosine to 0, or 1 / pass³.
         warmup: share of the steps over which the rate rises from 0.
-        weight_decay: λ; each update also takes rate · λ of every weight away.
+        weight_decay: λ; each update also takes rate · λ of every weight away, biases and norms apart.
         clip_norm: largest global norm of a gradient.
     """
 
@@ -103,6 +174,7 @@ class OptimizerConfig(Checked):
     warmup: float = number(0.05, at_least=0, at_most=1)
     weight_decay: float = number(0.0, at_least=0)
     clip_norm: float = number(1.0, above=0)
+    second_moment: float = number(0.999, at_least=0, at_most=0.9999)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,26 +183,48 @@ class Config(Checked):
 
     Attributes:
         network: the architecture.
-        size: n; photos are seen as n × n.
+        size: n; training sees photos as n × n, and so does a dense network always.
+        source_size: side at which training photos are kept, for views to be cut from; 0 for `size`.
+        working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
         framing: squash the photo's aspect to the square, or crop its centre.
-        objective: what training minimises (LOS-005, LOS-007).
-        mirror: probability that a training photo is mirrored.
+        objective: what training minimises.
+        augment: what happens to training photos.
         optimizer: the optax chain.
+        ema_decay: a step's memory of the averaged parameters that are evaluated and kept; 0 for none.
         steps: length of training; the schedule ends there.
         pass_steps: steps a pass over the photos, for the schedule 1 / pass³.
         batch: photos a step.
     """
 
-    network: DenseConfig = DenseConfig()
+    network: DenseConfig | UNetConfig = DenseConfig()
     size: int = number(16, at_least=1)
+    source_size: int = number(0, at_least=0)
+    working_size: int = number(0, at_least=0)
     framing: Literal["squash", "crop"] = "squash"
-    objective: Literal["matching", "squared-error"] = "matching"
-    mirror: float = number(0.5, at_least=0, at_most=1)
+    objective: ObjectiveConfig = ObjectiveConfig()
+    augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    ema_decay: float = number(0.0, at_least=0, at_most=0.9999)
     steps: int = number(1000, at_least=1)
     pass_steps: int = number(1, at_least=1)
     batch: int = number(50, at_least=1)
 
+
+NETWORKS = {"DenseConfig": DenseConfig, "UNetConfig": UNetConfig}
+
+_PHOTO = Config(
+    network=UNetConfig(),
+    size=64,
+    source_size=96,
+    working_size=96,
+    framing="crop",
+    objective=ObjectiveConfig(name="chroma"),
+    augment=AugmentConfig(zoom=0.5, exposure=0.2, old=0.15, hints=0.4),
+    optimizer=OptimizerConfig(learning_rate=1.2e-3, weight_decay=0.05, second_moment=0.99),
+    ema_decay=0.999,
+    steps=10_000,
+    batch=32,
+)
 
 PRESETS = {
     "seed-relu": Config(),
@@ -142,6 +236,8 @@ PRESETS = {
     "seed-tanh2": Config(
         network=DenseConfig(depth=2, hidden_activation="tanh", output_activation="tanh")
     ),
+    "photo": _PHOTO,
+    "photo-small": dataclasses.replace(_PHOTO, network=UNetConfig(width=32, head_width=64)),
 }
 
 
@@ -188,7 +284,9 @@ def to_json(config: Config) -> str:
 
     Spec: NET-011
     """
-    return json.dumps(dataclasses.asdict(config), indent=1, sort_keys=True)
+    fields = dataclasses.asdict(config)
+    fields["network"]["kind"] = type(config.network).__name__
+    return json.dumps(fields, indent=1, sort_keys=True)
 
 
 def from_json(text: str) -> Config:
@@ -203,7 +301,11 @@ def from_json(text: str) -> Config:
         fields = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"the config is not JSON: {error}") from None
-    return replace(Config(), dict(_flatten(fields)))
+    changes = dict(_flatten(fields))
+    kind = changes.pop("network.kind", "DenseConfig")
+    if kind not in NETWORKS:
+        raise ConfigError(f"network.kind is {kind!r}; expected one of {', '.join(NETWORKS)}")
+    return replace(Config(network=NETWORKS[kind]()), changes)
 
 
 def _flatten(fields, prefix=""):

@@ -28,13 +28,16 @@ class PhotoSet:
     failures: tuple[str, ...]
 
 
-def load_photos(places: list[str], size: int, *, framing: str = "squash") -> PhotoSet:
+def load_photos(
+    places: list[str], size: int, *, framing: str = "squash", method: str = "lanczos"
+) -> PhotoSet:
     """Read the colour photos of files, folders or `samples`, framed to size × size.
 
     Args:
         places: files, folders (searched recursively), or `samples`.
         size: n, in pixels.
         framing: `squash` or `crop`, as in `photos.load_square`.
+        method: `lanczos` or `bicubic`, likewise.
 
     Raises:
         PhotoError: a place does not exist.
@@ -48,6 +51,7 @@ def load_photos(places: list[str], size: int, *, framing: str = "squash") -> Pho
         [path for path, _ in found],
         size,
         framing=framing,
+        method=method,
         on_error=lambda place, error: failed.update({place: str(error)}),
     )
     has_colour = np.ptp(rgb, axis=-1).any(axis=(1, 2))

@@ -9,9 +9,10 @@ from jaxtyping import PyTree, UInt8
 
 from colorjax.baselines import LUMA, apply_baselines
 from colorjax.color import rgb_to_luma_chroma
-from colorjax.config import Config
-from colorjax.inference import apply_chroma, colorize, recolor
+from colorjax.config import Config, DenseConfig
+from colorjax.inference import apply_chroma, colorize, recolor, shrink_gray, working_shape
 from colorjax.metrics import measure, summarize
+from colorjax.networks.unet import CELL
 from colorjax.resample import resize_matrix
 
 
@@ -24,8 +25,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure weights and baselines on photos of one size.
 
-    At the network's own size `forward` is measured as it is; at another, `colorize` of the rounded gray, and beside it
-    the upper bound: the truth's chroma at the network's size, lifted like a prediction.
+    At a dense network's own size `forward` is measured as it is; else `colorize` of the rounded gray, and beside it the
+    upper bound: the truth's chroma at the network's resolution, lifted like a prediction.
 
     Args:
         rgb: the truth.
@@ -40,7 +41,7 @@ def evaluate(
 
     Spec: EVL-021, EVL-025, CMD-011
     """
-    own_size = rgb.shape[1] == config.size
+    own_size = isinstance(config.network, DenseConfig) and rgb.shape[1] == config.size
     if own_size:
         ours = np.asarray(recolor(params, jnp.asarray(rgb), config))
     photos = []
@@ -50,7 +51,7 @@ def evaluate(
             coloured = {"weights": ours[i]}
         else:
             rounded = np.rint(gray).astype(np.uint8)
-            bound = apply_chroma(rounded, _working_chroma(truth, config.size))
+            bound = _upper_bound(rounded, truth, config)
             coloured = {"weights": colorize(rounded, (params, config)), "upper bound": bound}
         coloured |= apply_baselines(baselines, gray)
         photos.append({"name": name} | {how: measure(c, truth) for how, c in coloured.items()})
@@ -59,8 +60,15 @@ def evaluate(
     return {"summary": summary, "photos": photos}
 
 
-def _working_chroma(truth, size):
-    """Return the truth's chroma as a perfect network of that size would predict it."""
+def _upper_bound(gray, truth, config):
+    """Colour with the truth's chroma as a perfect network would predict it."""
+    shape = working_shape(gray.shape, config)
+    dense = isinstance(config.network, DenseConfig)
+    cells = shape if dense else (shape[0] // CELL, shape[1] // CELL)
+    rows, columns = (
+        jnp.asarray(resize_matrix(many, few, method="bicubic"))
+        for many, few in zip(gray.shape, cells, strict=True)
+    )
     _, chroma = rgb_to_luma_chroma(jnp.asarray(truth, jnp.float32))
-    matrix = jnp.asarray(resize_matrix(truth.shape[0], size, method="lanczos"))
-    return jnp.einsum("in,nmc,jm->ijc", matrix, chroma, matrix, precision="highest")
+    chroma = jnp.einsum("in,nmc,jm->ijc", rows, chroma, columns, precision="highest")
+    return apply_chroma(gray, chroma, None if dense else shrink_gray(gray, cells))

@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from colorjax.config import Config
-from colorjax.networks import forward
+from colorjax.color import rgb_to_luma_chroma
+from colorjax.config import Config, DenseConfig, ObjectiveConfig, UNetConfig
+from colorjax.errors import ConfigError
+from colorjax.networks import forward, unet
 from colorjax.networks.dense import apply_dense
 
 
@@ -76,19 +78,126 @@ def matching_loss(
     return jnp.mean(value)
 
 
+def likelihood_loss(
+    logits: Float[Array, "batch h w bins"],
+    chroma: Float[Array, "batch h w 2"],
+    config: UNetConfig,
+    *,
+    rebalance: float = 0.0,
+) -> Float[Array, ""]:
+    """Return the mean cross-entropy of chroma distributions against the soft-encoded truth.
+
+    Args:
+        logits: of the bins.
+        chroma: the truth, (R − Y, B − Y) in levels.
+        config: of the bins.
+        rebalance: cells count by their bins' frequency in the batch, half mixed with uniform, to the power of minus
+            this; 1 on average. 0 counts all cells alike.
+
+    Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, eqs. 2 and 4.
+    Spec: LOS-020
+    """
+    target = unet.encode_chroma(chroma, config)
+    entropy = -jnp.sum(target * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+    frequency = target.mean((0, 1, 2))
+    weights = (0.5 * frequency + 0.5 / len(frequency)) ** -rebalance
+    return jnp.mean(entropy * (target @ (weights / jnp.sum(weights * frequency))))
+
+
+def robust_loss(
+    chroma: Float[Array, "batch h w 2"], truth: Float[Array, "batch h w 2"], *, knee: float = 16.0
+) -> Float[Array, ""]:
+    """Return the mean of √(1 + ‖difference / knee‖²) − 1: squared below the knee (levels), straight above it.
+
+    Spec: LOS-021
+    """
+    square = jnp.sum(((chroma - truth) / knee) ** 2, axis=-1)
+    return jnp.mean(jnp.sqrt(1 + square) - 1)
+
+
+def photo_error_loss(
+    chroma: Float[Array, "batch h w 2"], truth: Float[Array, "batch h w 2"], *, floor: float = 20.0
+) -> Float[Array, ""]:
+    """Return the mean logarithm of 1 + each photo's mean squared error over a floor: what its PSNR rewards.
+
+    Photos that are nearly gray in truth weigh most: knowing when not to colour is half of it.
+
+    Args:
+        chroma: levels.
+        truth: levels.
+        floor: squared levels below which an error is not worth repairing.
+
+    Spec: LOS-022
+    """
+    error = jnp.mean(jnp.sum((chroma - truth) ** 2, -1), (-2, -1))
+    return jnp.mean(jnp.log1p(error / floor))
+
+
+def chroma_objective(
+    params: PyTree,
+    gray: Float[Array, "batch h w"],
+    rgb: Float[Array, "batch h w 3"],
+    network: UNetConfig,
+    terms: ObjectiveConfig,
+    *,
+    hints: Float[Array, "batch h w 3"] | None = None,
+) -> Float[Array, ""]:
+    """Return the photo network's objective: the weighted sum of likelihood, robust distance and photo error.
+
+    Args:
+        params: of the photo network.
+        gray: levels in [0, 255]; may differ from the gray of `rgb`, as an old photo's does.
+        rgb: the truth, levels in [0, 255].
+        network: the architecture.
+        terms: their weights.
+        hints: as for `unet.apply_unet`.
+
+    Spec: LOS-020, LOS-021, LOS-022
+    """
+    _, chroma = rgb_to_luma_chroma(rgb)
+    b, h, w, _ = chroma.shape
+    cell = unet.CELL
+    truth = chroma.reshape(b, h // cell, cell, w // cell, cell, 2).mean((2, 4))
+    logits = unet.apply_unet(params, gray, hints, network)
+    decoded = unet.decode(logits, network)
+    return (
+        terms.likelihood * likelihood_loss(logits, truth, network, rebalance=terms.rebalance)
+        + terms.robust * robust_loss(decoded, truth)
+        + terms.photo_error * photo_error_loss(decoded, truth)
+    )
+
+
 def objective(
     params: PyTree,
     gray: Float[Array, "*batch h w"],
     rgb: Float[Array, "*batch h w 3"],
     config: Config,
+    *,
+    hints: Float[Array, "*batch h w 3"] | None = None,
 ) -> Float[Array, ""]:
     """Return what training minimises, by the config's name for it; arguments as for `loss`.
 
-    Spec: LOS-005, LOS-006, LOS-007, NET-007
+    Args:
+        params: of the network.
+        gray: levels in [0, 255].
+        rgb: the truth, levels in [0, 255].
+        config: its `objective` names it.
+        hints: for `chroma`, as for `unet.apply_unet`; the others have none.
+
+    Raises:
+        ConfigError: the objective is not one of this network's.
+
+    Spec: LOS-005, LOS-006, LOS-007, LOS-020, NET-007
     """
-    match config.objective:
-        case "matching":
-            z = apply_dense(params, gray, config.network)
-            return matching_loss(z, rgb / 255, config.network.output_activation)
-        case "squared-error":
+    match config.objective.name, config.network:
+        case "squared-error", _:
             return jnp.mean((forward(params, gray, config) - rgb) ** 2) / 255**2
+        case "matching", DenseConfig() as network:
+            z = apply_dense(params, gray, network)
+            return matching_loss(z, rgb / 255, network.output_activation)
+        case "chroma", UNetConfig() as network:
+            return chroma_objective(params, gray, rgb, network, config.objective, hints=hints)
+    raise ConfigError(
+        f"objective.name is {config.objective.name!r}; expected squared-error, matching for a dense network or "
+        "chroma for the photo network"
+    )

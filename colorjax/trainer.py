@@ -105,7 +105,7 @@ def train(
     copy = jax.jit(partial(jax.tree.map, jnp.copy))  # the state itself is donated
     best = {"loss": math.inf, "step": 0}
     # without validation photos there is nothing to choose a pass by: the last one is kept
-    best_params = copy(state.params) if len(validation) else None
+    best_params = copy(state.averaged) if len(validation) else None
     since: dict[str, Any] = {"loss": 0.0, "steps": 0}  # since the last evaluation
     chunk = _chunk_steps(config)
     order = photo_order(len(photos), config.batch, seed=seed)
@@ -149,7 +149,7 @@ def train(
                     "pass": step / config.pass_steps,
                     "train_loss": since["loss"] / since["steps"],
                     "validation_loss": (
-                        float(evaluate(state.params, jnp.asarray(validation), config=config))
+                        float(evaluate(state.averaged, jnp.asarray(validation), config=config))
                         if len(validation)
                         else None
                     ),
@@ -162,7 +162,7 @@ def train(
                     best = {"loss": line["train_loss"], "step": step}
                 elif line["validation_loss"] < best["loss"]:
                     best = {"loss": line["validation_loss"], "step": step}
-                    best_params = copy(state.params)
+                    best_params = copy(state.averaged)
             progress(
                 step,
                 {
@@ -180,10 +180,10 @@ def train(
         arrays = {"state": state, "best": best_params}
         checkpoints.save(step, arrays, {"best": best, "since": since})
 
-    kept = state.params if best_params is None else best_params
+    kept = state.averaged if best_params is None else best_params
     save_weights(run / "weights.safetensors", kept, config, record={**record, **best})
     last = run / "weights-last.safetensors"
-    save_weights(last, state.params, config, record={**record, "step": step})
+    save_weights(last, state.averaged, config, record={**record, "step": step})
     metrics = read_metrics(run / "metrics.jsonl")
     write_curves(run / "loss.png", metrics, best["step"] / config.pass_steps)
     shown = (validation if len(validation) else photos)[:SHOWN]

@@ -11,17 +11,25 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 
 from colorjax import config as configs
-from colorjax.augment import random_mirror
-from colorjax.color import rgb_to_gray
+from colorjax.augment import (
+    random_exposure,
+    random_hints,
+    random_mirror,
+    random_old_gray,
+    random_view,
+)
+from colorjax.color import rgb_to_gray, rgb_to_luma_chroma
 from colorjax.config import Config
 from colorjax.errors import ConfigError
 from colorjax.losses import loss, objective
 from colorjax.networks import init_params
 
+EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
+
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["step", "params", "opt_state", "key"],
+    data_fields=["step", "params", "ema_params", "opt_state", "key"],
     meta_fields=[],
 )
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +39,24 @@ class TrainState:
     Attributes:
         step: steps done; with the seed it also decides the next photos (TRN-007).
         params: of the network.
+        ema_params: their exponential moving average, or None.
         opt_state: of the optax chain.
         key: for the next step's augmentation.
     """
 
     step: Any  # int32 scalar; JAX also puts shapes, shardings and None here
     params: PyTree
+    ema_params: PyTree
     opt_state: PyTree
     key: Any
+
+    @property
+    def averaged(self) -> PyTree:
+        """The parameters to evaluate and keep.
+
+        Spec: TRN-034
+        """
+        return self.params if self.ema_params is None else self.ema_params
 
 
 def fit_config(
@@ -112,11 +130,16 @@ def make_optimizer(
     adam = optimizer.algorithm == "adam"
     return optax.chain(
         optax.clip_by_global_norm(optimizer.clip_norm),
-        optax.scale_by_adam() if adam else optax.trace(decay=0.9),
-        optax.add_decayed_weights(decay),
+        optax.scale_by_adam(b2=optimizer.second_moment) if adam else optax.trace(decay=0.9),
+        optax.add_decayed_weights(decay, _is_kernel),
         optax.scale_by_schedule(schedule(config)),
         optax.scale(-rate),
     )
+
+
+def _is_kernel(params):
+    """Tell which leaves decay: kernels, not biases or scales."""
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) -> TrainState:
@@ -132,7 +155,43 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     params_key, step_key = jax.random.split(key)
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, step_key)
+    ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
+    return TrainState(jnp.zeros((), jnp.int32), params, ema_params, opt_state, step_key)
+
+
+def augment_batch(
+    key: PRNGKeyArray, rgb: Float[Array, "batch n n 3"], config: Config
+) -> tuple[
+    Float[Array, "batch size size"],
+    Float[Array, "batch size size 3"],
+    Float[Array, "batch size size 3"] | None,
+]:
+    """Make what a step sees of photos, by the config's `augment`.
+
+    Args:
+        key: decides all.
+        rgb: levels in [0, 255], of the config's source size.
+        config: its `augment`, `size` and `source_size` decide.
+
+    Returns:
+        The gray, the truth and the hints (None without any).
+
+    Spec: TRN-008, TRN-030, TRN-031, TRN-032, TRN-033
+    """
+    augment = config.augment
+    keys = iter(jax.random.split(key, 5))
+    if config.source_size:
+        rgb = random_view(next(keys), rgb, config.size, zoom=augment.zoom)
+    rgb = random_mirror(next(keys), rgb, probability=augment.mirror)
+    if augment.exposure:
+        rgb = random_exposure(next(keys), rgb, spread=augment.exposure)
+    gray = rgb_to_gray(rgb)
+    if augment.old:
+        gray = random_old_gray(next(keys), rgb, share=augment.old)
+    hints = None
+    if augment.hints:
+        hints = random_hints(next(keys), rgb_to_luma_chroma(rgb)[1], share=augment.hints)
+    return gray, rgb, hints
 
 
 def train_step(
@@ -158,10 +217,9 @@ def train_step(
 
     Spec: TRN-002, TRN-003
     """
-    key, mirror_key = jax.random.split(state.key)
-    rgb = random_mirror(mirror_key, batch.astype(jnp.float32), probability=config.mirror)
-    gray = rgb_to_gray(rgb)
-    value, gradients = jax.value_and_grad(objective)(state.params, gray, rgb, config)
+    key, augment_key = jax.random.split(state.key)
+    gray, rgb, hints = augment_batch(augment_key, batch.astype(jnp.float32), config)
+    value, gradients = jax.value_and_grad(objective)(state.params, gray, rgb, config, hints=hints)
     metrics = {
         "objective": value,
         "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
@@ -171,7 +229,11 @@ def train_step(
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(state.step + 1, params, opt_state, key), metrics
+    ema_params = state.ema_params
+    if config.ema_decay:  # a short memory at first, so that the start is soon forgotten
+        decay = jnp.minimum(config.ema_decay, (1 + state.step) / (10 + state.step))
+        ema_params = optax.incremental_update(params, ema_params, 1 - decay)
+    return TrainState(state.step + 1, params, ema_params, opt_state, key), metrics
 
 
 def train_chunk(
@@ -202,8 +264,12 @@ def evaluation_loss(
 
     Spec: TRN-011
     """
-    rgb = photos.astype(jnp.float32)
-    return loss(params, rgb_to_gray(rgb), rgb, config)
+
+    def one(photo):
+        rgb = photo.astype(jnp.float32)
+        return loss(params, rgb_to_gray(rgb), rgb, config)
+
+    return jnp.mean(jax.lax.map(one, photos, batch_size=EVALUATED))
 
 
 def sweep(

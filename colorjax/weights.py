@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -17,11 +18,17 @@ from colorjax.networks import init_params
 from colorjax.photos import write_bytes
 
 FORMAT = 1
+PACKAGED = pathlib.Path(__file__).parent / "pretrained" / "photo.safetensors"
 KEY = "colorjax"  # one key: safetensors writes several in random order
 
 
 def save_weights(
-    path: str | os.PathLike, params: PyTree, config: Config, *, record: dict[str, Any] | None = None
+    path: str | os.PathLike,
+    params: PyTree,
+    config: Config,
+    *,
+    record: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write parameters and config as a safetensors file, whole or not at all; replaces an older file.
 
@@ -30,6 +37,7 @@ def save_weights(
         params: a nested dict of finite arrays.
         config: of the network.
         record: JSON-able facts about the training, such as the baselines.
+        half: store float16, half the bytes; it is read as float32 again.
 
     Raises:
         WeightsError: a parameter is not finite.
@@ -37,7 +45,8 @@ def save_weights(
 
     Spec: FIL-050, FIL-051, FIL-053
     """
-    tensors = {name: np.asarray(leaf) for name, leaf in _flatten(params)}
+    dtype = np.float16 if half else np.float32
+    tensors = {name: np.asarray(leaf, dtype) for name, leaf in _flatten(params)}
     for name, tensor in tensors.items():
         _check_finite(path, name, tensor)
     header = {
@@ -60,8 +69,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
     Spec: FIL-050, FIL-052
     """
-    if path is None:
-        raise WeightsError("no weights are packaged yet; name a weights file")
+    path = PACKAGED if path is None else path
     header, tensors = _read(path)
     try:
         config = configs.from_json(json.dumps(header["config"]))
@@ -77,18 +85,18 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
         if found != wanted:
             raise WeightsError(f"{path}: {name} is {found}; its config asks for {wanted}")
         _check_finite(path, name, tensors[name])
-    return _unflatten(tensors), config
+    return _unflatten({name: t.astype(np.float32) for name, t in tensors.items()}), config
 
 
-def load_record(path: str | os.PathLike) -> dict[str, Any]:
-    """Read what `save_weights` recorded beside the parameters.
+def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
+    """Read what `save_weights` recorded beside the parameters; None is the packaged weights.
 
     Raises:
         WeightsError: the file is absent, damaged or of another format.
 
     Spec: FIL-051, FIL-052
     """
-    return _read(path)[0]["record"]
+    return _read(PACKAGED if path is None else path)[0]["record"]
 
 
 def _read(path):

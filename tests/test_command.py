@@ -175,7 +175,7 @@ BAD = {
     "depth": ([*TRAIN, "--depth", "0"], "depth is 0"),
     "set": ([*TRAIN, "--set", "colour=1"], "colour is no field"),
     "set what": ([*TRAIN, "--set", "colour"], "--set colour"),
-    "set value": ([*TRAIN, "--set", "mirror=2"], "mirror is 2"),
+    "set value": ([*TRAIN, "--set", "augment.mirror=2"], "augment.mirror is 2"),
     "share": ([*TRAIN, "--validation", "1.5"], "--validation 1.5"),
     "validation": ([*TRAIN, "--validation", "nowhere"], "--validation nowhere"),
     "seed": ([*TRAIN, "--seed", "-1"], "seed is -1"),

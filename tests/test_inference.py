@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import colorjax
-from colorjax import inference, resample
+from colorjax import config, inference, resample
 
 LIGHT = np.array([21, 72, 7])
 
@@ -113,3 +113,95 @@ def test_gray_stays_gray():
         colorjax.colorize(photo, (params, config)), photo[..., None].repeat(3, -1)
     )
     assert jnp.all(params["layer_0"]["kernel"] >= -1)
+
+
+def photo_weights(**changes):
+    """Return a small photo network that predicts strong colours."""
+    small_net = {
+        "network.width": 8,
+        "network.group": 4,
+        "network.head_width": 8,
+        "working_size": 32,
+    }
+    conf = config.replace(colorjax.preset("photo"), small_net | changes)
+    params = colorjax.init_params(jax.random.key(0), conf)
+    head = params["head"]["conv_1"]
+    head["kernel"] = 3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)
+    return params, conf
+
+
+@pytest.mark.req("INF-001", "INF-003")
+def test_photo_network_keeps_light_and_hides_seams():
+    ramp = (np.add.outer(np.arange(150), np.arange(190)) * 255 // 340).astype(np.uint8)
+    noisy = ramp // 2 + np.random.default_rng(4).integers(0, 99, ramp.shape).astype(np.uint8)
+    for photo in (ramp, noisy):
+        whole = inference.colorize(photo, photo_weights(), tile=256)
+        tiled = inference.colorize(photo, photo_weights(), tile=32)
+        assert light_error(whole, photo).max() <= 50
+        assert np.ptp(whole, axis=-1).max() > 20
+        difference = np.abs(whole.astype(int) - tiled)
+        assert difference.max() <= 1
+        assert np.mean(difference > 0) <= 1e-3
+
+
+@pytest.mark.req("INF-010")
+def test_working_shapes():
+    conf = colorjax.preset("photo")
+    rng = np.random.default_rng(5)
+    shapes = set()
+    for _ in range(500):
+        h, w = rng.integers(1, 5000, 2).tolist()
+        n, m = inference.working_shape((h, w), conf)
+        shapes.add((n, m))
+        assert n % 16 == m % 16 == 0
+        if max(h, w) <= 2 * min(h, w):
+            assert 1 / 1.2 <= (h / w) / (n / m) <= 1.2
+    assert len(shapes) <= 7
+
+
+@pytest.mark.req("INF-004")
+def test_fifty_sizes_share_a_handful_of_programs(caplog):
+    weights = photo_weights()
+    rng = np.random.default_rng(6)
+    with jax.log_compiles():
+        for _ in range(50):
+            shape = rng.integers(20, 700, 2)
+            colorjax.colorize(np.zeros(shape, np.uint8), weights)
+    compiled = [r for r in caplog.records if r.message.startswith("Compiling jit(")]
+    assert len(compiled) <= 30, sorted(r.message[:60] for r in compiled)
+
+
+@pytest.mark.req("INF-011")
+def test_colour_stops_at_edges():
+    flat = jnp.full((12, 12, 2), 20.0)
+    noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
+    guide = inference.shrink_gray(noise, (12, 12))
+    lines = np.asarray(resample.guided_lines(flat, guide))
+    np.testing.assert_allclose(lines[..., :2] * 128 + lines[..., 2:], 20, atol=0.1)
+
+    left = np.arange(96) < 43  # not on a cell's edge
+    gray = np.where(left, 80, 170)[None].repeat(96, 0).astype(np.uint8)
+    truth = np.where(left[None, :, None], [25.0, -30.0], [-20.0, 35.0]).repeat(96, 0)
+    shrink = resample.resize_matrix(96, 12, method="bicubic")
+    chroma = jnp.asarray(np.einsum("ni,ijc,mj->nmc", shrink, truth, shrink), jnp.float32)
+    near = np.abs(np.arange(96) - 42.5) < 4
+
+    def error(rgb):
+        ours = rgb[..., [0, 2]].astype(float) - gray[..., None]
+        return np.abs(ours - truth)[:, near].mean()
+
+    guided = inference.apply_chroma(gray, chroma, inference.shrink_gray(gray, (12, 12)))
+    assert error(guided) <= 0.6 * error(inference.apply_chroma(gray, chroma))
+
+
+@pytest.mark.req("INF-012")
+def test_vividness():
+    photo = np.random.default_rng(8).integers(60, 190, (40, 50), np.uint8)
+    weights = photo_weights()
+    gray, dull, plain, vivid = (
+        colorjax.colorize(photo, weights, vividness=v) for v in (0.0, 0.3, 1.0, 1.5)
+    )
+    np.testing.assert_array_equal(gray, photo[..., None].repeat(3, -1))
+    spread = [np.ptp(rgb.astype(int), axis=-1).mean() for rgb in (gray, dull, plain, vivid)]
+    assert spread == sorted(spread)
+    assert spread[-1] > spread[1]

@@ -1,7 +1,5 @@
 """The seed's loss, its gradient and the objectives, against the oracle and central differences."""
 
-import dataclasses
-
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -12,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import colorjax
+from colorjax import config as configs
 from colorjax import losses
+from colorjax.networks import unet
 from spec import reference
 
 presets = pytest.mark.parametrize("name", PRESETS)
@@ -119,7 +119,7 @@ def test_matching_gradient_is_output_minus_truth(kind, function):
 @pytest.mark.parametrize("kind", ["matching", "squared-error"])
 @hypothesis.given(seed=st.integers(0, 2**32 - 1))
 def test_objectives_are_finite_and_not_negative(name, kind, seed):
-    config = dataclasses.replace(small(name), objective=kind)
+    config = configs.replace(small(name), {"objective.name": kind})
     params = colorjax.init_params(jax.random.key(3), config)
     rng = np.random.default_rng(seed)
     gray = rng.choice([0, 100, 255], (2, SIZE, SIZE)).astype(np.float32)
@@ -133,7 +133,7 @@ def test_objectives_are_finite_and_not_negative(name, kind, seed):
 @pytest.mark.req("LOS-007")
 @presets
 def test_squared_error_is_the_scaled_loss(name):
-    config = dataclasses.replace(small(name), objective="squared-error")
+    config = configs.replace(small(name), {"objective.name": "squared-error"})
     params = colorjax.init_params(jax.random.key(4), config)
     gray, rgb = photos(4)
     np.testing.assert_allclose(
@@ -141,3 +141,58 @@ def test_squared_error_is_the_scaled_loss(name):
         loss(params, gray, rgb, config=config),
         rtol=1e-5,
     )
+
+
+def bins_case(seed=0):
+    network = configs.preset("photo").network
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(2, 3, 4, 1 + network.rings * network.hues)).astype(np.float32)
+    chroma = rng.uniform(-60, 60, (2, 3, 4, 2)).astype(np.float32)
+    return network, jnp.asarray(logits), jnp.asarray(chroma)
+
+
+@pytest.mark.req("LOS-020")
+def test_likelihood_equals_numpy():
+    network, logits, chroma = bins_case()
+    target = np.asarray(unet.encode_chroma(chroma, network), float)
+    wide = np.asarray(logits, float)
+    entropy = -(target * (wide - np.log(np.exp(wide).sum(-1, keepdims=True)))).sum(-1)
+    ours = losses.likelihood_loss(logits, chroma, network)
+    np.testing.assert_allclose(ours, entropy.mean(), rtol=1e-4)
+    weights = (0.5 * target.mean((0, 1, 2)) + 0.5 / target.shape[-1]) ** -0.7
+    weighted = entropy * (target @ (weights / (weights * target.mean((0, 1, 2))).sum()))
+    ours = losses.likelihood_loss(logits, chroma, network, rebalance=0.7)
+    np.testing.assert_allclose(ours, weighted.mean(), rtol=1e-4)
+    perfect = jnp.log(jnp.asarray(target, jnp.float32) + 1e-9)
+    gradient = jax.grad(losses.likelihood_loss)(perfect, chroma, network)
+    assert np.abs(gradient).max() < 1e-6
+
+
+@pytest.mark.req("LOS-021")
+def test_robust_distance():
+    zero = jnp.zeros((1, 1, 1, 2))
+    assert losses.robust_loss(zero, zero) == 0
+    near, far = jnp.array([[[[1.2, -1.6]]], [[[240.0, 320.0]]]])[:, None]
+    np.testing.assert_allclose(losses.robust_loss(near, zero), 4 / 512, rtol=0.01)
+    np.testing.assert_allclose(losses.robust_loss(far, zero), 400 / 16 - 1, rtol=0.01)
+    for chroma in (zero, near, far):
+        assert np.all(np.isfinite(jax.grad(losses.robust_loss)(chroma, zero)))
+
+
+@pytest.mark.req("LOS-022")
+def test_photo_error():
+    _, _, chroma = bins_case()
+    assert losses.photo_error_loss(chroma, chroma) == 0
+    error = np.sum(np.asarray(chroma, float) ** 2, -1).mean((1, 2))
+    ours = losses.photo_error_loss(jnp.zeros_like(chroma), chroma)
+    np.testing.assert_allclose(ours, np.log1p(error / 20).mean(), rtol=1e-5)
+    assert np.all(np.isfinite(jax.grad(losses.photo_error_loss)(chroma, chroma)))
+
+
+@pytest.mark.req("LOS-020", "LOS-007")
+def test_objective_must_fit_the_network():
+    config = configs.replace(small("seed-relu"), {"objective.name": "chroma"})
+    params = colorjax.init_params(jax.random.key(0), config)
+    gray, rgb = photos(0)
+    with pytest.raises(colorjax.ColorjaxError, match=r"^objective.name is 'chroma'; expected"):
+        losses.objective(params, jnp.asarray(gray), jnp.asarray(rgb), config)

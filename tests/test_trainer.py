@@ -238,3 +238,30 @@ def test_presets_learn_real_photos(tmp_path, name):
     gray = np.asarray(colorjax.rgb_to_gray(found.rgb))[..., None]
     copied = np.mean(np.sum((gray - found.rgb) ** 2.0, axis=(1, 2, 3)))
     assert outcome.metrics[-1]["train_loss"] < copied
+
+
+@pytest.mark.req("TRN-035", "TRN-034")
+def test_photo_network_trains_and_resumes(tmp_path):
+    changes = {
+        "network.width": 8,
+        "network.group": 4,
+        "network.head_width": 8,
+        "size": 16,
+        "source_size": 24,
+        "batch": 4,
+        "optimizer.learning_rate": 3e-3,
+    }
+    conf = config.replace(colorjax.preset("photo"), changes)
+    rng = np.random.default_rng(9)
+    gray = rng.integers(60, 200, (8, 24, 24, 1))
+    rgb = (gray + np.array([40, 0, -40])).astype(np.uint8)
+    conf = training.fit_config(conf, photos=8, steps=12)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    outcome = trainer.train(rgb, rgb[:2], conf, whole)
+    losses = [line["validation_loss"] for line in outcome.metrics]
+    assert losses[-1] < losses[0]
+    with pytest.raises(colorjax.ColorjaxError, match="interrupted"):
+        trainer.train(rgb, rgb[:2], conf, parts, progress=stopping(5))
+    trainer.train(rgb, rgb[:2], conf, parts, resume=True)
+    for name in ("weights.safetensors", "weights-last.safetensors"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()

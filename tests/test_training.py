@@ -91,9 +91,11 @@ def test_schedules(schedule, expected):
 @pytest.mark.req("TRN-005")
 def test_weight_decay_shrinks_weights():
     optimizer = colorjax.make_optimizer(plain(learning_rate=0.01, weight_decay=0.3))
-    params = {"w": jnp.linspace(-2, 2, 7)}
-    updates, _ = optimizer.update({"w": jnp.zeros(7)}, optimizer.init(params), params)
+    params = {"w": jnp.linspace(-2, 2, 8).reshape(2, 4), "bias": jnp.ones(4)}
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimizer.update(zeros, optimizer.init(params), params)
     np.testing.assert_allclose(updates["w"], -0.003 * params["w"], rtol=1e-6)
+    np.testing.assert_array_equal(updates["bias"], 0)
 
 
 @pytest.mark.req("TRN-006")
@@ -189,3 +191,25 @@ def test_sweep_equals_separate_trainings():
             expected = training.evaluation_loss(state.params, validation, alone)
             np.testing.assert_allclose(losses[i, j], expected, rtol=1e-4)
     assert sweep._cache_size() == 1
+
+
+@pytest.mark.req("TRN-034")
+@pytest.mark.parametrize("decay", [0.0, 0.05, 0.99])
+def test_averaged_parameters(decay):
+    conf = config.replace(plain(), {"ema_decay": decay})
+    state = colorjax.init_state(jax.random.key(8), conf)
+    for step in range(3):
+        after, _ = colorjax.train_step(state, rgb_u8(step), conf)
+        if not decay:
+            assert after.averaged is after.params
+        else:
+            memory = min(decay, (1 + step) / (10 + step))
+            expected = jax.tree.map(
+                lambda old, new, m=memory: m * old + (1 - m) * new, state.averaged, after.params
+            )
+            jax.tree.map(
+                lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7),
+                after.averaged,
+                expected,
+            )
+        state = after

@@ -1,17 +1,23 @@
-"""Networks: pure pairs of init and apply, and the two functions that choose among them by config."""
+"""Networks: pure pairs of init and apply, and the functions that choose among them by config."""
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from colorjax.config import Config
+from colorjax.color import fit_gamut, luma_chroma_to_rgb
+from colorjax.config import Config, DenseConfig
+from colorjax.networks import unet
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
+from colorjax.resample import resize_matrix
 
 
 def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
     """Draw the parameters of the config's network: a plain tree of float32 arrays.
 
-    Spec: NET-001, NET-002, NET-005, NET-009
+    Spec: NET-001, NET-002, NET-005, NET-009, NET-020
     """
-    return init_dense(key, config.size, config.network)
+    if isinstance(config.network, DenseConfig):
+        return init_dense(key, config.size, config.network)
+    return unet.init_unet(key, config.network)
 
 
 def forward(
@@ -21,15 +27,28 @@ def forward(
 
     Args:
         params: as `init_params` gives them.
-        gray: levels in [0, 255]; a dense network takes size × size only.
+        gray: levels in [0, 255]; a dense network takes size × size only, the photo network any size, which it sees as
+            it is: `colorize` makes the working copy.
         config: of the network.
 
     Returns:
-        Levels in [0, 255].
+        Levels in [0, 255]; the photo network keeps the gray.
 
     Raises:
-        ConfigError: the photo's size is not the network's.
+        ConfigError: the photo's size is not the dense network's.
 
-    Spec: NET-003, NET-004, NET-008, NET-010
+    Spec: NET-003, NET-004, NET-008, NET-010, NET-024
     """
-    return output_levels(apply_dense(params, gray, config.network), config.network)
+    if isinstance(config.network, DenseConfig):
+        return output_levels(apply_dense(params, gray, config.network), config.network)
+    height, width = gray.shape[-2:]
+    multiple = unet.stride(config.network)
+    missing = [(0, 0)] * (gray.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]
+    logits = unet.apply_unet(params, jnp.pad(gray, missing, mode="edge"), None, config.network)
+    chroma = unet.decode(logits, config.network)
+    rows, columns = (
+        resize_matrix(cells, unet.CELL * cells)[:side]
+        for cells, side in zip(chroma.shape[-3:-1], (height, width), strict=True)
+    )
+    lifted = jnp.einsum("in,...nmc,jm->...ijc", rows, chroma, columns, precision="highest")
+    return jnp.clip(luma_chroma_to_rgb(gray, fit_gamut(gray, lifted)), 0, 255)

@@ -186,15 +186,21 @@ def output_suffix(path: PathLike) -> str:
 
 
 def load_square(
-    path: PathLike, size: int, *, framing: str = "squash", max_pixels: int = MAX_PIXELS
+    path: PathLike,
+    size: int,
+    *,
+    framing: str = "squash",
+    method: str = "lanczos",
+    max_pixels: int = MAX_PIXELS,
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Decode a photo file and shrink or enlarge it to a small square, antialiased (Lanczos).
+    """Decode a photo file and shrink or enlarge it to a small square, antialiased.
 
     Args:
         path: a file that `read_photo` reads.
         size: side of the square in pixels, at least 1.
         framing: "squash" ignores the aspect ratio, as the seed did; "crop" first cuts the centred square of the
             short side.
+        method: "lanczos", as the seed, or "bicubic".
         max_pixels: as in `read_photo`.
 
     Returns:
@@ -202,13 +208,15 @@ def load_square(
 
     Raises:
         PhotoError: in one line, whatever is wrong with the file.
-        ConfigError: on a size below 1 or an unknown framing.
+        ConfigError: on a size below 1, an unknown framing or method.
 
     Source: seed S1.
     Spec: FIL-009
     """
     if size < 1:
         raise ConfigError(f"size {size}; expected at least 1 pixel")
+    if method not in ("lanczos", "bicubic"):
+        raise ConfigError(f"method {method!r}; expected 'lanczos' or 'bicubic'")
     if framing not in ("squash", "crop"):
         raise ConfigError(f"framing {framing!r}; expected 'squash' or 'crop'")
     with regular_file(path) as file, opened(file, path, max_pixels) as image:
@@ -226,7 +234,7 @@ def load_square(
             short = min(plain.size)
             left, top = (plain.width - short) // 2, (plain.height - short) // 2
             plain = plain.crop((left, top, left + short, top + short))
-        small = plain.resize((size, size), Image.Resampling.LANCZOS)
+        small = plain.resize((size, size), Image.Resampling[method.upper()])
         return np.asarray(small.convert("RGB"))
 
 
@@ -235,6 +243,7 @@ def load_squares(
     size: int,
     *,
     framing: str = "squash",
+    method: str = "lanczos",
     max_pixels: int = MAX_PIXELS,
     on_error: Callable[[int, PhotoError], object] | None = None,
 ) -> UInt8[np.ndarray, "m size size 3"]:
@@ -244,6 +253,7 @@ def load_squares(
         paths: m files.
         size: side of the squares in pixels.
         framing: as in `load_square`.
+        method: as in `load_square`.
         max_pixels: as in `read_photo`.
         on_error: called with the place and the error of each file that cannot be read, in order; its row stays
             black. None raises the first such error.
@@ -261,7 +271,9 @@ def load_squares(
 
     def fill(place: int) -> PhotoError | None:
         try:
-            squares[place] = load_square(paths[place], size, framing=framing, max_pixels=max_pixels)
+            squares[place] = load_square(
+                paths[place], size, framing=framing, method=method, max_pixels=max_pixels
+            )
         except PhotoError as error:
             return error
         return None

@@ -1,0 +1,140 @@
+"""The photo network: shapes, bins, decoding, hints."""
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+import colorjax
+from colorjax import config
+from colorjax.networks import unet
+
+SMALL = {
+    "size": 32,
+    "network.width": 8,
+    "network.group": 4,
+    "network.head_width": 8,
+    "network.bottom_blocks": 1,
+}
+
+
+def small(**changes):
+    return config.replace(colorjax.preset("photo"), SMALL | changes)
+
+
+def drawn(conf, seed=0):
+    """Return parameters with nothing at zero, so that every path through the network counts."""
+    params = colorjax.init_params(jax.random.key(seed), conf)
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    moved = [
+        leaf + 0.1 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(tree, moved)
+
+
+apply = jax.jit(unet.apply_unet, static_argnames="config")
+forward = jax.jit(
+    lambda *arrays, config: colorjax.forward(*arrays, config), static_argnames="config"
+)
+
+
+def grays(seed, *shape):
+    return jax.random.uniform(jax.random.key(seed), shape, maxval=255)
+
+
+@pytest.mark.req("NET-020")
+@pytest.mark.parametrize("compute", ["float32", "bfloat16"])
+def test_shapes_and_batches(compute):
+    conf = small(**{"network.compute": compute})
+    params = drawn(conf)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+    gray = grays(0, 3, 32, 48)
+    head = apply(params, gray, None, config=conf.network)
+    bins = 1 + conf.network.rings * conf.network.hues
+    assert head.shape == (3, 16, 24, bins)
+    assert head.dtype == jnp.float32
+    assert np.all(np.isfinite(head))
+    if compute == "float32":
+        one = np.stack([apply(params, g, None, config=conf.network) for g in gray])
+        np.testing.assert_allclose(one, head, atol=1e-4, rtol=1e-4)
+        mapped = jax.vmap(lambda g: unet.apply_unet(params, g, None, conf.network))(gray)
+        np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.req("NET-021")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1))
+def test_soft_encoding(seed):
+    network = small().network
+    centres = unet.bin_centres(network)
+    last = np.hypot(*centres[-1])
+    rng = np.random.default_rng(seed)
+    radius, hue = rng.uniform(0, last, 64), rng.uniform(-np.pi, np.pi, 64)
+    chroma = (radius * np.stack([np.cos(hue), np.sin(hue)])).T.astype(np.float32)
+    shares = np.asarray(unet.encode_chroma(jnp.asarray(chroma), network))
+    assert shares.min() >= 0
+    np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
+    assert (shares > 0).sum(-1).max() <= 4
+    error = np.hypot(*(shares @ centres - chroma).T)
+    assert np.all(error <= 0.1 * radius + 2)
+    neutral = unet.encode_chroma(jnp.zeros((1, 2)), network)
+    np.testing.assert_array_equal(neutral[0], np.eye(len(centres))[0])
+
+
+@pytest.mark.req("NET-022")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.0, 1.0, 30.0, 1e30]))
+def test_decoding(seed, scale):
+    network = small().network
+    centres = unet.bin_centres(network)
+    logits = scale * jax.random.normal(jax.random.key(seed), (2, 2, len(centres)))
+    chroma = unet.decode(logits, network)
+    assert np.all(np.isfinite(chroma))
+    np.testing.assert_array_equal(unet.decode(logits, network, vividness=2.0), 2 * chroma)
+    if scale == 30:
+        cold = unet.decode(logits, network, temperature=1e-4)
+        np.testing.assert_allclose(cold, centres[np.argmax(logits, -1)], atol=1e-2)
+    sure = jnp.where(jnp.eye(len(centres)) > 0, 0.0, -1e9)
+    np.testing.assert_allclose(unet.decode(sure, network), centres, atol=1e-3)
+
+
+@pytest.mark.req("NET-023")
+def test_hints_count_only_under_the_mask():
+    conf = small()
+    params, gray = drawn(conf), grays(1, 1, 32, 32)
+    chroma = jnp.full((1, 32, 32, 2), 90.0)
+    mask = jnp.zeros((1, 32, 32, 1))
+    nothing = apply(params, gray, jnp.concatenate([chroma, mask], -1), config=conf.network)
+    np.testing.assert_array_equal(nothing, apply(params, gray, None, config=conf.network))
+    seen = apply(
+        params, gray, jnp.concatenate([chroma, mask.at[0, 5, 5].set(1)], -1), config=conf.network
+    )
+    assert np.any(seen != nothing)
+
+
+@pytest.mark.req("NET-024")
+@pytest.mark.parametrize("shape", [(1, 1), (7, 7), (32, 32), (1, 50), (33, 47)])
+def test_forward_keeps_the_gray(shape):
+    conf = small()
+    gray = grays(2, 2, *shape)
+    rgb = forward(drawn(conf), gray, config=conf)
+    assert rgb.shape == (2, *shape, 3)
+    assert rgb.min() >= 0
+    assert rgb.max() <= 255
+    np.testing.assert_allclose(colorjax.rgb_to_gray(rgb), gray, atol=1e-3)
+    for level in (0.0, 255.0):
+        flat = jnp.full((1, *shape), level)
+        truth = jnp.full((1, *shape, 3), 100.0)
+        gradient = jax.grad(colorjax.loss)(drawn(conf), flat, truth, conf)
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.req("NET-025")
+def test_no_colour_at_the_start():
+    conf = small()
+    params = colorjax.init_params(jax.random.key(3), conf)
+    head = apply(params, grays(3, 1, 32, 32), None, config=conf.network)
+    chroma = np.asarray(unet.decode(head, conf.network))
+    assert np.ptp(chroma, axis=(0, 1, 2)).max() < 1e-3
+    assert np.abs(chroma).max() <= 30
