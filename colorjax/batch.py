@@ -119,6 +119,7 @@ def colorize_files(
     compare: bool = False,
     overwrite: bool = False,
     quality: int = 95,
+    vividness: float = 1.0,
     done: Callable[[Job, str], Any] = lambda job, what: None,
 ) -> None:
     """Colour photos, each written whole or not at all.
@@ -129,6 +130,7 @@ def colorize_files(
         compare: also write a sheet of gray and colour side by side.
         overwrite: replace outputs that exist; they are kept otherwise.
         quality: of lossy formats.
+        vividness: as for `colorize`.
         done: called after each photo, with "done", "kept", or the line that says what was wrong with it.
 
     Raises:
@@ -145,7 +147,7 @@ def colorize_files(
         except PhotoError as error:
             done(job, str(error))
             continue
-        rgb = colorize(photo.pixels, weights)
+        rgb = colorize(photo.pixels, weights, vividness=vividness)
         try:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

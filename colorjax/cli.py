@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -159,9 +160,15 @@ def _add_colorize(commands) -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or `samples`")
     parser.add_argument("--out", metavar="FILE_OR_FOLDER", help="default: beside each input")
     parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    _add_vividness(parser)
     parser.add_argument("--compare", action="store_true", help="also a sheet of gray and colour")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--quality", type=_value, default=95, metavar="N", help="of JPEG and WebP")
+
+
+def _add_vividness(parser) -> None:
+    text = "factor on the colour: 0 is gray, 1 (default) as predicted, 2 twice as strong"
+    parser.add_argument("--vividness", type=_value, default=1.0, metavar="X", help=text)
 
 
 def _add_evaluate(commands) -> None:
@@ -181,6 +188,7 @@ def _add_evaluate(commands) -> None:
         metavar="N",
         help="of the photos (default: 256, or the dense network's own)",
     )
+    _add_vividness(parser)
     parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
 
 
@@ -197,6 +205,14 @@ def _whole(name: str, value: Any, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigError(f"{name} is {value!r}; expected an integer of at least {least}")
     return value
+
+
+def _vividness(value: Any) -> float:
+    """Check the option."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")
+    return float(value)
 
 
 def _choose_device(device: str | None) -> None:
@@ -318,6 +334,7 @@ def _colorize(options, printer: Printer) -> int:
 
     if _whole("quality", options.quality, 1) > 100:
         raise ConfigError(f"quality is {options.quality}; expected at most 100")
+    vividness = _vividness(options.vividness)
     weights = load_weights(options.weights)
     jobs, failures = batch.plan(options.inputs, options.out, compare=options.compare)
     for failure in failures:
@@ -340,6 +357,7 @@ def _colorize(options, printer: Printer) -> int:
             compare=options.compare,
             overwrite=options.overwrite,
             quality=options.quality,
+            vividness=vividness,
             done=done,
         )
     kept = f", {counts['kept']} kept (--overwrite to redo)" if counts["kept"] else ""
@@ -354,6 +372,7 @@ def _evaluate(options, printer: Printer) -> int:
     from colorjax.photos import write_bytes
     from colorjax.weights import load_record, load_weights
 
+    vividness = _vividness(options.vividness)
     params, config = load_weights(options.weights)
     baselines = load_record(options.weights).get("baselines", {})
     dense = isinstance(config.network, configs.DenseConfig)
@@ -365,7 +384,7 @@ def _evaluate(options, printer: Printer) -> int:
         found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
     for failure in found.failures:
         printer.error(failure)
-    result = evaluate(found.rgb, found.names, params, config, baselines)
+    result = evaluate(found.rgb, found.names, params, config, baselines, vividness=vividness)
     left_out = f", {len(found.gray)} without colour left out" if found.gray else ""
     printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
     _print_results(printer, result)

@@ -22,6 +22,8 @@ def evaluate(
     params: PyTree,
     config: Config,
     baselines: dict[str, Any],
+    *,
+    vividness: float = 1.0,
 ) -> dict[str, Any]:
     """Measure weights and baselines on photos of one size.
 
@@ -34,6 +36,7 @@ def evaluate(
         params: of the network.
         config: of the network.
         baselines: as `fit_baselines` gives them.
+        vividness: as for `colorize`; not for a dense network at its own size.
 
     Returns:
         JSON-able: `summary`, from method to its mean metrics, and `photos`, each with its name and its metrics by
@@ -52,7 +55,10 @@ def evaluate(
         else:
             rounded = np.rint(gray).astype(np.uint8)
             bound = _upper_bound(rounded, truth, config)
-            coloured = {"weights": colorize(rounded, (params, config)), "upper bound": bound}
+            coloured = {
+                "weights": colorize(rounded, (params, config), vividness=vividness),
+                "upper bound": bound,
+            }
         coloured |= apply_baselines(baselines, gray)
         photos.append({"name": name} | {how: measure(c, truth) for how, c in coloured.items()})
     methods = [how for how in photos[0] if how != "name"]

@@ -197,6 +197,14 @@ BAD = {
         ["colorize", "samples", "--weights", "WEIGHTS", "--quality", "101"],
         "quality is 101",
     ),
+    "vividness": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "-1"],
+        "vividness is -1",
+    ),
+    "NaN vividness": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "NaN"],
+        "vividness is nan",
+    ),
     "evaluate size": (["evaluate", "samples", "--weights", "WEIGHTS", "--size", "0"], "size is 0"),
     "json place": (
         ["evaluate", "samples", "--weights", "WEIGHTS", "--json", "no/where"],
@@ -345,6 +353,16 @@ def test_evaluation_as_json(album, weights, tmp_path, size):
     assert len(result["photos"]) == 5
     assert {"loss", "psnr", "ssim"} <= set(result["photos"][0]["weights"])
     assert result["left_out"] == ["deep.png", "gray.png"]
+
+
+@pytest.mark.req("INF-012")
+def test_vividness_is_an_option(weights, tmp_path):
+    photo = picture(9)[..., 0]
+    Image.fromarray(photo).save(tmp_path / "old.png")
+    command = ["colorize", str(tmp_path / "old.png"), "--weights", weights, "--vividness", "0"]
+    assert cli.main(command) == 0
+    with Image.open(tmp_path / "old.colour.png") as written:
+        np.testing.assert_array_equal(np.asarray(written), photo[..., None].repeat(3, -1))
 
 
 @pytest.mark.req("CMD-012")
