@@ -135,11 +135,7 @@ def train(
             steps = len(batches)
             state, metrics = run_chunk(state, jnp.asarray(batches), config=config)
             batches = gather(step + steps)  # while the device works
-            losses = np.asarray(metrics["loss"], np.float64)
-            finite = np.isfinite(losses + np.asarray(metrics["objective"]))
-            if not finite.all():
-                bad = step + int(np.argmin(finite))
-                raise TrainingError(f"the loss is not finite at step {bad}; lower --learning-rate")
+            losses = _finite_losses(metrics, step)
             step, seen = step + steps, seen + steps * config.batch
             since = {"loss": since["loss"] + losses.sum(), "steps": since["steps"] + steps}
 
@@ -184,13 +180,27 @@ def train(
     save_weights(run / "weights.safetensors", kept, config, record={**record, **best})
     last = run / "weights-last.safetensors"
     save_weights(last, state.averaged, config, record={**record, "step": step})
-    metrics = read_metrics(run / "metrics.jsonl")
-    write_curves(run / "loss.png", metrics, best["step"] / config.pass_steps)
-    shown = (validation if len(validation) else photos)[:SHOWN]
+    lines = read_metrics(run / "metrics.jsonl")
+    write_curves(run / "loss.png", lines, best["step"] / config.pass_steps)
+    _write_samples(run / "samples.png", validation if len(validation) else photos, kept, config)
+    return Outcome(run / "weights.safetensors", best["step"], best["loss"], lines)
+
+
+def _finite_losses(metrics, step):
+    """Return the losses of a chunk that began at a step."""
+    losses = np.asarray(metrics["loss"], np.float64)
+    finite = np.isfinite(losses + np.asarray(metrics["objective"]))
+    if not finite.all():
+        bad = step + int(np.argmin(finite))
+        raise TrainingError(f"the loss is not finite at step {bad}; lower --learning-rate")
+    return losses
+
+
+def _write_samples(path, photos, params, config):
+    """Write the sheet of the first photos."""
+    shown = photos[:SHOWN]
     gray = np.rint(shown @ LUMA).astype(np.uint8)
-    colorized = np.asarray(recolor(kept, jnp.asarray(shown), config))
-    write_samples(run / "samples.png", shown, gray, colorized)
-    return Outcome(run / "weights.safetensors", best["step"], best["loss"], metrics)
+    write_samples(path, shown, gray, np.asarray(recolor(params, jnp.asarray(shown), config)))
 
 
 def _chunk_steps(config: Config) -> int:
