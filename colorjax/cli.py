@@ -250,15 +250,13 @@ def _train(options, printer: Printer) -> int:
 
     from colorjax import data, trainer, training
     from colorjax.evaluation import evaluate
-    from colorjax.weights import load_record, load_weights
+    from colorjax.weights import fits, load_record, load_weights
 
     initial_params = None
     if options.init_from:
-        initial_params, theirs = load_weights(options.init_from)
-        if (theirs.network, theirs.size) != (config.network, config.size):
-            raise UsageError(
-                f"{options.init_from}: of another network than {options.preset} at this size"
-            )
+        initial_params, _ = load_weights(options.init_from)
+        if not fits(initial_params, config):
+            raise UsageError(f"{options.init_from}: of another network than this command's")
     share = _share(options.validation)
     kept = config.source_size or config.size
     found = data.load_photos(options.photos, kept, framing=config.framing)

@@ -75,8 +75,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
         config = configs.from_json(json.dumps(header["config"]))
     except ConfigError as error:
         raise WeightsError(f"{path}: its config: {error}") from None
-    expected = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
-    shapes = {name: leaf.shape for name, leaf in _flatten(expected)}
+    shapes = _shapes(config)
     for name in sorted({*shapes, *tensors}):
         if name not in shapes or name not in tensors:
             where = "is missing" if name in shapes else "is no part of its config's network"
@@ -88,6 +87,14 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     return _unflatten({name: t.astype(np.float32) for name, t in tensors.items()}), config
 
 
+def fits(params: PyTree, config: Config) -> bool:
+    """Tell whether parameters have the names and shapes of a config's network.
+
+    Spec: CMD-012, FIL-052
+    """
+    return {name: np.shape(leaf) for name, leaf in _flatten(params)} == _shapes(config)
+
+
 def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
     """Read what `save_weights` recorded beside the parameters; None is the packaged weights.
 
@@ -97,6 +104,12 @@ def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
     Spec: FIL-051, FIL-052
     """
     return _read(PACKAGED if path is None else path)[0]["record"]
+
+
+def _shapes(config):
+    """Return the shape of each parameter of a config's network, by its dotted name."""
+    expected = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
+    return {name: leaf.shape for name, leaf in _flatten(expected)}
 
 
 def _read(path):

@@ -26,7 +26,7 @@ FLOORS = [
     {"photos.search"},
     {"photos"},
     {"data", "augment"},
-    {"networks.dense"},
+    {"networks.dense", "networks.unet"},
     {"networks"},
     {"losses", "metrics", "baselines"},
     {"weights", "checkpoint", "console", "report", "training"},
