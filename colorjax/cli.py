@@ -78,13 +78,17 @@ def make_parser() -> argparse.ArgumentParser:
         prog="colorjax",
         description="Colour for black-and-white photos.",
         epilog="""examples:
-  colorjax train my-photos --out run
-  colorjax colorize old.jpg --weights run/weights.safetensors
+  colorjax colorize old.jpg                                  writes old.colour.jpg
+  colorjax train my-photos --preset photo --out run
   colorjax evaluate my-photos --weights run/weights.safetensors
 
 `colorjax train --help` and so on tell more.""",
     )
-    parser.add_argument("--version", action="version", version=f"colorjax {colorjax.__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"colorjax {colorjax.__version__} (Apache-2.0); packaged weights: non-commercial use only",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_colorize(commands)
@@ -153,8 +157,8 @@ def _add_colorize(commands) -> None:
         "colorize",
         _colorize,
         "Give photos their colour, at their own size and on their own light.",
-        """  colorjax colorize old.jpg --weights run/weights.safetensors     writes old.colour.jpg
-  colorjax colorize old.jpg --out new.png --weights run/weights.safetensors
+        """  colorjax colorize old.jpg                     writes old.colour.jpg
+  colorjax colorize old.jpg --out new.png --vividness 1.5
   colorjax colorize album --out coloured --compare --weights run/weights.safetensors""",
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or `samples`")
@@ -167,7 +171,7 @@ def _add_colorize(commands) -> None:
 
 
 def _add_vividness(parser) -> None:
-    text = "factor on the colour: 0 is gray, 1 (default) as predicted, 2 twice as strong"
+    text = "strength of the colour: 0 is gray, 1 (default) natural, 2 twice as strong"
     parser.add_argument("--vividness", type=_value, default=1.0, metavar="X", help=text)
 
 

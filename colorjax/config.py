@@ -186,6 +186,7 @@ class Config(Checked):
         size: n; training sees photos as n × n, and so does a dense network always.
         source_size: side at which training photos are kept, for views to be cut from; 0 for `size`.
         working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
+        vividness: factor on the predicted chroma that `colorize` counts as natural; means of distributions are dull.
         framing: squash the photo's aspect to the square, or crop its centre.
         objective: what training minimises.
         augment: what happens to training photos.
@@ -200,6 +201,7 @@ class Config(Checked):
     size: int = number(16, at_least=1)
     source_size: int = number(0, at_least=0)
     working_size: int = number(0, at_least=0)
+    vividness: float = number(1.0, at_least=0)
     framing: Literal["squash", "crop"] = "squash"
     objective: ObjectiveConfig = ObjectiveConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -217,6 +219,7 @@ _PHOTO = Config(
     size=64,
     source_size=96,
     working_size=96,
+    vividness=1.2,
     framing="crop",
     objective=ObjectiveConfig(name="chroma"),
     augment=AugmentConfig(zoom=0.5, exposure=0.2, old=0.15, hints=0.4),

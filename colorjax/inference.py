@@ -35,7 +35,7 @@ def colorize(
     Args:
         photo: uint8, gray (h, w) or RGB (h, w, 3), whose gray is taken; of any size; not written to.
         weights: the path of a weights file, (params, config), or None for the packaged weights.
-        vividness: factor on the predicted chroma: 0 is gray, 1 as predicted, above 1 more vivid.
+        vividness: 0 is gray, 1 is natural (the config says how much that is), above 1 more vivid.
         tile: side in pixels of the squares in which the photo is processed; the result does not depend on it.
 
     Returns:
@@ -51,7 +51,9 @@ def colorize(
     photo = _checked(photo)
     params, config = weights if isinstance(weights, tuple) else load_weights(weights)
     small = shrink_gray(photo, working_shape(photo.shape[:2], config), tile=tile)
-    return _draw(photo, _predict(params, small, jnp.float32(vividness), config), tile)
+    return _draw(
+        photo, _predict(params, small, jnp.float32(config.vividness * vividness), config), tile
+    )
 
 
 def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:

@@ -23,14 +23,16 @@ from colorjax.baselines import LUMA, fit_baselines
 from colorjax.checkpoint import Checkpoints
 from colorjax.config import Config
 from colorjax.data import photo_order
-from colorjax.errors import CheckpointError, OutputError, TrainingError
+from colorjax.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from colorjax.inference import recolor
+from colorjax.networks import init_params
 from colorjax.photos import write_bytes
 from colorjax.report import read_metrics, write_curves, write_samples
 from colorjax.training import evaluation_loss, init_state, train_chunk
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps between which signals wait
+COPIES = 6  # of the parameters in memory: themselves, gradient, two moments, the best so far, one being written
 SHOWN = 8  # photos on samples.png
 
 Photos = UInt8[np.ndarray, "_ n n 3"]
@@ -89,6 +91,7 @@ def train(
         progress: called after each chunk with the step and its mean metrics.
 
     Raises:
+        ConfigError: the network is too large for this machine's memory.
         CheckpointError: the run exists, or is not this one's.
         TrainingError: the loss is no longer finite.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
@@ -97,6 +100,7 @@ def train(
     Spec: TRN-010, TRN-011, TRN-012, TRN-013, TRN-014, TRN-015
     """
     run = pathlib.Path(run)
+    _check_memory(config)
     _open_run(run, _manifest(photos, validation, config, seed), resume)
     record = {**(record or {}), "baselines": fit_baselines(photos), "photos": len(photos)}
     state = jax.jit(init_state, static_argnames="config")(
@@ -201,6 +205,21 @@ def _write_samples(path, photos, params, config):
     shown = photos[:SHOWN]
     gray = np.rint(shown @ LUMA).astype(np.uint8)
     write_samples(path, shown, gray, np.asarray(recolor(params, jnp.asarray(shown), config)))
+
+
+def _check_memory(config: Config) -> None:
+    """Refuse a network that this machine cannot train: better one line now than a killed process later."""
+    if jax.default_backend() != "cpu" or not hasattr(os, "sysconf"):
+        return
+    shapes = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
+    count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    needed = 4 * count * COPIES
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise ConfigError(
+            f"this network has {count / 1e6:.0f} million parameters; training needs about {needed / 1e9:.0f} GB, "
+            f"there are {there / 1e9:.0f} GB: lower the size or the network's widths"
+        )
 
 
 def _chunk_steps(config: Config) -> int:

@@ -29,5 +29,5 @@ def test_commands_parse(line):
 
 @pytest.mark.req("CMD-013")
 def test_scripts_exist():
-    for script in re.findall(r"scripts/(\w+)", TEXT):
+    for script in re.findall(r"scripts/([\w-]+)", TEXT):
         assert (ROOT / "scripts" / script).is_file()

@@ -1,7 +1,5 @@
 """The seed's fully connected networks: gray n × n in, RGB n × n out, no biases."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,25 +40,26 @@ def init_dense(key: PRNGKeyArray, size: int, config: DenseConfig) -> PyTree:
     ]
     if config.copy_gray:
         kernels = [
-            kernel + path for kernel, path in zip(kernels, _gray_path(widths, config), strict=True)
+            kernel.at[rows, columns].add(values)
+            for kernel, (rows, columns, values) in zip(
+                kernels, _gray_path(pixels, config), strict=True
+            )
         ]
     return {f"layer_{i}": {"kernel": kernel} for i, kernel in enumerate(kernels)}
 
 
-def _gray_path(widths, config):
-    """Return one matrix a layer: the weights that copy gray."""
-    pixels = widths[0]
+def _gray_path(pixels, config):
+    """Yield for each layer the (rows, columns, values) of the weights that copy gray."""
     weight, gain = CARRIER[config.hidden_activation]
-    pair = np.array([[1.0, -1.0]], np.float32)
-    identity = np.eye(pixels, dtype=np.float32)
-    to_rgb = COPY_SLOPE[config.output_activation] * np.ones((1, 3), np.float32)
-    blocks = [weight * np.kron(pair, identity)]
-    blocks += [weight / gain * np.kron(pair.T @ pair, identity)] * (config.depth - 1)
-    blocks += [np.kron(pair.T, np.kron(identity, to_rgb)) / gain]
-    for block, shape in zip(blocks, itertools.pairwise(widths), strict=True):
-        path = np.zeros(shape, np.float32)
-        path[: block.shape[0], : block.shape[1]] = block
-        yield path
+    slope = COPY_SLOPE[config.output_activation]
+    sign = np.array([1.0, -1.0], np.float32)
+    pixel = np.arange(pixels)
+    units = pixel + pixels * np.arange(2)[:, None]  # the pair that carries each pixel
+    yield pixel, units, weight * sign[:, None]
+    for _ in range(config.depth - 1):
+        yield units[:, None], units[None], weight / gain * np.outer(sign, sign)[..., None]
+    rgb = 3 * pixel[:, None] + np.arange(3)
+    yield units[..., None], rgb, slope / gain * sign[:, None, None]
 
 
 def apply_dense(

@@ -1,0 +1,45 @@
+"""The weights in the box: there, sound, and as good as they are said to be."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import colorjax
+from colorjax import cli, data, evaluation, weights
+
+GAIN, COLOURFULNESS = 1.53, 13.55  # on scikit-image's colour photos; spec/quality.md
+
+
+@pytest.mark.req("QLT-001")
+def test_weights_are_small_and_say_what_they_are():
+    assert weights.PACKAGED.stat().st_size <= 25e6
+    params, config = colorjax.load_weights()
+    assert config.network == colorjax.preset("photo").network
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(params))
+    record = weights.load_record()
+    assert {"baselines", "photos", "step", "collections", "licence"} <= set(record)
+    assert "non-commercial" in record["licence"]
+    for name in ("MODEL_CARD.md", "LICENSE-WEIGHTS"):
+        assert "non-commercial" in (weights.PACKAGED.parent / name).read_text()
+
+
+@pytest.mark.req("QLT-002")
+def test_quality_is_held():
+    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    params, config = colorjax.load_weights()
+    baselines = weights.load_record()["baselines"]
+    summary = evaluation.evaluate(found.rgb, found.names, params, config, baselines)["summary"]
+    ours, gray = summary["weights"], summary["gray"]
+    assert ours["psnr"] - gray["psnr"] == pytest.approx(GAIN, abs=0.15)
+    assert ours["colourfulness"] == pytest.approx(COLOURFULNESS, abs=1.5)
+
+
+@pytest.mark.req("QLT-003")
+def test_colorize_needs_no_weights_named(tmp_path, capsys):
+    assert cli.main(["colorize", "samples", "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 6
+    report = tmp_path / "report.json"
+    assert cli.main(["evaluate", "samples", "--json", str(report)]) == 0
+    assert json.loads(report.read_text())["size"] == 256
