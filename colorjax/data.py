@@ -59,7 +59,9 @@ def load_photos(
     gray = [name for i, name in enumerate(names) if i not in failed and not has_colour[i]]
     if not has_colour.any():
         left_out = f"{len(gray)} gray, {len(failed)} unreadable"
-        raise NoPhotosError(f"{', '.join(map(str, places))}: no colour photo there ({left_out})")
+        first = f"; {next(iter(failed.values()))}" if failed else ""
+        where = ", ".join(map(str, places))
+        raise NoPhotosError(f"{where}: no colour photo there ({left_out}){first}")
     return PhotoSet(
         rgb=rgb[has_colour],
         names=tuple(name for i, name in enumerate(names) if has_colour[i]),

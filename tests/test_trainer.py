@@ -223,7 +223,8 @@ def test_only_colour_teaches(tmp_path):
     assert "c.png" in found.failures[0]
     (tmp_path / "a.png").unlink()
     with pytest.raises(
-        colorjax.ColorjaxError, match=r"no colour photo there \(1 gray, 1 unreadable\)"
+        colorjax.ColorjaxError,
+        match=r"no colour photo there \(1 gray, 1 unreadable\); .*c\.png: not a photo",
     ):
         data.load_photos([str(tmp_path)], 4)
 
