@@ -32,7 +32,7 @@ from colorjax.training import evaluation_loss, init_state, train_chunk
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps between which signals wait
-COPIES = 6  # of the parameters in memory: themselves, gradient, two moments, the best so far, one being written
+COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best of
 SHOWN = 8  # photos on samples.png
 
 Photos = UInt8[np.ndarray, "_ n n 3"]
@@ -100,7 +100,7 @@ def train(
     Spec: TRN-010, TRN-011, TRN-012, TRN-013, TRN-014, TRN-015
     """
     run = pathlib.Path(run)
-    _check_memory(config)
+    _check_memory(config, COPIES + bool(len(validation)))
     _open_run(run, _manifest(photos, validation, config, seed), resume)
     record = {**(record or {}), "baselines": fit_baselines(photos), "photos": len(photos)}
     state = jax.jit(init_state, static_argnames="config")(
@@ -207,13 +207,13 @@ def _write_samples(path, photos, params, config):
     write_samples(path, shown, gray, np.asarray(recolor(params, jnp.asarray(shown), config)))
 
 
-def _check_memory(config: Config) -> None:
+def _check_memory(config: Config, copies: int) -> None:
     """Refuse a network that this machine cannot train: better one line now than a killed process later."""
     if jax.default_backend() != "cpu" or not hasattr(os, "sysconf"):
         return
     shapes = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
     count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
-    needed = 4 * count * COPIES
+    needed = 4 * count * copies
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         raise ConfigError(

@@ -41,6 +41,11 @@ forward = jax.jit(
 )
 
 
+gradients = jax.jit(
+    jax.grad(lambda *arrays, config: colorjax.loss(*arrays, config)), static_argnames="config"
+)
+
+
 def grays(seed, *shape):
     return jax.random.uniform(jax.random.key(seed), shape, maxval=255)
 
@@ -118,7 +123,8 @@ def test_hints_count_only_under_the_mask():
 def test_forward_keeps_the_gray(shape):
     conf = small()
     gray = grays(2, 2, *shape)
-    rgb = forward(drawn(conf), gray, config=conf)
+    params = drawn(conf)
+    rgb = forward(params, gray, config=conf)
     assert rgb.shape == (2, *shape, 3)
     assert rgb.min() >= 0
     assert rgb.max() <= 255
@@ -126,7 +132,7 @@ def test_forward_keeps_the_gray(shape):
     for level in (0.0, 255.0):
         flat = jnp.full((1, *shape), level)
         truth = jnp.full((1, *shape, 3), 100.0)
-        gradient = jax.grad(colorjax.loss)(drawn(conf), flat, truth, conf)
+        gradient = gradients(params, flat, truth, config=conf)
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
 
 
