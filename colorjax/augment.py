@@ -96,7 +96,8 @@ def random_old_gray(
 
     response = jax.random.dirichlet(next(keys), jnp.array([1.0, 3.0, 1.5]), (b,))
     film = jnp.einsum("bhwc,bc->bhw", rgb, response)
-    gray = jnp.where(chosen(), (film + rgb_to_gray(rgb)) / 2, rgb_to_gray(rgb))
+    gray = rgb_to_gray(rgb)
+    gray = jnp.where(chosen(), (film + gray) / 2, gray)
 
     row = jnp.pad(gray, ((0, 0), (1, 1), (0, 0)), mode="edge")
     soft = (row[:, :-2] + 2 * row[:, 1:-1] + row[:, 2:]) / 4

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import PyTree
 
+from colorjax.baselines import LUMA
 from colorjax.config import Config
 from colorjax.errors import OutputError, PhotoError, UsageError
 from colorjax.inference import colorize
@@ -164,5 +165,5 @@ def colorize_files(
 def _side_by_side(photo: Photo, rgb):
     gray = photo.pixels
     if gray.ndim == 3:
-        gray = np.rint(gray @ np.array([0.21, 0.72, 0.07])).astype(np.uint8)
+        gray = np.rint(gray @ LUMA).astype(np.uint8)
     return make_sheet([[np.repeat(gray[..., None], 3, -1), rgb]], ["gray", "colorized"])

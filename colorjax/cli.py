@@ -236,9 +236,9 @@ def _choose_device(device: str | None) -> None:
 
 def _train(options, printer: Printer) -> int:
     changes = {
-        field: getattr(options, flag[2:].replace("-", "_"))
+        field: value
         for flag, (field, _, _) in FIELDS.items()
-        if getattr(options, flag[2:].replace("-", "_")) is not None
+        if (value := getattr(options, flag[2:].replace("-", "_"))) is not None
     }
     for assignment in options.set:
         field, equals, value = assignment.partition("=")

@@ -126,11 +126,16 @@ def train(
 
     with Checkpoints(run / "checkpoints") as checkpoints, _signals() as received:
         if (latest := checkpoints.latest()) is not None:
-            arrays = {"state": state, "best": best_params}
-            arrays, facts = checkpoints.restore(latest, arrays)
+            arrays, facts = checkpoints.restore(latest, {"state": state, "best": best_params})
             state, best_params = arrays["state"], arrays["best"]
             best, since = facts["best"], facts["since"]
         step = saved = int(state.step)
+
+        def save() -> None:
+            """Write what the run has reached by now."""
+            arrays = {"state": state, "best": best_params}
+            checkpoints.save(step, arrays, {"best": best, "since": since})
+
         _cut_metrics(run, step)
         started, seen = time.perf_counter(), 0
 
@@ -172,13 +177,11 @@ def train(
                 },
             )
             if step // checkpoint_every > saved // checkpoint_every or received:
-                arrays = {"state": state, "best": best_params}
-                checkpoints.save(step, arrays, {"best": best, "since": since})
+                save()
                 saved = step
         if received and step < config.steps:
             raise Interrupted(received[0], step)
-        arrays = {"state": state, "best": best_params}
-        checkpoints.save(step, arrays, {"best": best, "since": since})
+        save()
 
     kept = state.averaged if best_params is None else best_params
     save_weights(run / "weights.safetensors", kept, config, record={**record, **best})
