@@ -20,6 +20,7 @@ FLOORS = [
     {"errors", "cache"},
     {"config"},
     {"color", "resample"},
+    {"tiles", "hints"},
     {"photos.tints", "photos.metadata", "photos.profiles"},
     {"photos.decoding"},
     {"photos.encoding", "photos.opening"},

@@ -1,0 +1,1 @@
+"""All that depends on a photo's size, in tiles of one shape."""
