@@ -25,6 +25,10 @@ class WeightsError(UsageError):
     """A weights file is absent, corrupt, of another format or of another config."""
 
 
+class HintError(UsageError):
+    """Hints are of the wrong shape or type, outside their photo, or in a file that cannot be read."""
+
+
 class OutputError(UsageError):
     """The place to write to exists already, cannot be written, or is an input."""
 

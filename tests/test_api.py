@@ -20,7 +20,7 @@ FLOORS = [
     {"errors", "cache"},
     {"config"},
     {"color", "resample"},
-    {"tiles", "hints"},
+    {"fullsize", "hints"},
     {"photos.tints", "photos.metadata", "photos.profiles"},
     {"photos.decoding"},
     {"photos.encoding", "photos.opening"},
