@@ -112,7 +112,8 @@ def fit_gamut(
     Spec: COL-004, COL-005, COL-006.
     """
     luma = jnp.clip(jnp.asarray(luma, jnp.float32), 0, peak)
-    return jnp.stack(_fit(luma, *_planes(chroma), peak), axis=-1)
+    red, blue = _planes(chroma)
+    return jnp.stack(_fit(luma, red, blue, peak), axis=-1)
 
 
 def rgb_to_light(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:

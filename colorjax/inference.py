@@ -121,14 +121,15 @@ def colorize_variants(
         tile: as for `colorize`.
 
     Raises:
-        ConfigError: a count below 1, or a dense network, which holds one colour possible only.
+        ConfigError: a count below 1, or a dense network, which holds one colour possible at each place.
 
     Spec: INF-030
     """
     weights = _loaded(weights)
     config = weights[1]
-    if isinstance(config.network, DenseConfig) or count < 1:
-        raise ConfigError(f"{count} variants: expected at least 1, and a photo network's weights")
+    if count < 1:
+        raise ConfigError(f"variants is {count}; expected an integer of at least 1")
+    _bin_centres(config)
     seen = predict(photo, weights, hints=hints)
     settings = {"vividness": vividness, "temperature": temperature}
     tilts = [0.0]
@@ -161,7 +162,7 @@ def palette(
     row, column = np.array(place) * np.array(seen.gray.shape) // np.array(photo.shape[:2])
     spot = np.asarray(photo)[place[0] : place[0] + 1, place[1] : place[1] + 1]
     light = np.asarray(light_of(spot))[0, 0] * 255 // np.iinfo(spot.dtype).max
-    centres = bin_centres(weights[1].network)
+    centres = _bin_centres(weights[1])
     coloured = np.asarray(fit_light(np.full(len(centres), light, np.int32), VIVID * centres))
     left = np.asarray(jax.nn.softmax(seen.cells[row, column]))
     chosen: list[int] = []
@@ -280,6 +281,13 @@ def recolor(
     return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 
+def _bin_centres(config: Config) -> Float[np.ndarray, "bins 2"]:
+    """Return the chroma that the photo network's bins stand for, or refuse a dense network."""
+    if isinstance(config.network, DenseConfig):
+        raise ConfigError("variants and palettes need the weights of a photo network")
+    return bin_centres(config.network)
+
+
 def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
     """Return RGB of n gray or RGB pixels (n, 1) with known chroma, each channel rounded alone.
 
@@ -367,7 +375,7 @@ def _tilts(
     natural = _chroma(seen, vividness, temperature, 0.0, config)
     mean = natural.mean((0, 1))
     hues = jnp.arctan2(mean[1], mean[0]) + 2 * jnp.pi * (jnp.arange(count) + 1) / (count + 1)
-    centres = bin_centres(config.network)
+    centres = _bin_centres(config)
     bins = np.arctan2(centres[:, 1], centres[:, 0])
     coloured = np.hypot(centres[:, 0], centres[:, 1]) > 0
     preference = jnp.where(coloured[None], jnp.cos(bins[None] - hues[:, None]), 0)
