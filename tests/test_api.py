@@ -24,7 +24,8 @@ FLOORS = [
     {"photos.tints", "photos.metadata", "photos.profiles"},
     {"photos.decoding"},
     {"photos.encoding", "photos.opening"},
-    {"photos.search"},
+    {"photos.search", "photos.photo"},
+    {"photos.writing"},
     {"photos"},
     {"data", "augment"},
     {"networks.dense", "networks.unet"},
@@ -34,6 +35,8 @@ FLOORS = [
     {"inference"},
     {"evaluation"},
     {"trainer", "batch"},
+    {"commands", "commands.options"},
+    {"commands.colorize"},
     {"cli"},
     {"__main__"},
 ]

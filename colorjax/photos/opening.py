@@ -74,10 +74,27 @@ def opened(
 
     Spec: FIL-006, FIL-007, FIL-008
     """
-    with _refusing(name, max_pixels), _quiet(max_pixels):
+    with guarded(name, max_pixels):
         image = decoding.open_image(file)
         check_size(image, name, max_pixels)
         yield image
+
+
+@contextlib.contextmanager
+def guarded(name: PathLike, max_pixels: int | None) -> Iterator[None]:
+    """Silence the decoders, and turn all that goes wrong in the block into one line.
+
+    Args:
+        name: what an error calls the photo.
+        max_pixels: most pixels that a photo may have; None for any number.
+
+    Raises:
+        PhotoError: for whatever is raised.
+
+    Spec: FIL-006, FIL-007, FIL-008
+    """
+    with _refusing(name, max_pixels), _quiet(max_pixels):
+        yield
 
 
 def check_size(image: decoding.Opened, name: PathLike, max_pixels: int | None) -> None:
