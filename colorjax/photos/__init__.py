@@ -1,9 +1,10 @@
 """Photo files: read, shrink to squares, find, write; whatever a file holds, arrays come out, or one `PhotoError`.
 
-This is the door, and reads; behind it `opening` guards, and `decoding`, `encoding`, `writing`, `profiles` and `metadata`
+This is the door, and reads; behind it `opening` guards, and `decoding`, `encoding`, `writing` and others
 do the work. These, and no other module, use Pillow and tifffile.
 """
 
+import dataclasses
 import io
 import itertools
 import os
@@ -24,8 +25,8 @@ from colorjax.photos.opening import (
     check_size,
     guarded,
     opened,
-    photo_error,
     regular_file,
+    too_large,
 )
 from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.search import find_photos, sample_photos
@@ -52,10 +53,12 @@ __all__ = [
     "load_square",
     "load_squares",
     "output_suffix",
+    "photo_size",
+    "read_bytes",
     "read_frames",
     "read_photo",
-    "photo_size",
     "sample_photos",
+    "shrink_photo",
     "suffix_for",
     "sweep",
     "text_strip",
@@ -136,6 +139,18 @@ def decode_frames(
     Spec: FIL-024, FIL-031, FIL-033
     """
     return _frames(io.BytesIO(data), name, max_pixels)
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Return the bytes of a photo file, whatever it holds.
+
+    Raises:
+        PhotoError: in one line, if it is missing, no regular file, or cannot be read.
+
+    Spec: FIL-007
+    """
+    with regular_file(path) as file:
+        return file.read()
 
 
 def output_suffix(path: PathLike) -> str:
@@ -330,8 +345,24 @@ def _frames(file: io.BufferedIOBase, name: PathLike, max_pixels: int) -> Iterato
         together += photo.pixels[..., 0].size
         if image.format != "TIFF" and together > max_pixels:
             found = f"{number + 1} frames of {together / 1e6:.6g} megapixels together"
-            raise photo_error(name, found, f"at most {max_pixels / 1e6:.6g}")
+            raise too_large(name, found, max_pixels)
         yield photo
+
+
+def shrink_photo(photo: Photo, longest: int) -> Photo:
+    """Return a photo with 8-bit levels, shrunk (Lanczos) so that no side is longer than told; alpha is dropped.
+
+    Args:
+        photo: of any size.
+        longest: side in pixels, at least 1.
+
+    Spec: CMD-034
+    """
+    image = Image.fromarray(photo.to_8bit().pixels)
+    share = min(1, longest / max(image.size))
+    w, h = (max(1, round(share * side)) for side in image.size)
+    small = np.asarray(image.resize((w, h), Image.Resampling.LANCZOS))
+    return dataclasses.replace(photo, pixels=small, alpha=None, bits=8)
 
 
 def text_strip(
