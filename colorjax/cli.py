@@ -7,6 +7,7 @@ from typing import Any
 
 import colorjax
 from colorjax import config as configs
+from colorjax.commands.app import add_app
 from colorjax.commands.colorize import add_colorize
 from colorjax.commands.options import Parser, add_vividness
 from colorjax.commands.options import add_command as _add_command
@@ -81,6 +82,7 @@ def make_parser() -> Parser:
     _add_train(commands)
     add_colorize(commands)
     _add_evaluate(commands)
+    add_app(commands)
     return parser
 
 

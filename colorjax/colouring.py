@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import PyTree, UInt8
 
-from colorjax import blending
+from colorjax import blending, inference
 from colorjax.config import Config
-from colorjax.inference import colorize
+from colorjax.errors import PhotoError
+from colorjax.hints import Hints
 from colorjax.photos import Photo
 from colorjax.photos.tints import is_tinted, remove_tint
 
@@ -23,11 +24,13 @@ class Wishes:
         vividness: strength of the colour, at least 0: 0 is gray, 1 natural.
         variants: how many plausible colourings.
         keep_colour: blend with what colour there is, instead of colouring a photo's gray anew.
+        hints: colours that are known at places of the photo.
     """
 
     vividness: float = 1.0
     variants: int = 1
     keep_colour: bool = False
+    hints: Hints | None = None
 
 
 def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> list[Sequence[Photo]]:
@@ -46,7 +49,15 @@ def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> lis
 
     Spec: CMD-030, CMD-031
     """
-    return [list(colour_frames(frames, weights, wishes))]
+    if wishes.variants == 1:
+        return [list(colour_frames(frames, weights, wishes))]
+    if len(frames) > 1:
+        raise PhotoError("several frames; expected a still photo for variants")
+    (photo,) = frames
+    pictures = inference.colorize_variants(
+        _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
+    )
+    return [[_finish(photo, rgb, wishes)] for rgb in pictures]
 
 
 def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
@@ -61,10 +72,8 @@ def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
     """
     photo = photo.to_8bit()
     gray = _gray(photo)
-    rgb = colorize(gray, weights, vividness=wishes.vividness)
-    if wishes.keep_colour and photo.pixels.ndim == 3:
-        rgb = blending.keep_own(photo.pixels, rgb)
-    return dataclasses.replace(photo, pixels=rgb)
+    rgb = inference.colorize(gray, weights, vividness=wishes.vividness, **_hinted(wishes))
+    return _finish(photo, rgb, wishes)
 
 
 def colour_frames(
@@ -86,6 +95,32 @@ def colour_frames(
         coloured = colour(frame, weights, wishes)
         memory, rgb = blending.steady(memory, frame.to_8bit().pixels, coloured.pixels)
         yield dataclasses.replace(coloured, pixels=rgb)
+
+
+def likely_colours(
+    photo: Photo, weights: Weights, place: tuple[int, int], count: int
+) -> UInt8[np.ndarray, "count 3"]:
+    """Return the colours that a place of a photo is likely to have, the likeliest first.
+
+    Args:
+        photo: as for `colour`.
+        weights: (params, config).
+        place: row and column in the photo.
+        count: how many.
+
+    Spec: APP-001
+    """
+    return inference.palette(_gray(photo.to_8bit()), weights, place, count)
+
+
+def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
+    if wishes.keep_colour and photo.pixels.ndim == 3:
+        rgb = blending.keep_own(photo.pixels, rgb)
+    return dataclasses.replace(photo, pixels=rgb)
+
+
+def _hinted(wishes: Wishes) -> dict:
+    return {} if wishes.hints is None else {"hints": wishes.hints}
 
 
 def _gray(photo: Photo) -> np.ndarray:

@@ -11,7 +11,8 @@ def tiny_network():
     import jax
 
     config = configs.replace(preset("seed-sigmoid"), CHANGES)
-    return init_params(jax.random.key(1), config), config
+    params = init_params(jax.random.key(1), config)
+    return jax.tree.map(lambda leaf: 30 * leaf, params), config
 
 
 def colorize(*arguments):

@@ -35,8 +35,10 @@ FLOORS = [
     {"inference"},
     {"evaluation", "colouring"},
     {"trainer", "batch"},
+    {"studio"},
+    {"app"},
     {"commands", "commands.options"},
-    {"commands.colorize"},
+    {"commands.colorize", "commands.app"},
     {"cli"},
     {"__main__"},
 ]

@@ -168,12 +168,16 @@ def output_suffix(path: PathLike) -> str:
     return _suffix(header.kind, header.bits, header.alpha, os.path.splitext(path)[1])
 
 
-def suffix_for(photo: Photo) -> str:
+def suffix_for(photo: Photo, own: str = "") -> str:
     """Return the suffix, such as ".jpg", under which a colour version of a decoded photo is written.
+
+    Args:
+        photo: as it was decoded.
+        own: the suffix of its file, kept where it fits the content.
 
     Spec: FIL-027, FIL-033
     """
-    return _suffix(photo.format or "PNG", photo.bits, photo.alpha is not None, "")
+    return _suffix(photo.format or "PNG", photo.bits, photo.alpha is not None, own)
 
 
 def photo_size(path: PathLike) -> tuple[int, int]:
