@@ -50,10 +50,12 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
     with tempfile.TemporaryDirectory(prefix="colorjax-app-") as folder:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
         try:
-            import fastapi
-            import gradio
-            import uvicorn
-            from starlette.middleware.trustedhost import TrustedHostMiddleware
+            import fastapi  # pyright: ignore[reportMissingImports]
+            import gradio  # pyright: ignore[reportMissingImports]
+            import uvicorn  # pyright: ignore[reportMissingImports]
+            from starlette.middleware.trustedhost import (  # pyright: ignore[reportMissingImports]
+                TrustedHostMiddleware,
+            )
         except ImportError:
             raise UsageError(
                 "the page needs Gradio; expected: pip install 'colorjax[app]'"
@@ -106,7 +108,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
 
     Spec: APP-001, APP-002, APP-003, APP-006
     """
-    import gradio as gr
+    import gradio as gr  # pyright: ignore[reportMissingImports]
 
     def put(data: bytes, name: str) -> str:
         place = folder / secrets.token_hex(16)
@@ -241,7 +243,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                             100,
                             value=50,
                             step=1,
-                            label="Where colour begins (percent from the left)",
+                            label="Where colour begins (percent)",
                         )
                     with gr.Tab("Set a colour"):
                         canvas = gr.Image(
@@ -297,7 +299,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                         buttons=[],
                         elem_id="variants",
                     )
-                    undo = gr.Button("Undo", interactive=False, elem_id="undo")
+                    undo = gr.Button("Undo the last change", interactive=False, elem_id="undo")
                     format = gr.Dropdown(list(FORMATS), value="as the photo", label="Format")
                     save = gr.Button("Download this photo", variant="primary")
                     save_all = gr.Button("Download all as a zip")

@@ -37,6 +37,7 @@ from colorjax.photos import (
     write_photo,
 )
 from colorjax.report import make_sheet
+from colorjax.video import film_suffix, is_film
 
 COLOUR, COMPARE = ".colour", ".compare"  # what the names of our own files end in, before the suffix
 OURS = re.compile(rf"({re.escape(COLOUR)}(\.\d+)?|{re.escape(COMPARE)})$")
@@ -164,6 +165,35 @@ def plan(
         jobs.append(Job(source, target, name))
     _refuse_collisions(jobs, variants, compare)
     return jobs, failures
+
+
+def plan_films(films: Sequence[str], out: str | None, *, alone: bool) -> list[Job]:
+    """Decide where each film's colour goes.
+
+    Args:
+        films: their files.
+        out: as for `plan`.
+        alone: whether it is the only input, so that `out` may be a file.
+
+    Raises:
+        UsageError: two films would go to one place.
+        OutputError: a film would be written over.
+
+    Spec: VID-001, VID-004, CMD-002, CMD-003
+    """
+    jobs = []
+    for film in films:
+        source = pathlib.Path(film)
+        own = film_suffix(source)
+        if out is None:
+            target = source.with_name(fitting_name(source.stem, COLOUR + own))
+        elif alone and is_film(out) and not os.path.isdir(out):
+            target = pathlib.Path(out)
+        else:
+            target = pathlib.Path(out, fitting_name(source.stem, own))
+        jobs.append(Job(source, target, source.name))
+    _refuse_collisions(jobs, 1, False)
+    return jobs
 
 
 def fitting_name(stem: str, ending: str) -> str:

@@ -9,6 +9,7 @@ import colorjax
 from colorjax import config as configs
 from colorjax.commands.app import add_app
 from colorjax.commands.colorize import add_colorize
+from colorjax.commands.export import add_export
 from colorjax.commands.options import Parser, add_vividness
 from colorjax.commands.options import add_command as _add_command
 from colorjax.commands.options import value as _value
@@ -83,6 +84,7 @@ def make_parser() -> Parser:
     add_colorize(commands)
     _add_evaluate(commands)
     add_app(commands)
+    add_export(commands)
     return parser
 
 

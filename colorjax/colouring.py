@@ -1,7 +1,7 @@
 """What a person may wish for a photo, and a photo or a film's frames coloured that way."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import PyTree, UInt8
@@ -80,6 +80,9 @@ def colour_frames(
     frames: Iterable[Photo],
     weights: Weights,
     wishes: Wishes = Wishes(),
+    *,
+    memory: blending.Steady | None = None,
+    remember: Callable[[blending.Steady], object] = lambda memory: None,
 ) -> Iterator[Photo]:
     """Colour pages or frames one by one, their chroma steadied over time but for cuts.
 
@@ -87,13 +90,15 @@ def colour_frames(
         frames: in order.
         weights: (params, config).
         wishes: how.
+        memory: what is remembered of frames before the first.
+        remember: called after each frame with what is to be remembered.
 
-    Spec: CMD-030
+    Spec: CMD-030, VID-003
     """
-    memory = None
     for frame in frames:
         coloured = colour(frame, weights, wishes)
         memory, rgb = blending.steady(memory, frame.to_8bit().pixels, coloured.pixels)
+        remember(memory)
         yield dataclasses.replace(coloured, pixels=rgb)
 
 

@@ -1,7 +1,10 @@
 """The page, in a real browser (slow: it needs Gradio, Playwright and a Chromium)."""
 
+import contextlib
 import io
+import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -15,7 +18,6 @@ import pytest
 from pictures import encoded, scene
 
 from colorjax import app, cli, errors, photos
-from colorjax.weights import load_weights
 
 LIGHT = np.array([21, 72, 7])
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -50,10 +52,26 @@ def test_messages_are_plain_text():
     assert not set("<*>") & set(text)
 
 
+@contextlib.contextmanager
+def serving(**environment):
+    """Run `colorjax app` as a person does, and yield its address."""
+    pytest.importorskip("gradio", reason="the extra `app` is not installed")
+    command = [sys.executable, "-m", "colorjax", "app", "--no-browser"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    )
+    try:
+        said = process.stdout.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+/", said)[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
 @pytest.fixture(scope="module")
 def address():
-    pytest.importorskip("gradio", reason="the extra `app` is not installed")
-    with app.serving(load_weights(), max_pixels=10**7) as address:
+    with serving() as address:
         yield address
 
 
@@ -140,7 +158,7 @@ def test_a_person_colours_a_photo(page, asked, address, tmp_path):
     _, variant = downloaded(page, "Download this photo")
     assert variant != data
     assert lost_light(variant) <= 50
-    page.get_by_role("button", name="Undo").click()
+    page.locator("#undo").click()
     page.wait_for_function("document.querySelector('#undo').disabled")
 
     page.get_by_role("tab", name="Set a colour").click()
@@ -194,9 +212,9 @@ def test_page_is_for_all(page, tmp_path, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     # a colour set with the keyboard alone
-    page.get_by_label("From the left").press("Control+a")
+    page.get_by_label("From the left (pixels)").press("Control+a")
     page.keyboard.type("40")
-    page.get_by_label("From the top").press("Control+a")
+    page.get_by_label("From the top (pixels)").press("Control+a")
     page.keyboard.type("30")
     page.get_by_role("button", name="Show likely colours").press("Enter")
     page.locator("#swatches button").first.press("Enter")
@@ -240,15 +258,15 @@ def test_nothing_else_can_be_had(address):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-005")
-def test_nothing_stays(monkeypatch, tmp_path, browser):
-    pytest.importorskip("gradio")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    with app.serving(load_weights()) as address:
+def test_nothing_stays(tmp_path, browser):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with serving(TMPDIR=str(temporary)) as address:
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector("input[type=file]", state="attached")
         drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
         page.wait_for_selector("#slider img")
+        assert list(temporary.rglob("photo.jpg"))
         page.close()
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list(temporary.iterdir()) == []

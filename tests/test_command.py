@@ -234,7 +234,9 @@ def test_bad_input_is_one_line(case, weights, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.req("CMD-006")
-@pytest.mark.parametrize("command", [[], ["train"], ["colorize"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["colorize"], ["evaluate"], ["app"], ["export"]]
+)
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([*command, "--help"])

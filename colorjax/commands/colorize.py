@@ -16,7 +16,7 @@ from colorjax.commands.options import (
     whole,
 )
 from colorjax.console import Printer
-from colorjax.errors import OutputError, TooLargeError, UsageError
+from colorjax.errors import ColorjaxError, OutputError, TooLargeError, UsageError
 
 STATUSES = ("done", "skipped", "failed")
 
@@ -92,7 +92,7 @@ def add_colorize(commands: Any) -> None:
 
 
 def _colorize(options: Any, printer: Printer) -> int:
-    from colorjax import batch
+    from colorjax import batch, video
     from colorjax.colouring import Wishes
     from colorjax.gallery import page_name, write_gallery
     from colorjax.weights import load_weights
@@ -108,8 +108,11 @@ def _colorize(options: Any, printer: Printer) -> int:
     weights = load_weights(options.weights)
     if options.gallery:
         batch.make_folder(pathlib.Path(options.gallery))
+    films = [place for place in options.inputs if video.is_film(place)]
+    inputs = [place for place in options.inputs if place not in films]
+    film_jobs = batch.plan_films(films, options.out, alone=len(options.inputs) == 1)
     jobs, failures = batch.plan(
-        options.inputs,
+        inputs,
         options.out,
         variants=wishes.variants,
         compare=options.compare,
@@ -125,7 +128,21 @@ def _colorize(options: Any, printer: Printer) -> int:
     exit_code = 1 if failures else 0
     start = time.monotonic()
 
-    with printer.progress(max(1, len(jobs)), "photos") as show, terminable():
+    def note(result: Any) -> None:
+        nonlocal exit_code
+        counts[result.status] += 1
+        report.append({"photo": str(result.job.source), "status": result.status})
+        if result.error is None:
+            report[-1]["output"] = str(result.job.target)
+            return
+        text = str(result.error)
+        if isinstance(result.error, TooLargeError):
+            text += ", or --max-megapixels to raise the limit"
+        printer.error(text)
+        report[-1]["error"] = text
+        exit_code = max(exit_code, result.error.exit_code)
+
+    with terminable():
         results = batch.colorize_files(
             jobs,
             weights,
@@ -134,19 +151,12 @@ def _colorize(options: Any, printer: Printer) -> int:
             overwrite=options.overwrite,
             **written,
         )
-        for number, result in enumerate(results, 1):
-            counts[result.status] += 1
-            report.append({"photo": str(result.job.source), "status": result.status})
-            if result.error is None:
-                report[-1]["output"] = str(result.job.target)
-            else:
-                text = str(result.error)
-                if isinstance(result.error, TooLargeError):
-                    text += ", or --max-megapixels to raise the limit"
-                printer.error(text)
-                report[-1]["error"] = text
-                exit_code = max(exit_code, result.error.exit_code)
-            show(number, str(result.job.target))
+        with printer.progress(max(1, len(jobs)), "photos") as show:
+            for number, result in enumerate(results, 1):
+                note(result)
+                show(number, str(result.job.target))
+        for job in film_jobs:
+            note(_colorize_film(job, weights, wishes, options.overwrite, printer))
 
     seconds = time.monotonic() - start
     if options.gallery:
@@ -158,6 +168,28 @@ def _colorize(options: Any, printer: Printer) -> int:
         summary = counts | {"seconds": seconds, "photos_per_second": rate, "photos": report}
         _write_json(options.json, summary)
     return exit_code
+
+
+def _colorize_film(job: Any, weights: Any, wishes: Any, overwrite: bool, printer: Printer) -> Any:
+    from colorjax import batch, video
+
+    if job.target.exists() and not overwrite:
+        return batch.Result(job, "skipped")
+    try:
+        batch.make_folder(job.target.parent)
+        total = len(video.frame_times(job.source))
+        with printer.progress(total, "frames") as show:
+            video.colorize_film(
+                job.source,
+                job.target,
+                weights,
+                wishes,
+                overwrite=overwrite,
+                show=lambda done: show(done, str(job.target)),
+            )
+    except ColorjaxError as error:
+        return batch.Result(job, "failed", error)
+    return batch.Result(job, "done")
 
 
 def _summary(counts: dict[str, int], rate: float) -> str:
