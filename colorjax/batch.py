@@ -20,6 +20,7 @@ from colorjax.baselines import LUMA
 from colorjax.colouring import Weights, Wishes, colour_all
 from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError
 from colorjax.gallery import Pair
+from colorjax.hintfiles import find_hints, read_hints
 from colorjax.photos import (
     MAX_PIXELS,
     SUFFIXES,
@@ -47,11 +48,12 @@ BYTES_PER_PIXEL = 40  # of all that is held while a photo is coloured, as measur
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A photo to colour: where it is, where its colour goes, and what to call it in messages."""
+    """A photo to colour: where it is, where its colour goes, what to call it in messages, and where its hints are."""
 
     source: pathlib.Path
     target: pathlib.Path
     name: str
+    hints: pathlib.Path | None = None
 
     def targets(self, variants: int) -> list[pathlib.Path]:
         """Return where its colour goes, or where each of several colourings goes: `old.colour.2.jpg`.
@@ -100,6 +102,8 @@ def plan(
     suffix: str | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    hints: str | None = None,
+    hints_dir: str | None = None,
     outputs: Sequence[str] = (),
 ) -> tuple[list[Job], list[str]]:
     """Decide where each photo's colour goes, before any work.
@@ -114,6 +118,8 @@ def plan(
         include: shell patterns, of which a photo in a folder must match one, if there are any: its name in the folder
             where the pattern holds "/", else the last part of it.
         exclude: patterns of which it must match none.
+        hints: the file of hints, if there is one photo.
+        hints_dir: a folder of hints, by the photos' names.
         outputs: other folders of ours; what lies in them, or in `out`, is no input when a folder around is searched.
 
     Returns:
@@ -123,7 +129,7 @@ def plan(
         UsageError: two photos would go to one place.
         OutputError: a photo would be written over an input, or `out` cannot be a folder.
 
-    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025
+    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033
     """
     found, failures = [], []
     ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
@@ -162,7 +168,11 @@ def plan(
         else:
             mirrored = pathlib.Path(out) / name
             target = mirrored.with_name(fitting_name(mirrored.stem, own))
-        jobs.append(Job(source, target, name))
+        jobs.append(Job(source, target, name, find_hints(hints_dir, name) if hints_dir else None))
+    if hints is not None:
+        if len(jobs) > 1:
+            raise UsageError(f"--hints {hints}: for {len(jobs)} photos; expected --hints-dir")
+        jobs = [dataclasses.replace(job, hints=pathlib.Path(hints)) for job in jobs]
     _refuse_collisions(jobs, variants, compare)
     return jobs, failures
 
@@ -285,6 +295,11 @@ def colorize_files(
     for folder in {job.target.parent for job in jobs}:
         sweep(folder)
 
+    def hinted(job: Job, photo: Photo) -> Wishes:
+        if job.hints is None:
+            return wishes
+        return dataclasses.replace(wishes, hints=read_hints(job.hints, photo.pixels.shape))
+
     def work(job: Job) -> Result:
         targets = job.targets(wishes.variants)
         missing = [overwrite or not os.path.lexists(target) for target in targets]
@@ -294,7 +309,10 @@ def colorize_files(
             h, w = photo_size(job.source)
             with budget(h * w * BYTES_PER_PIXEL):
                 frames = list(read_frames(job.source, max_pixels=max_pixels))
-                coloured = colour_all(frames, weights, wishes)
+                if len(frames) > 1 and wishes.variants > 1:
+                    found = f"{job.source}: {len(frames)} pages or frames"
+                    raise PhotoError(f"{found}; expected a still photo for variants")
+                coloured = colour_all(frames, weights, hinted(job, frames[0]))
                 make_folder(job.target.parent)
                 if compare and (overwrite or not job.sheet.exists()):
                     sheet = side_by_side(frames[0], [variant[0] for variant in coloured])

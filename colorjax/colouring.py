@@ -8,7 +8,6 @@ from jaxtyping import PyTree, UInt8
 
 from colorjax import blending, inference
 from colorjax.config import Config
-from colorjax.errors import PhotoError
 from colorjax.hints import Hints
 from colorjax.photos import Photo
 from colorjax.photos.tints import is_tinted, remove_tint
@@ -37,7 +36,7 @@ def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> lis
     """Colour what a file holds, in as many variants as are wished.
 
     Args:
-        frames: its photo, pages or frames.
+        frames: its photo, or its pages or frames, of which there is one variant only.
         weights: (params, config).
         wishes: how.
 
@@ -45,14 +44,12 @@ def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> lis
         The variants, each with all frames.
 
     Raises:
-        PhotoError: variants of several frames are asked for.
+        ConfigError: variants of a network that knows one colouring only.
 
     Spec: CMD-030, CMD-031
     """
     if wishes.variants == 1:
         return [list(colour_frames(frames, weights, wishes))]
-    if len(frames) > 1:
-        raise PhotoError("several frames; expected a still photo for variants")
     (photo,) = frames
     pictures = inference.colorize_variants(
         _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
@@ -70,9 +67,9 @@ def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
 
     Spec: CMD-028
     """
-    photo = photo.to_8bit()
-    gray = _gray(photo)
-    rgb = inference.colorize(gray, weights, vividness=wishes.vividness, **_hinted(wishes))
+    rgb = inference.colorize(
+        _gray(photo), weights, vividness=wishes.vividness, hints=wishes.hints
+    )
     return _finish(photo, rgb, wishes)
 
 
@@ -97,7 +94,7 @@ def colour_frames(
     """
     for frame in frames:
         coloured = colour(frame, weights, wishes)
-        memory, rgb = blending.steady(memory, frame.to_8bit().pixels, coloured.pixels)
+        memory, rgb = blending.steady(memory, frame.pixels, coloured.pixels)
         remember(memory)
         yield dataclasses.replace(coloured, pixels=rgb)
 
@@ -115,17 +112,13 @@ def likely_colours(
 
     Spec: APP-001
     """
-    return inference.palette(_gray(photo.to_8bit()), weights, place, count)
+    return inference.palette(_gray(photo), weights, place, count)
 
 
 def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
     if wishes.keep_colour and photo.pixels.ndim == 3:
         rgb = blending.keep_own(photo.pixels, rgb)
     return dataclasses.replace(photo, pixels=rgb)
-
-
-def _hinted(wishes: Wishes) -> dict:
-    return {} if wishes.hints is None else {"hints": wishes.hints}
 
 
 def _gray(photo: Photo) -> np.ndarray:

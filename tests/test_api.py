@@ -33,7 +33,7 @@ FLOORS = [
     {"losses", "metrics", "baselines"},
     {"weights", "checkpoint", "console", "report", "gallery", "training"},
     {"inference"},
-    {"evaluation", "colouring"},
+    {"evaluation", "colouring", "hintfiles"},
     {"trainer", "export", "video"},
     {"batch"},
     {"studio"},

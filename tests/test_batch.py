@@ -380,11 +380,3 @@ def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path,
     assert process.returncode == code, error
     assert error.splitlines()[-1].endswith("the same command does the rest")
     assert not [name for name in files(out) if name.endswith(".tmp")]
-
-
-@pytest.mark.req("CMD-031")
-@pytest.mark.xfail(strict=True, reason="CMD-031 not built")
-def test_variants_are_written(tiny_weights, tmp_path):
-    (tmp_path / "old.png").write_bytes(encoded(scene()[..., 1], "PNG"))
-    assert colorize(tmp_path / "old.png", "--weights", tiny_weights, "--variants", "3") == 0
-    assert files(tmp_path) == {"old.png", *(f"old.colour.{i}.png" for i in (1, 2, 3))}

@@ -34,6 +34,8 @@ def add_colorize(commands: Any) -> None:
         """  colorjax colorize old.jpg                     writes old.colour.jpg
   colorjax colorize old.jpg --out new.png --vividness 1.5
   colorjax colorize album --out coloured --compare --exclude 'draft-*'
+  colorjax colorize old.jpg --variants 3 --hints dots.png
+  colorjax colorize film.mp4
   colorjax colorize - < old.jpg > new.jpg""",
     )
     parser.add_argument(
@@ -53,6 +55,21 @@ def add_colorize(commands: Any) -> None:
         "--keep-colour",
         action="store_true",
         help="blend with what colour there is, such as a sepia tone or faded colour",
+    )
+    parser.add_argument(
+        "--variants",
+        type=value,
+        default=1,
+        metavar="N",
+        help="plausible colourings of each photo: old.colour.1.jpg, …",
+    )
+    parser.add_argument(
+        "--hints",
+        metavar="FILE",
+        help="colours that are known: a picture with dots on transparency, or JSON points",
+    )
+    parser.add_argument(
+        "--hints-dir", metavar="FOLDER", help="such files by the names of the photos"
     )
     parser.add_argument("--compare", action="store_true", help="also a sheet of gray and colour")
     parser.add_argument(
@@ -97,7 +114,11 @@ def _colorize(options: Any, printer: Printer) -> int:
     from colorjax.gallery import page_name, write_gallery
     from colorjax.weights import load_weights
 
-    wishes = Wishes(vividness=vividness(options.vividness), keep_colour=options.keep_colour)
+    wishes = Wishes(
+        vividness=vividness(options.vividness),
+        variants=whole("variants", options.variants, 1, 16),
+        keep_colour=options.keep_colour,
+    )
     suffix = _suffix(options.format)
     written: dict[str, Any] = {
         "quality": whole("quality", options.quality, 1, 100),
@@ -119,7 +140,9 @@ def _colorize(options: Any, printer: Printer) -> int:
         suffix=suffix,
         include=options.include,
         exclude=options.exclude,
-        outputs=[options.gallery] if options.gallery else [],
+        hints=options.hints,
+        hints_dir=options.hints_dir,
+        outputs=[each for each in (options.gallery, options.hints_dir) if each],
     )
     for failure in failures:
         printer.error(failure)
