@@ -1,16 +1,22 @@
 """The command: `colorjax train`, `colorjax colorize`, `colorjax evaluate`."""
 
-import argparse
 import json
-import math
 import os
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import colorjax
 from colorjax import config as configs
+from colorjax.commands.app import add_app
+from colorjax.commands.colorize import add_colorize
+from colorjax.commands.export import add_export
+from colorjax.commands.options import Parser, add_vividness
+from colorjax.commands.options import add_command as _add_command
+from colorjax.commands.options import value as _value
+from colorjax.commands.options import vividness as _vividness
+from colorjax.commands.options import whole as _whole
 from colorjax.console import Printer
-from colorjax.errors import ColorjaxError, ConfigError, UsageError
+from colorjax.errors import ColorjaxError, UsageError
 
 # Options of `train` that are fields of the config; --set reaches the others.
 FIELDS = {
@@ -31,22 +37,6 @@ MEASURED = 50  # training photos measured at the end of a run without validation
 RESULTS = (("loss", ".4g"), ("psnr", ".2f"), ("ssim", ".4f"), ("colourfulness", ".1f"))
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def __init__(self, **options):
-        super().__init__(
-            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage.
-
-        Spec: CMD-005
-        """
-        raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -64,17 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ColorjaxError as error:
         Printer().error(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         Printer().error("interrupted; what is done stays, the same command does the rest")
-        return 130
+        return getattr(stop, "exit_code", 130)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Return the parser of the command.
 
     Spec: CMD-006
     """
-    parser = _Parser(
+    parser = Parser(
         prog="colorjax",
         description="Colour for black-and-white photos.",
         epilog="""examples:
@@ -91,19 +81,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
-    _add_colorize(commands)
+    add_colorize(commands)
     _add_evaluate(commands)
-    return parser
-
-
-def _add_command(commands, name, run, description, examples) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=description, description=description, epilog=f"examples:\n{examples}"
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("--device", choices=["cpu", "gpu", "tpu"], help="where to compute")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
+    add_app(commands)
+    add_export(commands)
     return parser
 
 
@@ -151,30 +132,6 @@ def _add_train(commands) -> None:
     parser.add_argument("--init-from", metavar="WEIGHTS", help="start from these parameters")
 
 
-def _add_colorize(commands) -> None:
-    parser = _add_command(
-        commands,
-        "colorize",
-        _colorize,
-        "Give photos their colour, at their own size and on their own light.",
-        """  colorjax colorize old.jpg                     writes old.colour.jpg
-  colorjax colorize old.jpg --out new.png --vividness 1.5
-  colorjax colorize album --out coloured --compare --weights run/weights.safetensors""",
-    )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or `samples`")
-    parser.add_argument("--out", metavar="FILE_OR_FOLDER", help="default: beside each input")
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
-    _add_vividness(parser)
-    parser.add_argument("--compare", action="store_true", help="also a sheet of gray and colour")
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    parser.add_argument("--quality", type=_value, default=95, metavar="N", help="of JPEG and WebP")
-
-
-def _add_vividness(parser) -> None:
-    text = "strength of the colour: 0 is gray, 1 (default) natural, 2 twice as strong"
-    parser.add_argument("--vividness", type=_value, default=1.0, metavar="X", help=text)
-
-
 def _add_evaluate(commands) -> None:
     parser = _add_command(
         commands,
@@ -192,31 +149,8 @@ def _add_evaluate(commands) -> None:
         metavar="N",
         help="of the photos (default: 256, or the dense network's own)",
     )
-    _add_vividness(parser)
+    add_vividness(parser)
     parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
-
-
-def _value(text: str) -> Any:
-    """Return a number or a word; the config says whether it fits."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    """Check an option that is no field of the config."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} is {value!r}; expected an integer of at least {least}")
-    return value
-
-
-def _vividness(value: Any) -> float:
-    """Check the option."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
-        raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")
-    return float(value)
 
 
 def _choose_device(device: str | None) -> None:
@@ -328,44 +262,6 @@ def _share(validation: str) -> float | None:
     if not 0 <= value < 1:
         raise UsageError(f"--validation {validation}: expected a share in [0, 1) or a folder")
     return value
-
-
-def _colorize(options, printer: Printer) -> int:
-    from colorjax import batch
-    from colorjax.weights import load_weights
-
-    if _whole("quality", options.quality, 1) > 100:
-        raise ConfigError(f"quality is {options.quality}; expected at most 100")
-    vividness = _vividness(options.vividness)
-    weights = load_weights(options.weights)
-    jobs, failures = batch.plan(options.inputs, options.out, compare=options.compare)
-    for failure in failures:
-        printer.error(failure)
-    counts = {"done": 0, "kept": 0}
-
-    with printer.progress(max(1, len(jobs)), "photos") as show:
-
-        def done(job, what):
-            if what in counts:
-                counts[what] += 1
-            else:
-                printer.error(what)
-                failures.append(what)
-            show(counts["done"] + counts["kept"], str(job.target))
-
-        batch.colorize_files(
-            jobs,
-            weights,
-            compare=options.compare,
-            overwrite=options.overwrite,
-            quality=options.quality,
-            vividness=vividness,
-            done=done,
-        )
-    kept = f", {counts['kept']} kept (--overwrite to redo)" if counts["kept"] else ""
-    failed = f", {len(failures)} failed" if failures else ""
-    printer.line(f"{counts['done']} colorized{kept}{failed}")
-    return 1 if failures else 0
 
 
 def _evaluate(options, printer: Printer) -> int:

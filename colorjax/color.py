@@ -356,7 +356,7 @@ def ciede2000(
 
 def _planes(pixels: Array | np.ndarray) -> tuple[Array, ...]:
     """Split the last axis, as float32."""
-    return jnp.unstack(jnp.asarray(pixels, jnp.float32), axis=-1)
+    return tuple(jnp.unstack(jnp.asarray(pixels, jnp.float32), axis=-1))
 
 
 def _green(red: Array, blue: Array) -> Array:

@@ -37,6 +37,10 @@ class PhotoError(ColorjaxError):
     """A photo file cannot be read: missing, empty, truncated, too large, not an image."""
 
 
+class TooLargeError(PhotoError):
+    """A photo has more pixels than the limit allows, which can be raised."""
+
+
 class NoPhotosError(ColorjaxError):
     """A place was searched and holds no photo."""
 
