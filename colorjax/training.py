@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
 from colorjax import config as configs
 from colorjax.augment import (
@@ -29,7 +29,7 @@ EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["step", "params", "ema_params", "opt_state", "key"],
+    data_fields=["step", "params", "ema_params", "opt_state", "key", "skipped", "skipped_in_a_row"],
     meta_fields=[],
 )
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,8 @@ class TrainState:
         ema_params: their exponential moving average, or None.
         opt_state: of the optax chain.
         key: for the next step's augmentation.
+        skipped: steps that were not finite and changed nothing (TRN-043).
+        skipped_in_a_row: those since the last good step.
     """
 
     step: Any  # int32 scalar; JAX also puts shapes, shardings and None here
@@ -49,6 +51,8 @@ class TrainState:
     ema_params: PyTree
     opt_state: PyTree
     key: Any
+    skipped: Any
+    skipped_in_a_row: Any
 
     @property
     def averaged(self) -> PyTree:
@@ -156,7 +160,8 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    return TrainState(jnp.zeros((), jnp.int32), params, ema_params, opt_state, step_key)
+    none = jnp.zeros((), jnp.int32)
+    return TrainState(none, params, ema_params, opt_state, step_key, none, none)
 
 
 def augment_batch(
@@ -201,7 +206,7 @@ def train_step(
     *,
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+) -> tuple[TrainState, dict[str, Shaped[Array, ""]]]:
     """Take one step on a batch of photos.
 
     Args:
@@ -213,19 +218,14 @@ def train_step(
 
     Returns:
         The state after it, and `objective`, `loss` (the seed's, of this batch before the step), `gradient_norm`
-        (before clipping) and `learning_rate` (the config's, on its schedule).
+        (before clipping), `learning_rate` (the config's, on its schedule) and `skipped_in_a_row`. A step that is not
+        finite changes nothing but step, key and the two counts.
 
-    Spec: TRN-002, TRN-003
+    Spec: TRN-002, TRN-003, TRN-043
     """
     key, augment_key = jax.random.split(state.key)
     gray, rgb, hints = augment_batch(augment_key, batch.astype(jnp.float32), config)
     value, gradients = jax.value_and_grad(objective)(state.params, gray, rgb, config, hints=hints)
-    metrics = {
-        "objective": value,
-        "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
-        "gradient_norm": optax.tree.norm(gradients),
-        "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
-    }
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -233,17 +233,42 @@ def train_step(
     if config.ema_decay:  # a short memory at first, so that the start is soon forgotten
         decay = jnp.minimum(config.ema_decay, (1 + state.step) / (10 + state.step))
         ema_params = optax.incremental_update(params, ema_params, 1 - decay)
-    return TrainState(state.step + 1, params, ema_params, opt_state, key), metrics
+
+    norm = optax.tree.norm(gradients)
+    good = jnp.isfinite(value) & jnp.isfinite(norm) & _all_finite(params)
+    params, ema_params, opt_state = jax.tree.map(
+        lambda new, old: jnp.where(good, new, old),
+        (params, ema_params, opt_state),
+        (state.params, state.ema_params, state.opt_state),
+    )
+    in_a_row = jnp.where(good, 0, state.skipped_in_a_row + 1)
+    metrics = {
+        "objective": value,
+        "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
+        "gradient_norm": norm,
+        "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
+        "skipped_in_a_row": in_a_row,
+    }
+    after = TrainState(
+        state.step + 1, params, ema_params, opt_state, key, state.skipped + ~good, in_a_row
+    )
+    return after, metrics
+
+
+def _all_finite(tree):
+    """Tell whether all leaves of a tree are finite."""
+    finite = jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), tree)
+    return jax.tree.reduce(jnp.logical_and, finite, jnp.array(True))
 
 
 def train_chunk(
     state: TrainState,
-    batches: UInt8[Array, "steps batch h w 3"],
+    batches: UInt8[Array, "steps batch h w 3"] | Float[Array, "steps batch h w 3"],
     config: Config,
     *,
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
-) -> tuple[TrainState, dict[str, Float[Array, " steps"]]]:
+) -> tuple[TrainState, dict[str, Shaped[Array, " steps"]]]:
     """Take many steps in one scan; arguments as for `train_step`, with one more leading axis.
 
     Spec: TRN-006
@@ -274,7 +299,7 @@ def evaluation_loss(
 
 def sweep(
     key: PRNGKeyArray,
-    batches: UInt8[Array, "steps batch h w 3"],
+    batches: UInt8[Array, "steps batch h w 3"] | Float[Array, "steps batch h w 3"],
     validation: UInt8[Array, "photos h w 3"],
     learning_rates: Float[Array, " rates"],
     weight_decays: Float[Array, " decays"],

@@ -30,7 +30,7 @@ FLOORS = [
     {"networks.dense", "networks.unet"},
     {"networks"},
     {"losses", "metrics", "baselines"},
-    {"weights", "checkpoint", "console", "report", "training"},
+    {"weights", "checkpoint", "console", "interrupts", "report", "runs", "training"},
     {"inference"},
     {"evaluation"},
     {"trainer", "batch"},

@@ -1,7 +1,4 @@
-"""A small training, as a process that can be killed: `python training_process.py RUN [--die-at STEP | --die-in-save N]`.
-
-Always resumes what RUN holds.
-"""
+"""A small training, as a process that can be killed; it goes on with what its folder holds."""
 
 import argparse
 import os
