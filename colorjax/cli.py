@@ -5,6 +5,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import colorjax
@@ -15,7 +16,11 @@ from colorjax.errors import ColorjaxError, ConfigError, UsageError
 # Options of `train` that are fields of the config; --set reaches the others.
 FIELDS = {
     "--size": ("size", "N", "the network sees photos as N × N"),
-    "--framing": ("framing", "HOW", "squash the aspect to a square, or crop the centre"),
+    "--framing": (
+        "framing",
+        "HOW",
+        "squash the aspect, crop the centre, or whole: views from anywhere",
+    ),
     "--batch": ("batch", "N", "photos a step; shrinks to what is there"),
     "--objective": ("objective.name", "NAME", "what is minimised: matching, squared-error, chroma"),
     "--learning-rate": ("optimizer.learning_rate", "X", "peak step size"),
@@ -128,6 +133,17 @@ def _add_train(commands) -> None:
         default="0.1",
         metavar="FOLDER|SHARE",
         help="photos to choose the best pass by: a folder, or a share of PHOTOS (default 0.1)",
+    )
+    parser.add_argument(
+        "--mix",
+        metavar="X,X,…",
+        help="share of the draws for each of PHOTOS (default: by its number of photos)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_value,
+        metavar="GB",
+        help="that decoded photos may take; more are read anew at each step (default: 40 % of all)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=_value, metavar="N", help="length of the run in steps")
@@ -252,6 +268,8 @@ def _train(options, printer: Printer) -> int:
         if getattr(options, name) is not None:
             _whole(name, getattr(options, name), 1)
 
+    import numpy as np
+
     from colorjax import data, trainer, training
     from colorjax.evaluation import evaluate
     from colorjax.weights import fits, load_record, load_weights
@@ -261,21 +279,26 @@ def _train(options, printer: Printer) -> int:
         initial_params, _ = load_weights(options.init_from)
         if not fits(initial_params, config):
             raise UsageError(f"{options.init_from}: of another network than this command's")
-    share = _share(options.validation)
+    share, mix = _share(options.validation), _mix(options.mix, len(options.photos))
     kept = config.source_size or config.size
-    found = data.load_photos(options.photos, kept, framing=config.framing)
+    load = partial(
+        data.load_photos, size=kept, framing=config.framing, memory=_bytes(options.memory)
+    )
+    found = load(options.photos)
     failures, gray = [*found.failures], len(found.gray)
     if share is None:
-        train = found
-        others = data.load_photos([options.validation], kept, framing=config.framing)
-        rgb, validation, names = train.rgb, others.rgb, others.names
+        chosen, others = np.arange(len(found.rgb)), load([options.validation])
+        validation, names = others.rgb, others.names
         failures, gray = [*failures, *others.failures], gray + len(others.gray)
     else:
-        training_part, validation_part = data.split(len(found.rgb), share, seed=options.seed)
-        rgb, validation = found.rgb[training_part], found.rgb[validation_part]
-        names = [found.names[i] for i in validation_part]
+        chosen, judging = data.split(len(found.rgb), share, seed=options.seed)
+        validation = data.subset(found.rgb, judging)
+        names = [found.names[i] for i in judging]
+    rgb, source = data.subset(found.rgb, chosen), found.source[chosen]
+    validation = data.centre_squares(validation, kept)
     for failure in failures:
         printer.error(failure)
+    data.check_readable(found)
     config = training.fit_config(
         config, photos=len(rgb), passes=options.passes, steps=options.steps
     )
@@ -290,6 +313,8 @@ def _train(options, printer: Printer) -> int:
             validation,
             config,
             options.out,
+            source=source,
+            mix=mix,
             seed=options.seed,
             resume=options.resume,
             checkpoint_every=options.checkpoint_every,
@@ -305,7 +330,8 @@ def _train(options, printer: Printer) -> int:
     judged = validation
     if not len(validation):
         which = f"{min(len(rgb), MEASURED)} of the training photos"
-        judged, names = rgb[:MEASURED], [str(i) for i in range(len(rgb[:MEASURED]))]
+        judged = data.centre_squares(data.subset(rgb, np.arange(len(rgb))[:MEASURED]), kept)
+        names = [str(i) for i in range(len(judged))]
     params, _ = load_weights(outcome.weights)
     baselines = load_record(outcome.weights)["baselines"]
     result = evaluate(judged, names, params, config, baselines)
@@ -328,6 +354,27 @@ def _share(validation: str) -> float | None:
     if not 0 <= value < 1:
         raise UsageError(f"--validation {validation}: expected a share in [0, 1) or a folder")
     return value
+
+
+def _mix(text: str | None, places: int) -> tuple[float, ...]:
+    """Return the weights that --mix names."""
+    if text is None:
+        return ()
+    weights = tuple(_value(part) for part in text.split(","))
+    if not all(isinstance(w, int | float) and math.isfinite(w) and w > 0 for w in weights):
+        raise ConfigError(f"mix is {text!r}; expected finite numbers above 0, with commas between")
+    if len(weights) != places:
+        raise ConfigError(f"mix is {text!r}; expected {places} numbers, one for each of PHOTOS")
+    return weights
+
+
+def _bytes(memory: Any) -> int | None:
+    """Return the bytes of --memory."""
+    if memory is None:
+        return None
+    if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:
+        raise ConfigError(f"memory is {memory!r}; expected gigabytes, at least 0")
+    return int(memory * 1e9)
 
 
 def _colorize(options, printer: Printer) -> int:
@@ -381,7 +428,8 @@ def _evaluate(options, printer: Printer) -> int:
     usual = config.size if dense else PROTOCOL
     size = usual if options.size is None else _whole("size", options.size, 1)
     if dense and size == config.size:
-        found = data.load_photos(options.photos, size, framing=config.framing)
+        framing = "crop" if config.framing == "whole" else config.framing
+        found = data.load_photos(options.photos, size, framing=framing)
     else:
         found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
     for failure in found.failures:

@@ -1,26 +1,25 @@
 """The loop around the pure step: chunks of steps, evaluations, checkpoints."""
 
 import dataclasses
-import hashlib
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree, UInt8
+from jaxtyping import Int, PyTree, UInt8
 
-from colorjax import runs
+from colorjax import data, runs
 from colorjax.baselines import LUMA, fit_baselines
 from colorjax.checkpoint import Checkpoints
 from colorjax.config import Config
-from colorjax.data import photo_order
 from colorjax.errors import ConfigError, TrainingError
+from colorjax.feed import Feed
 from colorjax.inference import recolor
 from colorjax.interrupts import Interrupted, collected_signals
 from colorjax.networks import init_params
@@ -33,9 +32,8 @@ LARGEST_CHUNK = 4_000_000  # bytes of photos: between chunks signals wait
 HOPELESS = 5  # steps in a row that are not finite
 COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best of
 SHOWN = 8  # photos on samples.png
+BASELINE_PHOTOS = 500  # that the baselines are fitted on, where photos are not one array
 TIMES = ("seconds",)  # fields of metrics.jsonl that no other run repeats
-
-Photos = UInt8[np.ndarray, "_ n n 3"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +54,13 @@ class Outcome:
 
 
 def train(
-    photos: Photos,
-    validation: Photos,
+    photos: data.Photos,
+    validation: UInt8[np.ndarray, "_ n n 3"],
     config: Config,
     run: str | os.PathLike,
     *,
+    source: Int[np.ndarray, " photos"] | None = None,
+    mix: Sequence[int | float] = (),
     seed: int = 0,
     resume: bool = False,
     checkpoint_every: int = 500,
@@ -71,10 +71,12 @@ def train(
     """Train a network and keep all of it in a run folder.
 
     Args:
-        photos: to train on; at least one.
+        photos: to train on; at least one, of the config's source size.
         validation: to choose the best pass by; may be empty.
         config: fitted to the photos by `training.fit_config`.
         run: the folder; new or empty unless `resume`.
+        source: for each photo the place it is from; only with `mix`.
+        mix: for each place its share of the draws, in any unit.
         seed: decides parameters, order and augmentation.
         resume: go on from the run's last checkpoint, if it has one.
         checkpoint_every: steps between checkpoints; there is also one at the end.
@@ -93,9 +95,9 @@ def train(
     """
     run = pathlib.Path(run)
     _check_memory(config, COPIES + bool(len(validation)))
-    manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation))
+    manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
     runs.open_run(run, manifest, resume=resume)
-    record = {**(record or {}), "baselines": fit_baselines(photos), "photos": len(photos)}
+    record = {**(record or {}), "baselines": _baselines(photos, config), "photos": len(photos)}
     state = jax.jit(init_state, static_argnames="config")(
         jax.random.key(seed), config=config, params=initial_params
     )
@@ -104,14 +106,8 @@ def train(
     best_params = copy(state.averaged) if len(validation) else None
     reached = _Reached()
     chunk = _chunk_steps(config)
-    order = photo_order(len(photos), config.batch, seed=seed)
-
-    def gather(step: int) -> UInt8[np.ndarray, "steps batch n n 3"]:
-        """Return the next chunk's batches."""
-        last = min(step + chunk, config.steps)
-        return photos[
-            np.array([order(s) for s in range(step, last)], int).reshape(-1, config.batch)
-        ]
+    order = data.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix)
+    feed = Feed(photos, order, size=config.source_size or config.size, seed=seed)
 
     run_chunk = jax.jit(train_chunk, static_argnames="config", donate_argnames="state")
     evaluate = jax.jit(evaluation_loss, static_argnames="config")
@@ -135,11 +131,11 @@ def train(
         runs.cut_metrics(run, step)
         started, seen = time.perf_counter(), 0
 
-        batches = gather(step)
+        chunks = feed.chunks(step, config.steps, chunk)
         while step < config.steps and not received:
+            batches = next(chunks)
             steps = len(batches)
             state, metrics = run_chunk(state, jnp.asarray(batches), config=config)
-            batches = gather(step + steps)  # while the device works
             metrics = jax.device_get(metrics)
             loss = reached.add(metrics)
             step, seen = step + steps, seen + steps * config.batch
@@ -191,7 +187,12 @@ def train(
         save_weights(last, state.averaged, config, record={**record, "step": step})
         lines = read_metrics(run / "metrics.jsonl")
         write_curves(run / "loss.png", lines, reached.best_step / config.pass_steps)
-        _write_samples(run / "samples.png", validation if len(validation) else photos, kept, config)
+        shown = validation[:SHOWN]
+        if not len(shown):
+            shown = data.centre_squares(
+                data.subset(photos, np.arange(len(photos))[:SHOWN]), feed.size
+            )
+        _write_samples(run / "samples.png", shown, kept, config)
     return Outcome(weights, reached.best_step, reached.best_loss, lines)
 
 
@@ -245,9 +246,16 @@ class _Reached:
         return better
 
 
-def _write_samples(path, photos, params, config):
-    """Write the sheet of the first photos."""
-    shown = photos[:SHOWN]
+def _baselines(photos, config):
+    """Fit the baselines on the photos, or on some of those that do not lie in one array."""
+    if not isinstance(photos, np.ndarray):
+        some = np.arange(0, len(photos), -(-len(photos) // BASELINE_PHOTOS))
+        photos = data.centre_squares(data.subset(photos, some), config.source_size or config.size)
+    return fit_baselines(photos)
+
+
+def _write_samples(path, shown, params, config):
+    """Write the sheet of some photos."""
     gray = np.rint(shown @ LUMA).astype(np.uint8)
     write_samples(path, shown, gray, np.asarray(recolor(params, jnp.asarray(shown), config)))
 
@@ -274,7 +282,11 @@ def _chunk_steps(config: Config) -> int:
     return next(n for n in range(longest, 0, -1) if config.pass_steps % n == 0)
 
 
-def _identity(photos: Photos, validation: Photos) -> dict[str, Any]:
+def _identity(photos, validation, mix) -> dict[str, Any]:
     """Return what tells these photos from others."""
-    digest = hashlib.sha256(photos.tobytes() + validation.tobytes()).hexdigest()
-    return {"training": len(photos), "validation": len(validation), "sha256": digest}
+    return {
+        "training": len(photos),
+        "validation": len(validation),
+        "digest": data.digest(photos) + data.digest(validation),
+        "mix": list(mix),
+    }

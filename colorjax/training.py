@@ -10,14 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
+from colorjax import augment
 from colorjax import config as configs
-from colorjax.augment import (
-    random_exposure,
-    random_hints,
-    random_mirror,
-    random_old_gray,
-    random_view,
-)
 from colorjax.color import rgb_to_gray, rgb_to_luma_chroma
 from colorjax.config import Config
 from colorjax.errors import ConfigError
@@ -183,20 +177,43 @@ def augment_batch(
 
     Spec: TRN-008, TRN-030, TRN-031, TRN-032, TRN-033
     """
-    augment = config.augment
-    keys = iter(jax.random.split(key, 5))
+    how = config.augment
+    keys = iter(jax.random.split(key, 13))
     if config.source_size:
-        rgb = random_view(next(keys), rgb, config.size, zoom=augment.zoom)
-    rgb = random_mirror(next(keys), rgb, probability=augment.mirror)
-    if augment.exposure:
-        rgb = random_exposure(next(keys), rgb, spread=augment.exposure)
-    gray = rgb_to_gray(rgb)
-    if augment.old:
-        gray = random_old_gray(next(keys), rgb, share=augment.old)
+        rgb = augment.random_view(next(keys), rgb, config.size, zoom=how.zoom)
+    rgb = augment.random_mirror(next(keys), rgb, probability=how.mirror)
+    if how.exposure:
+        rgb = augment.random_exposure(next(keys), rgb, spread=how.exposure)
+    gray = _old_gray(keys, rgb, how)
     hints = None
-    if augment.hints:
-        hints = random_hints(next(keys), rgb_to_luma_chroma(rgb)[1], share=augment.hints)
+    if how.hints:
+        chroma = rgb_to_luma_chroma(rgb)[1]
+        hints = augment.random_hints(next(keys), chroma, share=how.hints)
     return gray, rgb, hints
+
+
+def _old_gray(keys, rgb, how):
+    """Make the gray as an old photo's would be: film and lens first, then age, then the scanner."""
+    gray = rgb_to_gray(rgb)
+    if how.orthochromatic:
+        gray = augment.random_orthochromatic_gray(next(keys), rgb, share=how.orthochromatic)
+    if how.tone_curve:
+        gray = augment.random_tone_curve(next(keys), gray, strength=how.tone_curve)
+    if how.blur:
+        gray = augment.random_blur(next(keys), gray, share=how.blur)
+    if how.grain:
+        gray = augment.random_grain(next(keys), gray, strength=how.grain)
+    if how.low_contrast:
+        gray = augment.random_low_contrast(next(keys), gray, strength=how.low_contrast)
+    if how.fading:
+        gray = augment.random_fading(next(keys), gray, strength=how.fading)
+    if how.stains:
+        gray = augment.random_stains(next(keys), gray, share=how.stains)
+    if how.scratches:
+        gray = augment.random_scratches(next(keys), gray, share=how.scratches)
+    if how.jpeg:
+        gray = augment.random_jpeg_blocks(next(keys), gray, share=how.jpeg)
+    return gray
 
 
 def train_step(

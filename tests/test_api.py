@@ -26,12 +26,12 @@ FLOORS = [
     {"photos.encoding", "photos.opening"},
     {"photos.search"},
     {"photos"},
-    {"data", "augment"},
+    {"augment"},
     {"networks.dense", "networks.unet"},
     {"networks"},
     {"losses", "metrics", "baselines"},
-    {"weights", "checkpoint", "console", "interrupts", "report", "runs", "training"},
-    {"inference"},
+    {"weights", "checkpoint", "console", "data", "interrupts", "report", "runs", "training"},
+    {"inference", "feed"},
     {"evaluation"},
     {"trainer", "batch"},
     {"cli"},
@@ -104,7 +104,7 @@ def test_modules_import_from_floors_below(module):
 
 @pytest.mark.req("API-003")
 def test_import_is_light():
-    heavy = "jax PIL matplotlib orbax skimage optax rich tifffile"
+    heavy = "jax PIL matplotlib orbax skimage optax rich tifffile grain"
     code = f"import colorjax, sys; print([m for m in '{heavy}'.split() if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
     pure = (

@@ -133,7 +133,8 @@ def test_failed_inputs_are_named_and_the_rest_is_done(album, weights, tmp_path, 
     assert "missing.png" in captured.err
     assert "1 colorized, 2 failed" in captured.out
     assert cli.main(["evaluate", inputs[0], "--weights", weights]) == 1
-    assert cli.main(["train", inputs[0], str(album), "--out", str(tmp_path / "run"), *TINY]) == 1
+    many = [inputs[0], *[str(album)] * 3]
+    assert cli.main(["train", *many, "--out", str(tmp_path / "run"), *TINY]) == 1
     assert (tmp_path / "run" / "weights.safetensors").exists()
 
 

@@ -135,7 +135,7 @@ def test_runs_are_not_mixed(finished):
         (fitted(), PHOTOS, 5, False, "a run is there already"),
         (fitted(), PHOTOS, 6, True, "its seed is 5, this command's is 6"),
         (fitted(passes=7), PHOTOS, 5, True, "its config.steps is 18, this command's is 21"),
-        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.sha256 is"),
+        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
     ]
     for conf, photos, seed, resume, message in refusals:
         with pytest.raises(colorjax.ColorjaxError, match=message) as caught:
