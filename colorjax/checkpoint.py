@@ -1,8 +1,14 @@
 """Checkpoints of a run: the only user of orbax."""
 
+import contextlib
+import errno
+import logging
 import os
 import pathlib
-from typing import Any
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import jax
 import orbax.checkpoint as ocp
@@ -11,22 +17,28 @@ from jaxtyping import PyTree
 from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
+FORMAT = 1  # of a checkpoint; a newer one is refused
 
 
 class Checkpoints:
-    """The checkpoints of one folder; a context manager that waits for writes under way.
+    """The checkpoints of one run; a context manager that waits for writes under way.
 
     A checkpoint is a tree of arrays and a JSON-able dict. It is written beside its final name and renamed, so that a
     kill leaves the one before it.
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike, digest: str):
         """Open a folder, made if absent.
+
+        Args:
+            folder: of the checkpoints.
+            digest: tells this run's checkpoints from others.
 
         Raises:
             OutputError: the folder cannot be made.
         """
-        self.folder = pathlib.Path(folder).absolute()
+        self.folder, self.digest = pathlib.Path(folder).absolute(), digest
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs what it also raises
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
         try:
             self._manager = ocp.CheckpointManager(self.folder, options=options)
@@ -38,9 +50,11 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+    def __exit__(self, kind, *_) -> None:
+        with contextlib.suppress(OutputError) if kind else contextlib.nullcontext():
+            self.wait()
+        with contextlib.suppress(Exception) if kind else contextlib.nullcontext():
+            self._manager.close()
 
     def latest(self) -> int | None:
         """Return the step of the newest complete checkpoint, or None.
@@ -52,40 +66,84 @@ class Checkpoints:
     def save(self, step: int, arrays: PyTree, facts: dict[str, Any]) -> None:
         """Write a checkpoint in the background; one of the same step is kept as it is.
 
-        Spec: TRN-012
+        Raises:
+            OutputError: it, or the one before it, cannot be written.
+
+        Spec: TRN-012, TRN-042
         """
-        if step != self.latest():
-            args = ocp.args.Composite(
-                arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(facts)
-            )
+        if step == self.latest():
+            return
+        facts = {**facts, "format": FORMAT, "digest": self.digest}
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays))
+        if shutil.disk_usage(self.folder).free < size:  # one clear line, before orbax prints many
+            raise OutputError(f"{self.folder}: cannot be written ({os.strerror(errno.ENOSPC)})")
+        args = ocp.args.Composite(
+            arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(facts)
+        )
+        with self._writing():
             self._manager.save(step, args=args)
+
+    def wait(self) -> None:
+        """Return when all is written.
+
+        Raises:
+            OutputError: it cannot be.
+
+        Spec: TRN-042
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # orbax raises what it likes on a full disk
+            raise OutputError(f"{self.folder}: cannot be written ({_fault(error)})") from error
 
     def restore(self, step: int, like: PyTree) -> tuple[PyTree, dict[str, Any]]:
         """Read a checkpoint.
 
         Args:
             step: of the checkpoint.
-            like: a tree of arrays, or of their shapes, as was saved.
+            like: a tree of arrays as was saved; it goes where they are.
 
         Raises:
-            CheckpointError: it is damaged or of another config; the line names the one before it.
+            CheckpointError: it is damaged, of another config or of a newer format; the line names the one before it.
 
-        Spec: TRN-012, TRN-013
+        Spec: TRN-012, TRN-013, TRN-041
         """
-        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        facts = self._read(step, "facts", ocp.args.JsonRestore())
+        if facts["format"] != FORMAT:
+            found = f"is of format {facts['format']} (this colorjax reads format {FORMAT})"
+            self._refuse(step, found)
+        if facts["digest"] != self.digest:
+            self._refuse(step, "is of another config")
         abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), like
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
         )
-        args = ocp.args.Composite(
-            arrays=ocp.args.StandardRestore(abstract), facts=ocp.args.JsonRestore()
-        )
+        return self._read(step, "arrays", ocp.args.StandardRestore(abstract)), facts
+
+    def _read(self, step, name, args):
+        """Return one part of a checkpoint."""
         try:
-            found = self._manager.restore(step, args=args)
+            return self._manager.restore(step, args=ocp.args.Composite(**{name: args}))[name]
         except Exception as error:  # orbax raises what it likes on damaged files
-            older = [s for s in self._manager.all_steps() if s < step]
-            before = f"; the one before it is of step {max(older)}" if older else ""
-            fault = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            raise CheckpointError(
-                f"{self.folder}: the checkpoint of step {step} cannot be read ({fault}){before}"
-            ) from None
-        return found["arrays"], found["facts"]
+            self._refuse(step, f"cannot be read ({_fault(error)})")
+
+    def _refuse(self, step, what) -> NoReturn:
+        older = [s for s in self._manager.all_steps() if s < step]
+        before = f"from the one before it, of step {max(older)}" if older else "from the start"
+        raise CheckpointError(
+            f"{self.folder}: the checkpoint of step {step} {what}; remove its folder to go on {before}"
+        )
+
+
+def _fault(error: Exception) -> str:
+    """Return what is wrong in a few words: the system's own, where they are in it."""
+    told = re.search(r"os_error_code='(\d+)'", str(error))
+    if told:
+        return os.strerror(int(told[1]))
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.splitlines()[0][:120]

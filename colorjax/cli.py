@@ -1,27 +1,32 @@
 """The command: `colorjax train`, `colorjax colorize`, `colorjax evaluate`."""
 
-import json
+import math
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import colorjax
 from colorjax import config as configs
 from colorjax.commands.app import add_app
 from colorjax.commands.colorize import add_colorize
+from colorjax.commands.evaluate import add_evaluate, print_results
 from colorjax.commands.export import add_export
-from colorjax.commands.options import Parser, add_vividness
+from colorjax.commands.options import Parser
 from colorjax.commands.options import add_command as _add_command
 from colorjax.commands.options import value as _value
-from colorjax.commands.options import vividness as _vividness
 from colorjax.commands.options import whole as _whole
 from colorjax.console import Printer
-from colorjax.errors import ColorjaxError, UsageError
+from colorjax.errors import ColorjaxError, ConfigError, UsageError
 
 # Options of `train` that are fields of the config; --set reaches the others.
 FIELDS = {
     "--size": ("size", "N", "the network sees photos as N × N"),
-    "--framing": ("framing", "HOW", "squash the aspect to a square, or crop the centre"),
+    "--framing": (
+        "framing",
+        "HOW",
+        "squash the aspect, crop the centre, or whole: views from anywhere",
+    ),
     "--batch": ("batch", "N", "photos a step; shrinks to what is there"),
     "--objective": ("objective.name", "NAME", "what is minimised: matching, squared-error, chroma"),
     "--learning-rate": ("optimizer.learning_rate", "X", "peak step size"),
@@ -32,9 +37,7 @@ FIELDS = {
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "hidden width over output width"),
 }
-PROTOCOL = 256  # side of the photos that colorizers are compared on
 MEASURED = 50  # training photos measured at the end of a run without validation photos
-RESULTS = (("loss", ".4g"), ("psnr", ".2f"), ("ssim", ".4f"), ("colourfulness", ".1f"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +85,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
     add_colorize(commands)
-    _add_evaluate(commands)
+    add_evaluate(commands)
     add_app(commands)
     add_export(commands)
     return parser
@@ -110,6 +113,17 @@ def _add_train(commands) -> None:
         metavar="FOLDER|SHARE",
         help="photos to choose the best pass by: a folder, or a share of PHOTOS (default 0.1)",
     )
+    parser.add_argument(
+        "--mix",
+        metavar="X,X,…",
+        help="share of the draws for each of PHOTOS (default: by its number of photos)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_value,
+        metavar="GB",
+        help="that decoded photos may take; more are read anew at each step (default: 40 % of all)",
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=_value, metavar="N", help="length of the run in steps")
     length.add_argument(
@@ -130,27 +144,6 @@ def _add_train(commands) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.add_argument("--init-from", metavar="WEIGHTS", help="start from these parameters")
-
-
-def _add_evaluate(commands) -> None:
-    parser = _add_command(
-        commands,
-        "evaluate",
-        _evaluate,
-        "Measure weights on colour photos, beside the baselines.",
-        """  colorjax evaluate my-photos --weights run/weights.safetensors
-  colorjax evaluate my-photos --weights run/weights.safetensors --size 256 --json result.json""",
-    )
-    parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
-    parser.add_argument(
-        "--size",
-        type=_value,
-        metavar="N",
-        help="of the photos (default: 256, or the dense network's own)",
-    )
-    add_vividness(parser)
-    parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
 
 
 def _choose_device(device: str | None) -> None:
@@ -186,6 +179,8 @@ def _train(options, printer: Printer) -> int:
         if getattr(options, name) is not None:
             _whole(name, getattr(options, name), 1)
 
+    import numpy as np
+
     from colorjax import data, trainer, training
     from colorjax.evaluation import evaluate
     from colorjax.weights import fits, load_record, load_weights
@@ -195,21 +190,26 @@ def _train(options, printer: Printer) -> int:
         initial_params, _ = load_weights(options.init_from)
         if not fits(initial_params, config):
             raise UsageError(f"{options.init_from}: of another network than this command's")
-    share = _share(options.validation)
+    share, mix = _share(options.validation), _mix(options.mix, len(options.photos))
     kept = config.source_size or config.size
-    found = data.load_photos(options.photos, kept, framing=config.framing)
+    load = partial(
+        data.load_photos, size=kept, framing=config.framing, memory=_bytes(options.memory)
+    )
+    found = load(options.photos)
     failures, gray = [*found.failures], len(found.gray)
     if share is None:
-        train = found
-        others = data.load_photos([options.validation], kept, framing=config.framing)
-        rgb, validation, names = train.rgb, others.rgb, others.names
+        chosen, others = np.arange(len(found.rgb)), load([options.validation])
+        validation, names = others.rgb, others.names
         failures, gray = [*failures, *others.failures], gray + len(others.gray)
     else:
-        training_part, validation_part = data.split(len(found.rgb), share, seed=options.seed)
-        rgb, validation = found.rgb[training_part], found.rgb[validation_part]
-        names = [found.names[i] for i in validation_part]
+        chosen, judging = data.split(len(found.rgb), share, seed=options.seed)
+        validation = data.subset(found.rgb, judging)
+        names = [found.names[i] for i in judging]
+    rgb, source = data.subset(found.rgb, chosen), found.source[chosen]
+    validation = data.centre_squares(validation, kept)
     for failure in failures:
         printer.error(failure)
+    data.check_readable(found)
     config = training.fit_config(
         config, photos=len(rgb), passes=options.passes, steps=options.steps
     )
@@ -224,6 +224,8 @@ def _train(options, printer: Printer) -> int:
             validation,
             config,
             options.out,
+            source=source,
+            mix=mix,
             seed=options.seed,
             resume=options.resume,
             checkpoint_every=options.checkpoint_every,
@@ -239,13 +241,14 @@ def _train(options, printer: Printer) -> int:
     judged = validation
     if not len(validation):
         which = f"{min(len(rgb), MEASURED)} of the training photos"
-        judged, names = rgb[:MEASURED], [str(i) for i in range(len(rgb[:MEASURED]))]
+        judged = data.centre_squares(data.subset(rgb, np.arange(len(rgb))[:MEASURED]), kept)
+        names = [str(i) for i in range(len(judged))]
     params, _ = load_weights(outcome.weights)
     baselines = load_record(outcome.weights)["baselines"]
     result = evaluate(judged, names, params, config, baselines)
     kept = f"the best of {len(outcome.metrics)} passes is after step {outcome.best_step}"
     printer.line(f"{kept}; on {which}:")
-    _print_results(printer, result)
+    print_results(printer, result)
     printer.line(f"colour photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
     return 1 if failures else 0
 
@@ -264,43 +267,22 @@ def _share(validation: str) -> float | None:
     return value
 
 
-def _evaluate(options, printer: Printer) -> int:
-    from colorjax import data
-    from colorjax.evaluation import evaluate
-    from colorjax.photos import write_bytes
-    from colorjax.weights import load_record, load_weights
-
-    vividness = _vividness(options.vividness)
-    params, config = load_weights(options.weights)
-    baselines = load_record(options.weights).get("baselines", {})
-    dense = isinstance(config.network, configs.DenseConfig)
-    usual = config.size if dense else PROTOCOL
-    size = usual if options.size is None else _whole("size", options.size, 1)
-    if dense and size == config.size:
-        found = data.load_photos(options.photos, size, framing=config.framing)
-    else:
-        found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
-    for failure in found.failures:
-        printer.error(failure)
-    result = evaluate(found.rgb, found.names, params, config, baselines, vividness=vividness)
-    left_out = f", {len(found.gray)} without colour left out" if found.gray else ""
-    printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
-    _print_results(printer, result)
-    if options.json:
-        text = json.dumps({"size": size, "left_out": found.gray, **result}, indent=1)
-        write_bytes(options.json, text.encode(), overwrite=True)
-    return 1 if found.failures else 0
+def _mix(text: str | None, places: int) -> tuple[float, ...]:
+    """Return the weights that --mix names."""
+    if text is None:
+        return ()
+    weights = tuple(_value(part) for part in text.split(","))
+    if not all(isinstance(w, int | float) and math.isfinite(w) and w > 0 for w in weights):
+        raise ConfigError(f"mix is {text!r}; expected finite numbers above 0, with commas between")
+    if len(weights) != places:
+        raise ConfigError(f"mix is {text!r}; expected {places} numbers, one for each of PHOTOS")
+    return weights
 
 
-def _print_results(printer: Printer, result: dict[str, Any]) -> None:
-    rows = [
-        [
-            method,
-            *(
-                "–" if summary[name] is None else format(summary[name], how)
-                for name, how in RESULTS
-            ),
-        ]
-        for method, summary in result["summary"].items()
-    ]
-    printer.table(["", *(name for name, _ in RESULTS)], rows)
+def _bytes(memory: Any) -> int | None:
+    """Return the bytes of --memory."""
+    if memory is None:
+        return None
+    if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:
+        raise ConfigError(f"memory is {memory!r}; expected gigabytes, at least 0")
+    return int(memory * 1e9)

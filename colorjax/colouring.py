@@ -67,9 +67,7 @@ def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
 
     Spec: CMD-028
     """
-    rgb = inference.colorize(
-        _gray(photo), weights, vividness=wishes.vividness, hints=wishes.hints
-    )
+    rgb = inference.colorize(_gray(photo), weights, vividness=wishes.vividness, hints=wishes.hints)
     return _finish(photo, rgb, wishes)
 
 

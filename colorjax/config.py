@@ -143,23 +143,39 @@ class AugmentConfig(Checked):
         mirror: probability that a photo is mirrored left to right.
         zoom: a view's side is between 1 − zoom and 1 of the photo's, its aspect a little changed.
         exposure: standard deviation of the logarithm of the power that a photo is raised to.
-        old: probability of each old-photo effect on the gray: other film, blur, fading, grain.
+        orthochromatic: probability of film that sees blue and not red.
+        tone_curve: standard deviation of the logarithm of the power that the gray alone is raised to.
+        fading: how far black may rise and white fall.
+        low_contrast: how far levels may be drawn toward their mean.
+        blur: probability of a soft picture.
+        scratches: probability of scratches.
+        stains: probability of stains.
+        grain: how strong film grain may be.
+        jpeg: probability of a poor JPEG's blocks.
         hints: share of the photos whose true colour is told at a few places.
     """
 
     mirror: float = number(0.5, at_least=0, at_most=1)
     zoom: float = number(0.0, at_least=0, at_most=0.9)
     exposure: float = number(0.0, at_least=0)
-    old: float = number(0.0, at_least=0, at_most=1)
+    orthochromatic: float = number(0.0, at_least=0, at_most=1)
+    tone_curve: float = number(0.0, at_least=0, at_most=1)
+    fading: float = number(0.0, at_least=0, at_most=1)
+    low_contrast: float = number(0.0, at_least=0, at_most=1)
+    blur: float = number(0.0, at_least=0, at_most=1)
+    scratches: float = number(0.0, at_least=0, at_most=1)
+    stains: float = number(0.0, at_least=0, at_most=1)
+    grain: float = number(0.0, at_least=0, at_most=1)
+    jpeg: float = number(0.0, at_least=0, at_most=1)
     hints: float = number(0.0, at_least=0, at_most=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Checked):
-    """The optax chain: clipping, Adam or momentum, weight decay, a schedule.
+    """The optax chain: clipping, Adam, Muon or momentum, weight decay, a schedule.
 
     Attributes:
-        algorithm: Adam, or gradient descent with momentum 0.9.
+        algorithm: Adam; Muon for kernels with Adam for the rest; or gradient descent with momentum 0.9.
         second_moment: decay of Adam's second moment.
         learning_rate: peak step size.
         schedule: after the warm-up: constant, a cosine to 0, or 1 / pass³.
@@ -168,7 +184,7 @@ class OptimizerConfig(Checked):
         clip_norm: largest global norm of a gradient.
     """
 
-    algorithm: Literal["adam", "momentum"] = "adam"
+    algorithm: Literal["adam", "muon", "momentum"] = "adam"
     learning_rate: float = number(1e-4, above=0)
     schedule: Literal["constant", "cosine", "inverse-cube"] = "cosine"
     warmup: float = number(0.05, at_least=0, at_most=1)
@@ -187,7 +203,7 @@ class Config(Checked):
         source_size: side at which training photos are kept, for views to be cut from; 0 for `size`.
         working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
         vividness: factor on the predicted chroma that `colorize` counts as natural; means of distributions are dull.
-        framing: squash the photo's aspect to the square, or crop its centre.
+        framing: squash the aspect to the square, crop the centre, or keep the photo whole for views from anywhere.
         objective: what training minimises.
         augment: what happens to training photos.
         optimizer: the optax chain.
@@ -202,7 +218,7 @@ class Config(Checked):
     source_size: int = number(0, at_least=0)
     working_size: int = number(0, at_least=0)
     vividness: float = number(1.0, at_least=0)
-    framing: Literal["squash", "crop"] = "squash"
+    framing: Literal["squash", "crop", "whole"] = "squash"
     objective: ObjectiveConfig = ObjectiveConfig()
     augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -212,6 +228,9 @@ class Config(Checked):
     batch: int = number(50, at_least=1)
 
 
+# Fields of older versions that weights files still name; all of them say how training was done, none what comes out.
+RETIRED = ("augment.old",)
+
 NETWORKS = {"DenseConfig": DenseConfig, "UNetConfig": UNetConfig}
 
 _PHOTO = Config(
@@ -220,13 +239,28 @@ _PHOTO = Config(
     source_size=96,
     working_size=96,
     vividness=1.2,
-    framing="crop",
+    framing="whole",
     objective=ObjectiveConfig(name="chroma"),
-    augment=AugmentConfig(zoom=0.5, exposure=0.2, old=0.15, hints=0.4),
-    optimizer=OptimizerConfig(learning_rate=1.2e-3, weight_decay=0.05, second_moment=0.99),
+    augment=AugmentConfig(
+        zoom=0.5,
+        exposure=0.2,
+        orthochromatic=0.15,
+        tone_curve=0.1,
+        fading=0.15,
+        low_contrast=0.15,
+        blur=0.15,
+        scratches=0.03,
+        stains=0.03,
+        grain=0.1,
+        jpeg=0.05,
+        hints=0.15,
+    ),
+    optimizer=OptimizerConfig(
+        algorithm="muon", learning_rate=1.5e-3, weight_decay=0.05, second_moment=0.99
+    ),
     ema_decay=0.999,
-    steps=10_000,
-    batch=32,
+    steps=6_000,
+    batch=64,
 )
 
 PRESETS = {
@@ -304,7 +338,7 @@ def from_json(text: str) -> Config:
         fields = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"the config is not JSON: {error}") from None
-    changes = dict(_flatten(fields))
+    changes = {name: value for name, value in _flatten(fields) if name not in RETIRED}
     kind = changes.pop("network.kind", "DenseConfig")
     if kind not in NETWORKS:
         raise ConfigError(f"network.kind is {kind!r}; expected one of {', '.join(NETWORKS)}")

@@ -1,49 +1,39 @@
-"""The loop around the pure step: chunks of steps, evaluations, checkpoints, signals, the run folder."""
+"""The loop around the pure step: chunks of steps, evaluations, checkpoints."""
 
-import contextlib
 import dataclasses
-import hashlib
-import json
 import math
 import os
 import pathlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree, UInt8
+from jaxtyping import Int, PyTree, UInt8
 
-from colorjax import config as configs
+from colorjax import data, runs
 from colorjax.baselines import LUMA, fit_baselines
 from colorjax.checkpoint import Checkpoints
 from colorjax.config import Config
-from colorjax.data import photo_order
-from colorjax.errors import CheckpointError, ConfigError, OutputError, TrainingError
+from colorjax.errors import ConfigError, TrainingError
+from colorjax.feed import Feed
 from colorjax.inference import recolor
+from colorjax.interrupts import Interrupted, collected_signals
 from colorjax.networks import init_params
-from colorjax.photos import write_bytes
 from colorjax.report import read_metrics, write_curves, write_samples
 from colorjax.training import evaluation_loss, init_state, train_chunk
 from colorjax.weights import save_weights
 
-LONGEST_CHUNK = 50  # steps between which signals wait
+LONGEST_CHUNK = 50  # steps
+LARGEST_CHUNK = 4_000_000  # bytes of photos: between chunks signals wait
+HOPELESS = 5  # steps in a row that are not finite
 COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best of
 SHOWN = 8  # photos on samples.png
-
-Photos = UInt8[np.ndarray, "_ n n 3"]
-
-
-class Interrupted(TrainingError):
-    """A signal ended the run, which is saved and can go on."""
-
-    def __init__(self, number: int, step: int):
-        super().__init__(f"interrupted at step {step}; the same command with --resume goes on")
-        self.exit_code = 128 + number  # as a shell would say it
+BASELINE_PHOTOS = 500  # that the baselines are fitted on, where photos are not one array
+TIMES = ("seconds",)  # fields of metrics.jsonl that no other run repeats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +54,13 @@ class Outcome:
 
 
 def train(
-    photos: Photos,
-    validation: Photos,
+    photos: data.Photos,
+    validation: UInt8[np.ndarray, "_ n n 3"],
     config: Config,
     run: str | os.PathLike,
     *,
+    source: Int[np.ndarray, " photos"] | None = None,
+    mix: Sequence[int | float] = (),
     seed: int = 0,
     resume: bool = False,
     checkpoint_every: int = 500,
@@ -79,10 +71,12 @@ def train(
     """Train a network and keep all of it in a run folder.
 
     Args:
-        photos: to train on; at least one.
+        photos: to train on; at least one, of the config's source size.
         validation: to choose the best pass by; may be empty.
         config: fitted to the photos by `training.fit_config`.
         run: the folder; new or empty unless `resume`.
+        source: for each photo the place it is from; only with `mix`.
+        mix: for each place its share of the draws, in any unit.
         seed: decides parameters, order and augmentation.
         resume: go on from the run's last checkpoint, if it has one.
         checkpoint_every: steps between checkpoints; there is also one at the end.
@@ -101,111 +95,167 @@ def train(
     """
     run = pathlib.Path(run)
     _check_memory(config, COPIES + bool(len(validation)))
-    _open_run(run, _manifest(photos, validation, config, seed), resume)
-    record = {**(record or {}), "baselines": fit_baselines(photos), "photos": len(photos)}
+    manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
+    runs.open_run(run, manifest, resume=resume)
+    record = {**(record or {}), "baselines": _baselines(photos, config), "photos": len(photos)}
     state = jax.jit(init_state, static_argnames="config")(
         jax.random.key(seed), config=config, params=initial_params
     )
     copy = jax.jit(partial(jax.tree.map, jnp.copy))  # the state itself is donated
-    best = {"loss": math.inf, "step": 0}
     # without validation photos there is nothing to choose a pass by: the last one is kept
     best_params = copy(state.averaged) if len(validation) else None
-    since: dict[str, Any] = {"loss": 0.0, "steps": 0}  # since the last evaluation
+    reached = _Reached()
     chunk = _chunk_steps(config)
-    order = photo_order(len(photos), config.batch, seed=seed)
-
-    def gather(step: int) -> UInt8[np.ndarray, "steps batch n n 3"]:
-        """Return the next chunk's batches."""
-        last = min(step + chunk, config.steps)
-        return photos[
-            np.array([order(s) for s in range(step, last)], int).reshape(-1, config.batch)
-        ]
+    order = data.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix)
+    feed = Feed(photos, order, size=config.source_size or config.size, seed=seed)
 
     run_chunk = jax.jit(train_chunk, static_argnames="config", donate_argnames="state")
     evaluate = jax.jit(evaluation_loss, static_argnames="config")
 
-    with Checkpoints(run / "checkpoints") as checkpoints, _signals() as received:
+    with (
+        runs.ending_cleanly(run),
+        Checkpoints(run / "checkpoints", runs.digest(manifest)) as checkpoints,
+        collected_signals() as received,
+    ):
         if (latest := checkpoints.latest()) is not None:
             arrays, facts = checkpoints.restore(latest, {"state": state, "best": best_params})
             state, best_params = arrays["state"], arrays["best"]
-            best, since = facts["best"], facts["since"]
+            reached = _Reached(**facts["reached"])
         step = saved = int(state.step)
 
         def save() -> None:
             """Write what the run has reached by now."""
             arrays = {"state": state, "best": best_params}
-            checkpoints.save(step, arrays, {"best": best, "since": since})
+            checkpoints.save(step, arrays, {"reached": dataclasses.asdict(reached)})
 
-        _cut_metrics(run, step)
+        runs.cut_metrics(run, step)
         started, seen = time.perf_counter(), 0
 
-        batches = gather(step)
+        chunks = feed.chunks(step, config.steps, chunk)
         while step < config.steps and not received:
+            batches = next(chunks)
             steps = len(batches)
             state, metrics = run_chunk(state, jnp.asarray(batches), config=config)
-            batches = gather(step + steps)  # while the device works
-            losses = _finite_losses(metrics, step)
+            metrics = jax.device_get(metrics)
+            loss = reached.add(metrics)
             step, seen = step + steps, seen + steps * config.batch
-            since = {"loss": since["loss"] + losses.sum(), "steps": since["steps"] + steps}
 
             if step % config.pass_steps == 0 or step == config.steps:
                 line = {
                     "step": step,
                     "pass": step / config.pass_steps,
-                    "train_loss": since["loss"] / since["steps"],
+                    "train_loss": reached.mean_loss(),
                     "validation_loss": (
                         float(evaluate(state.averaged, jnp.asarray(validation), config=config))
                         if len(validation)
                         else None
                     ),
                     "learning_rate": metrics["learning_rate"][-1].item(),
+                    "skipped": int(state.skipped),
                     "seconds": round(time.perf_counter() - started, 3),
                 }
-                _append_metrics(run, line)
-                since = {"loss": 0.0, "steps": 0}
-                if best_params is None:
-                    best = {"loss": line["train_loss"], "step": step}
-                elif line["validation_loss"] < best["loss"]:
-                    best = {"loss": line["validation_loss"], "step": step}
+                runs.append_metrics(run, line)
+                if reached.judge(line) and best_params is not None:
                     best_params = copy(state.averaged)
             progress(
                 step,
                 {
-                    "loss": float(losses.mean()),
-                    "best": best["loss"],
+                    "loss": loss,
+                    "best": reached.best_loss,
                     "photos_per_second": seen / (time.perf_counter() - started),
                 },
             )
-            if step // checkpoint_every > saved // checkpoint_every or received:
+            hopeless = np.flatnonzero(metrics["skipped_in_a_row"] >= HOPELESS)
+            if step // checkpoint_every > saved // checkpoint_every or received or len(hopeless):
                 save()
                 saved = step
+            if len(hopeless):
+                first = step - steps + int(hopeless[0]) - HOPELESS + 1
+                raise TrainingError(
+                    f"{HOPELESS} steps in a row, from step {first} on, are not finite; the state before them is saved; "
+                    "lower --learning-rate"
+                )
         if received and step < config.steps:
+            checkpoints.wait()
             raise Interrupted(received[0], step)
         save()
 
-    kept = state.averaged if best_params is None else best_params
-    save_weights(run / "weights.safetensors", kept, config, record={**record, **best})
-    last = run / "weights-last.safetensors"
-    save_weights(last, state.averaged, config, record={**record, "step": step})
-    lines = read_metrics(run / "metrics.jsonl")
-    write_curves(run / "loss.png", lines, best["step"] / config.pass_steps)
-    _write_samples(run / "samples.png", validation if len(validation) else photos, kept, config)
-    return Outcome(run / "weights.safetensors", best["step"], best["loss"], lines)
+        kept = state.averaged if best_params is None else best_params
+        weights, last = run / "weights.safetensors", run / "weights-last.safetensors"
+        best = {"loss": reached.best_loss, "step": reached.best_step}
+        save_weights(weights, kept, config, record={**record, **best})
+        save_weights(last, state.averaged, config, record={**record, "step": step})
+        lines = read_metrics(run / "metrics.jsonl")
+        write_curves(run / "loss.png", lines, reached.best_step / config.pass_steps)
+        shown = validation[:SHOWN]
+        if not len(shown):
+            shown = data.centre_squares(
+                data.subset(photos, np.arange(len(photos))[:SHOWN]), feed.size
+            )
+        _write_samples(run / "samples.png", shown, kept, config)
+    return Outcome(weights, reached.best_step, reached.best_loss, lines)
 
 
-def _finite_losses(metrics, step):
-    """Return the losses of a chunk that began at a step."""
-    losses = np.asarray(metrics["loss"], np.float64)
-    finite = np.isfinite(losses + np.asarray(metrics["objective"]))
-    if not finite.all():
-        bad = step + int(np.argmin(finite))
-        raise TrainingError(f"the loss is not finite at step {bad}; lower --learning-rate")
-    return losses
+@dataclasses.dataclass
+class _Reached:
+    """What a run has reached beside its state: JSON-able.
+
+    Attributes:
+        best_loss: of the best evaluation.
+        best_step: its step.
+        loss: summed over the good steps since the last evaluation.
+        steps: how many these are.
+    """
+
+    best_loss: float = math.inf
+    best_step: int = 0
+    loss: float = 0.0
+    steps: int = 0
+
+    def add(self, metrics: dict[str, np.ndarray]) -> float:
+        """Count a chunk's steps; return their mean loss.
+
+        Spec: TRN-010, TRN-043
+        """
+        good = np.asarray(metrics["loss"], np.float64)[metrics["skipped_in_a_row"] == 0]
+        self.loss, self.steps = self.loss + float(good.sum()), self.steps + len(good)
+        return float(good.mean()) if len(good) else math.nan
+
+    def mean_loss(self) -> float | None:
+        """Return the mean since the last evaluation; None if no step was good.
+
+        Spec: TRN-010
+        """
+        return self.loss / self.steps if self.steps else None
+
+    def judge(self, line: dict[str, Any]) -> bool:
+        """Tell whether an evaluation is the best so far, and begin to count anew.
+
+        Without validation photos the last is the best.
+
+        Spec: TRN-011
+        """
+        self.loss, self.steps = 0.0, 0
+        found = line["validation_loss"]
+        if found is None:
+            better, found = True, line["train_loss"]
+        else:
+            better = found < self.best_loss
+        if better and found is not None:
+            self.best_loss, self.best_step = found, line["step"]
+        return better
 
 
-def _write_samples(path, photos, params, config):
-    """Write the sheet of the first photos."""
-    shown = photos[:SHOWN]
+def _baselines(photos, config):
+    """Fit the baselines on the photos, or on some of those that do not lie in one array."""
+    if not isinstance(photos, np.ndarray):
+        some = np.arange(0, len(photos), -(-len(photos) // BASELINE_PHOTOS))
+        photos = data.centre_squares(data.subset(photos, some), config.source_size or config.size)
+    return fit_baselines(photos)
+
+
+def _write_samples(path, shown, params, config):
+    """Write the sheet of some photos."""
     gray = np.rint(shown @ LUMA).astype(np.uint8)
     write_samples(path, shown, gray, np.asarray(recolor(params, jnp.asarray(shown), config)))
 
@@ -227,83 +277,16 @@ def _check_memory(config: Config, copies: int) -> None:
 
 def _chunk_steps(config: Config) -> int:
     """Return the largest divisor of a pass's steps that is not too long: chunks end where passes do."""
-    longest = min(config.pass_steps, LONGEST_CHUNK)
+    step_bytes = 3 * config.batch * (config.source_size or config.size) ** 2
+    longest = min(config.pass_steps, LONGEST_CHUNK, max(1, LARGEST_CHUNK // step_bytes))
     return next(n for n in range(longest, 0, -1) if config.pass_steps % n == 0)
 
 
-def _manifest(photos: Photos, validation: Photos, config: Config, seed: int) -> dict[str, Any]:
-    """Return what makes a run the run that it is."""
-    digest = hashlib.sha256(photos.tobytes() + validation.tobytes()).hexdigest()
-    data = {"training": len(photos), "validation": len(validation), "sha256": digest}
-    return {"config": json.loads(configs.to_json(config)), "seed": seed, "photos": data}
-
-
-def _open_run(run: pathlib.Path, manifest: dict[str, Any], resume: bool) -> None:
-    """Make the run folder, or check that it is this run's."""
-    file = run / "config.json"
-    if file.exists() and not resume:
-        raise CheckpointError(f"{run}: a run is there already; --resume goes on with it")
-    if run.exists() and not run.is_dir():
-        raise OutputError(f"{run}: a file; expected a folder for the run")
-    if not file.exists():
-        if run.exists() and any(run.iterdir()):
-            raise OutputError(
-                f"{run}: a folder with other things in it; expected a new or empty one"
-            )
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{run}: cannot make the folder ({error.strerror})") from None
-        write_bytes(file, json.dumps(manifest, indent=1, sort_keys=True).encode())
-        return
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error})") from None
-    old, new = dict(_leaves(found)), dict(_leaves(manifest))
-    for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
-            raise CheckpointError(
-                f"{run}: its {name} is {old.get(name)}, this command's is {new.get(name)}"
-            )
-
-
-def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(tree, dict):
-        yield prefix, tree
-        return
-    for name, branch in tree.items():
-        yield from _leaves(branch, f"{prefix}.{name}" if prefix else name)
-
-
-def _append_metrics(run: pathlib.Path, line: dict[str, Any]) -> None:
-    with open(run / "metrics.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _cut_metrics(run: pathlib.Path, step: int) -> None:
-    """Drop the lines after the checkpoint, which the resumed run writes again."""
-    path = run / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    write_bytes(path, "".join(whole).encode(), overwrite=True)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in place of dying of them; a second one kills as usual."""
-    received: list[int] = []
-    before = {}
-
-    def note(number: int, _) -> None:
-        received.append(number)
-        signal.signal(number, before[number])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # not the main thread: nobody can interrupt
-            before[number] = signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _identity(photos, validation, mix) -> dict[str, Any]:
+    """Return what tells these photos from others."""
+    return {
+        "training": len(photos),
+        "validation": len(validation),
+        "digest": data.digest(photos) + data.digest(validation),
+        "mix": list(mix),
+    }

@@ -8,16 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+import optax.contrib
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
+from colorjax import augment
 from colorjax import config as configs
-from colorjax.augment import (
-    random_exposure,
-    random_hints,
-    random_mirror,
-    random_old_gray,
-    random_view,
-)
 from colorjax.color import rgb_to_gray, rgb_to_luma_chroma
 from colorjax.config import Config
 from colorjax.errors import ConfigError
@@ -29,7 +24,7 @@ EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["step", "params", "ema_params", "opt_state", "key"],
+    data_fields=["step", "params", "ema_params", "opt_state", "key", "skipped", "skipped_in_a_row"],
     meta_fields=[],
 )
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +37,8 @@ class TrainState:
         ema_params: their exponential moving average, or None.
         opt_state: of the optax chain.
         key: for the next step's augmentation.
+        skipped: steps that were not finite and changed nothing (TRN-043).
+        skipped_in_a_row: those since the last good step.
     """
 
     step: Any  # int32 scalar; JAX also puts shapes, shardings and None here
@@ -49,6 +46,8 @@ class TrainState:
     ema_params: PyTree
     opt_state: PyTree
     key: Any
+    skipped: Any
+    skipped_in_a_row: Any
 
     @property
     def averaged(self) -> PyTree:
@@ -115,26 +114,55 @@ def make_optimizer(
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
 ) -> optax.GradientTransformation:
-    """Return the optax chain: clip by global norm, Adam or momentum, weight decay, schedule.
+    """Return the optax chain: clip by global norm, Adam, Muon or momentum, weight decay, schedule.
 
     Args:
         config: its `optimizer`, `steps` and `pass_steps` decide.
         learning_rate: in place of the config's; may be traced, as in a sweep.
         weight_decay: likewise.
 
-    Spec: TRN-001, TRN-004, TRN-005, TRN-018
+    Spec: TRN-001, TRN-004, TRN-005, TRN-018, TRN-037
     """
     optimizer = config.optimizer
     rate = optimizer.learning_rate if learning_rate is None else learning_rate
     decay = optimizer.weight_decay if weight_decay is None else weight_decay
-    adam = optimizer.algorithm == "adam"
     return optax.chain(
         optax.clip_by_global_norm(optimizer.clip_norm),
-        optax.scale_by_adam(b2=optimizer.second_moment) if adam else optax.trace(decay=0.9),
+        _direction(config),
         optax.add_decayed_weights(decay, _is_kernel),
         optax.scale_by_schedule(schedule(config)),
         optax.scale(-rate),
     )
+
+
+def _direction(config: Config) -> optax.GradientTransformation:
+    """Return the part of the chain that turns gradients into a direction."""
+    second_moment = config.optimizer.second_moment
+    match config.optimizer.algorithm:
+        case "adam":
+            return optax.scale_by_adam(b2=second_moment)
+        case "momentum":
+            return optax.trace(decay=0.9)
+        case "muon":
+            return optax.contrib.muon(
+                -1.0,  # a direction up, as the others give; the chain's end turns it down
+                ns_steps=4,
+                preconditioning="aol",
+                adam_b2=second_moment,
+                muon_weight_dimension_numbers=_as_matrices,
+                consistent_rms=0.2,  # updates as large as Adam's: the same learning rates serve
+            )
+
+
+def _as_matrices(params: PyTree) -> PyTree:
+    """Tell Muon how kernels are matrices, from all that an output sees to the outputs; the rest is Adam's."""
+
+    def axes(leaf):
+        last = leaf.ndim - 1
+        numbers = optax.contrib.MuonDimensionNumbers(tuple(range(last)), last)
+        return numbers if leaf.ndim > 1 else None
+
+    return jax.tree.map(axes, params)
 
 
 def _is_kernel(params):
@@ -156,7 +184,8 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    return TrainState(jnp.zeros((), jnp.int32), params, ema_params, opt_state, step_key)
+    none = jnp.zeros((), jnp.int32)
+    return TrainState(none, params, ema_params, opt_state, step_key, none, none)
 
 
 def augment_batch(
@@ -178,20 +207,43 @@ def augment_batch(
 
     Spec: TRN-008, TRN-030, TRN-031, TRN-032, TRN-033
     """
-    augment = config.augment
-    keys = iter(jax.random.split(key, 5))
+    how = config.augment
+    keys = iter(jax.random.split(key, 13))
     if config.source_size:
-        rgb = random_view(next(keys), rgb, config.size, zoom=augment.zoom)
-    rgb = random_mirror(next(keys), rgb, probability=augment.mirror)
-    if augment.exposure:
-        rgb = random_exposure(next(keys), rgb, spread=augment.exposure)
-    gray = rgb_to_gray(rgb)
-    if augment.old:
-        gray = random_old_gray(next(keys), rgb, share=augment.old)
+        rgb = augment.random_view(next(keys), rgb, config.size, zoom=how.zoom)
+    rgb = augment.random_mirror(next(keys), rgb, probability=how.mirror)
+    if how.exposure:
+        rgb = augment.random_exposure(next(keys), rgb, spread=how.exposure)
+    gray = _old_gray(keys, rgb, how)
     hints = None
-    if augment.hints:
-        hints = random_hints(next(keys), rgb_to_luma_chroma(rgb)[1], share=augment.hints)
+    if how.hints:
+        chroma = rgb_to_luma_chroma(rgb)[1]
+        hints = augment.random_hints(next(keys), chroma, share=how.hints)
     return gray, rgb, hints
+
+
+def _old_gray(keys, rgb, how):
+    """Make the gray as an old photo's would be: film and lens first, then age, then the scanner."""
+    gray = rgb_to_gray(rgb)
+    if how.orthochromatic:
+        gray = augment.random_orthochromatic_gray(next(keys), rgb, share=how.orthochromatic)
+    if how.tone_curve:
+        gray = augment.random_tone_curve(next(keys), gray, strength=how.tone_curve)
+    if how.blur:
+        gray = augment.random_blur(next(keys), gray, share=how.blur)
+    if how.grain:
+        gray = augment.random_grain(next(keys), gray, strength=how.grain)
+    if how.low_contrast:
+        gray = augment.random_low_contrast(next(keys), gray, strength=how.low_contrast)
+    if how.fading:
+        gray = augment.random_fading(next(keys), gray, strength=how.fading)
+    if how.stains:
+        gray = augment.random_stains(next(keys), gray, share=how.stains)
+    if how.scratches:
+        gray = augment.random_scratches(next(keys), gray, share=how.scratches)
+    if how.jpeg:
+        gray = augment.random_jpeg_blocks(next(keys), gray, share=how.jpeg)
+    return gray
 
 
 def train_step(
@@ -201,7 +253,7 @@ def train_step(
     *,
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+) -> tuple[TrainState, dict[str, Shaped[Array, ""]]]:
     """Take one step on a batch of photos.
 
     Args:
@@ -213,19 +265,14 @@ def train_step(
 
     Returns:
         The state after it, and `objective`, `loss` (the seed's, of this batch before the step), `gradient_norm`
-        (before clipping) and `learning_rate` (the config's, on its schedule).
+        (before clipping), `learning_rate` (the config's, on its schedule) and `skipped_in_a_row`. A step that is not
+        finite changes nothing but step, key and the two counts.
 
-    Spec: TRN-002, TRN-003
+    Spec: TRN-002, TRN-003, TRN-043
     """
     key, augment_key = jax.random.split(state.key)
     gray, rgb, hints = augment_batch(augment_key, batch.astype(jnp.float32), config)
     value, gradients = jax.value_and_grad(objective)(state.params, gray, rgb, config, hints=hints)
-    metrics = {
-        "objective": value,
-        "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
-        "gradient_norm": optax.tree.norm(gradients),
-        "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
-    }
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -233,17 +280,42 @@ def train_step(
     if config.ema_decay:  # a short memory at first, so that the start is soon forgotten
         decay = jnp.minimum(config.ema_decay, (1 + state.step) / (10 + state.step))
         ema_params = optax.incremental_update(params, ema_params, 1 - decay)
-    return TrainState(state.step + 1, params, ema_params, opt_state, key), metrics
+
+    norm = optax.tree.norm(gradients)
+    good = jnp.isfinite(value) & jnp.isfinite(norm) & _all_finite(params)
+    params, ema_params, opt_state = jax.tree.map(
+        lambda new, old: jnp.where(good, new, old),
+        (params, ema_params, opt_state),
+        (state.params, state.ema_params, state.opt_state),
+    )
+    in_a_row = jnp.where(good, 0, state.skipped_in_a_row + 1)
+    metrics = {
+        "objective": value,
+        "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
+        "gradient_norm": norm,
+        "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
+        "skipped_in_a_row": in_a_row,
+    }
+    after = TrainState(
+        state.step + 1, params, ema_params, opt_state, key, state.skipped + ~good, in_a_row
+    )
+    return after, metrics
+
+
+def _all_finite(tree):
+    """Tell whether all leaves of a tree are finite."""
+    finite = jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), tree)
+    return jax.tree.reduce(jnp.logical_and, finite, jnp.array(True))
 
 
 def train_chunk(
     state: TrainState,
-    batches: UInt8[Array, "steps batch h w 3"],
+    batches: UInt8[Array, "steps batch h w 3"] | Float[Array, "steps batch h w 3"],
     config: Config,
     *,
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
-) -> tuple[TrainState, dict[str, Float[Array, " steps"]]]:
+) -> tuple[TrainState, dict[str, Shaped[Array, " steps"]]]:
     """Take many steps in one scan; arguments as for `train_step`, with one more leading axis.
 
     Spec: TRN-006
@@ -274,7 +346,7 @@ def evaluation_loss(
 
 def sweep(
     key: PRNGKeyArray,
-    batches: UInt8[Array, "steps batch h w 3"],
+    batches: UInt8[Array, "steps batch h w 3"] | Float[Array, "steps batch h w 3"],
     validation: UInt8[Array, "photos h w 3"],
     learning_rates: Float[Array, " rates"],
     weight_decays: Float[Array, " decays"],

@@ -43,27 +43,134 @@ def test_exposure():
     assert exposed.max() <= 255
 
 
+EFFECTS = {
+    "tone_curve": (augment.random_tone_curve, "strength"),
+    "fading": (augment.random_fading, "strength"),
+    "low_contrast": (augment.random_low_contrast, "strength"),
+    "grain": (augment.random_grain, "strength"),
+    "blur": (augment.random_blur, "share"),
+    "scratches": (augment.random_scratches, "share"),
+    "stains": (augment.random_stains, "share"),
+    "jpeg": (augment.random_jpeg_blocks, "share"),
+}
+FULL = {"strength": 1.0, "share": 1.0}
+
+
+def apply(name, gray, strength=None):
+    effect, option = EFFECTS[name]
+    gray = jnp.asarray(gray, jnp.float32)
+    return np.asarray(effect(KEY, gray, **{option: FULL[option] if strength is None else strength}))
+
+
+def flat(level, count=64, size=32):
+    return np.full((count, size, size), level, np.float32)
+
+
+def ramp(count=64):
+    return np.broadcast_to(np.linspace(0, 255, 32, dtype=np.float32), (count, 8, 32))
+
+
 @pytest.mark.req("TRN-032")
-def test_old_film():
-    rgb = photos(2, count=64)
+@pytest.mark.parametrize("name", EFFECTS)
+def test_effect_is_nothing_at_0_and_stays_in_range(name):
+    gray = np.asarray(colorjax.rgb_to_gray(photos(2, count=32)))
+    np.testing.assert_array_equal(apply(name, gray, 0.0), gray)
+    changed = apply(name, gray)
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    assert np.any(changed != gray)
+    np.testing.assert_array_equal(apply(name, gray), changed)
+
+
+@pytest.mark.req("TRN-032")
+def test_orthochromatic_film_sees_blue_and_not_red():
+    colours = jnp.array([[200.0, 0, 0], [0, 58.3333, 0], [0, 0, 255.0]])
+    rgb = jnp.broadcast_to(colours[:, None, None, None], (3, 32, 4, 4, 3)).reshape(96, 4, 4, 3)
     gray = colorjax.rgb_to_gray(rgb)
-    np.testing.assert_array_equal(augment.random_old_gray(KEY, rgb, share=0.0), gray)
-    old = np.asarray(augment.random_old_gray(KEY, rgb, share=1.0))
-    assert old.min() >= 0
-    assert old.max() <= 255
-    assert old.std() < 0.8 * np.std(gray)
-    step = jnp.where(jnp.arange(16) < 8, 40.0, 200.0)
-    step = jnp.broadcast_to(step[None, None, :, None], (64, 16, 16, 3))
-    soft = np.asarray(augment.random_old_gray(KEY, step, share=1.0)).mean(1)
-    assert np.mean(np.diff(soft, axis=1).max(1)) < 0.85 * 160
-    flat = jnp.full((64, 16, 16, 3), 120.0)
-    assert np.asarray(augment.random_old_gray(KEY, flat, share=1.0)).std((1, 2)).mean() > 2
-    red, blue = jnp.array([200.0, 0, 0]), jnp.array([0, 0, 600.0])
-    halves = jnp.stack([jnp.full((8, 8, 3), c) for c in (red, blue)])
-    np.testing.assert_allclose(*colorjax.rgb_to_gray(halves)[:, 0, 0], atol=1e-3)
-    both = jnp.concatenate([halves[0], halves[1]], axis=1)[None].repeat(32, 0)
-    old = np.asarray(augment.random_old_gray(KEY, both, share=1.0))
-    assert np.abs(old[:, :, :6].mean((1, 2)) - old[:, :, 10:].mean((1, 2))).mean() > 3
+    same = augment.random_orthochromatic_gray(KEY, rgb, share=0.0)
+    np.testing.assert_array_equal(same, gray)
+    ortho = np.asarray(augment.random_orthochromatic_gray(KEY, rgb, share=1.0))
+    change = (ortho - np.asarray(gray)).reshape(3, -1).mean(1)
+    assert change[0] < -10
+    assert change[2] > 10
+    neutral = jnp.full((8, 4, 4, 3), 90.0)
+    kept = augment.random_orthochromatic_gray(KEY, neutral, share=1.0)
+    np.testing.assert_allclose(kept, 90, atol=1e-3)
+
+
+@pytest.mark.req("TRN-032")
+def test_tones():
+    bent = apply("tone_curve", ramp())
+    np.testing.assert_allclose(bent[..., [0, -1]], ramp()[..., [0, -1]], atol=1e-3)
+    assert np.all(np.diff(bent, axis=-1) >= 0)
+    assert bent[:, 0, 16].std() > 8
+    faded = apply("fading", ramp())
+    assert faded[..., 0].mean() > 8
+    assert faded[..., -1].mean() < 247
+    narrow = apply("low_contrast", ramp())
+    assert narrow.std((1, 2)).mean() < 0.9 * ramp().std((1, 2)).mean()
+    np.testing.assert_allclose(narrow.mean((1, 2)), ramp().mean((1, 2)), atol=0.5)
+
+
+@pytest.mark.req("TRN-032")
+def test_blur_and_grain():
+    step = np.where(np.arange(32) < 16, 40.0, 200.0) * np.ones((64, 8, 1))
+    soft = apply("blur", step)
+    assert np.diff(soft, axis=-1).max((1, 2)).mean() < 0.85 * 160
+    np.testing.assert_allclose(apply("blur", flat(77)), 77, atol=1e-3)
+    noise = {level: apply("grain", flat(level)) - level for level in (8, 128)}
+    assert noise[128].std((1, 2)).mean() > 2
+    assert noise[128].std() > 1.5 * noise[8].std()
+    assert abs(noise[128].mean()) < 1
+    neighbours = np.mean(noise[128][..., 1:] * noise[128][..., :-1]) / noise[128].var()
+    assert neighbours > 0.1  # grains are larger than a pixel
+
+
+@pytest.mark.req("TRN-032")
+def test_damage():
+    changed = np.abs(apply("scratches", flat(120)) - 120) > 1
+    assert 0 < changed.mean() < 0.15
+    columns, rows = changed.mean(1), changed.mean(2)
+    assert columns.max(1).mean() > 0.3  # long in the one direction
+    assert rows.max(1).mean() < 0.3
+    changed = np.abs(apply("stains", flat(120)) - 120) > 1
+    assert 0.01 < changed.mean() < 0.5
+    smooth = np.abs(np.diff(apply("stains", flat(120)), axis=-1)).max()
+    assert smooth < 40
+
+
+@pytest.mark.req("TRN-032")
+def test_jpeg_blocks():
+    gray = np.broadcast_to(60 + 3 * np.arange(32, dtype=np.float32), (64, 32, 32))
+    steps = np.abs(np.diff(apply("jpeg", gray) - gray, axis=-1)).mean((0, 1))
+    inside = np.delete(steps, [7, 15, 23])
+    assert steps[[7, 15, 23]].mean() > 2 * inside.mean() + 0.1
+    odd = apply("jpeg", flat(99, size=13)[:2])
+    assert odd.shape == (2, 13, 13)
+
+
+@pytest.mark.req("TRN-032")
+def test_augment_batch_without_effects_is_the_gray():
+    from colorjax import config, training
+
+    rgb = photos(4)
+    none = config.replace(colorjax.preset("seed-relu"), {"augment.mirror": 0.0})
+    gray, truth, hints = training.augment_batch(KEY, rgb, none)
+    np.testing.assert_array_equal(gray, colorjax.rgb_to_gray(rgb))
+    np.testing.assert_array_equal(truth, rgb)
+    assert hints is None
+    fields = {f"augment.{name}": 1.0 for name in (*EFFECTS, "orthochromatic")}
+    old, truth, _ = training.augment_batch(KEY, rgb, config.replace(none, fields))
+    np.testing.assert_array_equal(truth, rgb)
+    assert np.any(np.abs(old - gray) > 10)
+
+
+@pytest.mark.req("FIL-052")
+def test_weights_of_older_configs_are_read():
+    from colorjax import config
+
+    old = config.to_json(colorjax.preset("photo")).replace('"mirror"', '"old": 0.15, "mirror"')
+    assert config.from_json(old) == colorjax.preset("photo")
 
 
 @pytest.mark.req("TRN-033")

@@ -135,7 +135,7 @@ def test_runs_are_not_mixed(finished):
         (fitted(), PHOTOS, 5, False, "a run is there already"),
         (fitted(), PHOTOS, 6, True, "its seed is 5, this command's is 6"),
         (fitted(passes=7), PHOTOS, 5, True, "its config.steps is 18, this command's is 21"),
-        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.sha256 is"),
+        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
     ]
     for conf, photos, seed, resume, message in refusals:
         with pytest.raises(colorjax.ColorjaxError, match=message) as caught:
@@ -156,20 +156,6 @@ def test_resume_of_nothing_starts(tmp_path, empty):
 
 
 @pytest.mark.req("TRN-013")
-def test_damaged_checkpoint_is_one_line(tmp_path):
-    run = tmp_path / "run"
-    trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, checkpoint_every=9)
-    for file in (run / "checkpoints" / "18").rglob("*"):
-        if file.is_file() and "commit" not in file.name:
-            file.write_bytes(b"")
-    with pytest.raises(colorjax.ColorjaxError) as caught:
-        trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)
-    assert "checkpoint of step 18 cannot be read" in str(caught.value)
-    assert "the one before it is of step" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.req("TRN-013")
 @pytest.mark.parametrize("place", ["file", "full"])
 def test_output_place_is_checked(tmp_path, place):
     (tmp_path / "file").write_text("text")
@@ -179,16 +165,6 @@ def test_output_place_is_checked(tmp_path, place):
         trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / place)
     assert caught.value.exit_code == 2
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["diary.txt", "file", "full"]
-
-
-@pytest.mark.req("TRN-014")
-def test_no_run_ends_in_nan(tmp_path):
-    run = tmp_path / "run"
-    changes = {"optimizer.learning_rate": 1e38, "optimizer.algorithm": "momentum"}
-    conf = fitted("seed-sigmoid", **changes)
-    with pytest.raises(colorjax.ColorjaxError, match="the loss is not finite at step"):
-        trainer.train(PHOTOS, VALIDATION, conf, run)
-    assert not list(run.glob("*.safetensors"))
 
 
 @pytest.mark.req("TRN-015")

@@ -52,6 +52,7 @@ __all__ = [
     "format_of",
     "load_square",
     "load_squares",
+    "load_whole",
     "output_suffix",
     "photo_size",
     "read_bytes",
@@ -235,22 +236,67 @@ def load_square(
     if framing not in ("squash", "crop"):
         raise ConfigError(f"framing {framing!r}; expected 'squash' or 'crop'")
     with regular_file(path) as file, opened(file, path, max_pixels) as image:
-        bare = not image.info.keys() & {"exif", "xmp", "icc_profile"}
-        if (
-            isinstance(image, Image.Image)
-            and image.format == "JPEG"
-            and image.mode in ("L", "RGB")
-            and bare
-        ):
-            plain: Image.Image = image  # most photos: no array between decoding and resizing
-        else:
-            plain = Image.fromarray(_photo(image, file).to_8bit().pixels)
+        plain = _plain(image, file)
         if framing == "crop":
             short = min(plain.size)
-            left, top = (plain.width - short) // 2, (plain.height - short) // 2
-            plain = plain.crop((left, top, left + short, top + short))
+            plain = _centre(plain, short, short)
         small = plain.resize((size, size), Image.Resampling[method.upper()])
         return np.asarray(small.convert("RGB"))
+
+
+def load_whole(
+    path: PathLike,
+    side: int,
+    *,
+    widest: float = 3.0,
+    method: str = "lanczos",
+    max_pixels: int = MAX_PIXELS,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode a photo file and shrink or enlarge it to a short side, antialiased, its aspect kept.
+
+    Args:
+        path: a file that `read_photo` reads.
+        side: the short side in pixels, at least 1.
+        widest: long over short side, at least 1; what is longer is cut at both ends.
+        method: "lanczos" or "bicubic".
+        max_pixels: as in `read_photo`.
+
+    Returns:
+        8-bit RGB levels; a gray photo has three equal channels, alpha is dropped.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with the file.
+
+    Spec: TRN-052
+    """
+    with regular_file(path) as file, opened(file, path, max_pixels) as image:
+        plain = _plain(image, file)
+        most = max(1, int(widest * min(plain.size)))
+        plain = _centre(plain, min(plain.width, most), min(plain.height, most))
+        scale = side / min(plain.size)
+        size = (max(side, round(scale * plain.width)), max(side, round(scale * plain.height)))
+        if size != plain.size:
+            plain = plain.resize(size, Image.Resampling[method.upper()])
+        return np.asarray(plain.convert("RGB"))
+
+
+def _plain(image: decoding.Opened, file: io.BufferedIOBase) -> Image.Image:
+    """Return an open photo as Pillow's own, upright and of 8 bits."""
+    bare = not image.info.keys() & {"exif", "xmp", "icc_profile"}
+    if (
+        isinstance(image, Image.Image)
+        and image.format in ("JPEG", "WEBP")
+        and image.mode in ("L", "RGB")
+        and bare
+    ):
+        return image  # most photos: no array between decoding and resizing
+    return Image.fromarray(_photo(image, file).to_8bit().pixels)
+
+
+def _centre(plain: Image.Image, width: int, height: int) -> Image.Image:
+    """Cut the middle out of a photo."""
+    left, top = (plain.width - width) // 2, (plain.height - height) // 2
+    return plain.crop((left, top, left + width, top + height))
 
 
 def load_squares(

@@ -1,0 +1,210 @@
+"""What a run survives: kills, damaged checkpoints, a full disk, steps that are not finite."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import training_process
+from dense import small
+
+import colorjax
+from colorjax import config, trainer, training
+
+WEIGHTS = ("weights.safetensors", "weights-last.safetensors")
+STEPS = 3 * training_process.PASSES
+
+
+def timeless(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in trainer.TIMES} for line in lines]
+
+
+def process(run, *options, code):
+    command = [sys.executable, training_process.__file__, str(run), *map(str, options)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == code, result.stderr
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run at one go."""
+    run = tmp_path_factory.mktemp("survival") / "run"
+    process(run, code=0)
+    return run
+
+
+def check_same(run, whole):
+    for name in WEIGHTS:
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    assert timeless(run) == timeless(whole)
+
+
+@pytest.mark.req("TRN-040")
+def test_killed_run_goes_on_with_the_same_bits(whole, tmp_path):
+    rng = random.Random(1)
+    run = tmp_path / "run"
+    for low in (0, 10, 20):
+        process(run, "--die-at", rng.randrange(low + 1, low + 10), code=-signal.SIGKILL)
+    process(run, code=0)
+    check_same(run, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-040")
+def test_twenty_kills(whole, tmp_path):
+    rng = random.Random(2)
+    kills = [("--die-at", rng.randrange(1, STEPS)) for _ in range(6)]
+    kills += [("--die-in-save", rng.randrange(0, 3)) for _ in range(7)]
+    kills += [("--die-after", rng.uniform(0, 0.5)) for _ in range(7)]
+    for i, kill in enumerate(kills):
+        run = tmp_path / str(i)
+        process(run, *kill, code=-signal.SIGKILL)
+        process(run, code=0)
+        check_same(run, whole)
+
+
+@pytest.mark.req("TRN-040")
+def test_kill_before_anything_was_saved(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".1234.tmp").write_text("half a conf")
+    (run / "metrics.jsonl").write_text('{"step": 3}\n{"ste')
+    assert training_process.run(run).metrics[-1]["step"] == STEPS
+
+
+def damage(checkpoint, how):
+    facts = checkpoint / "facts" / "metadata"
+    if how == "truncated":
+        for file in (checkpoint / "arrays").rglob("*"):
+            if file.is_file():
+                file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        return
+    found = json.loads(facts.read_text())
+    if how == "newer":
+        found["format"] += 1
+    else:
+        found["digest"] = "0" * 64
+    facts.write_text(json.dumps(found))
+
+
+@pytest.mark.req("TRN-041")
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("truncated", "cannot be read"),
+        ("newer", "is of format 2 (this colorjax reads format 1)"),
+        ("config", "is of another config"),
+    ],
+)
+def test_bad_checkpoint_names_the_one_before(tmp_path, how, says):
+    run = tmp_path / "run"
+    training_process.run(run)
+    kept = sorted(int(p.name) for p in (run / "checkpoints").iterdir())
+    assert kept == [STEPS - 3, STEPS]
+    damage(run / "checkpoints" / str(STEPS), how)
+    with pytest.raises(colorjax.ColorjaxError) as caught:
+        training_process.run(run)
+    line = str(caught.value)
+    assert caught.value.exit_code == 2
+    assert f"checkpoint of step {STEPS} {says}" in line
+    assert f"remove its folder to go on from the one before it, of step {STEPS - 3}" in line
+    assert "\n" not in line
+
+
+@pytest.mark.req("TRN-042")
+@pytest.mark.parametrize("limit", [0, 20_000])
+def test_full_disk_stops_cleanly(whole, tmp_path, limit):
+    run = tmp_path / "run"
+    err = process(run, "--file-limit", limit, code=1)
+    (line,) = (x for x in err.splitlines() if x.startswith(str(run)))  # tensorstore prints more
+    assert "File too large" in line
+    assert re.search(r"the checkpoint of step \d+ is whole: .* --resume goes on$", line)
+    process(run, code=0)
+    check_same(run, whole)
+
+
+@pytest.mark.req("TRN-042")
+def test_too_little_room_is_one_line(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    room = shutil.disk_usage(tmp_path)
+    calls = iter([room, room._replace(free=1000)])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: next(calls))
+    with pytest.raises(colorjax.ColorjaxError, match="No space left on device") as caught:
+        training_process.run(run)
+    assert caught.value.exit_code == 1
+    assert "the checkpoint of step 3 is whole: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def poisoned(step_seed=0, **changes):
+    """Return config, state and a batch whose gray is not finite."""
+    conf = config.replace(small("seed-sigmoid"), {"ema_decay": 0.9, **changes})
+    state = colorjax.init_state(jax.random.key(step_seed), conf)
+    good = jnp.asarray(training_process.rgb_u8(3, 4), jnp.float32)
+    state, _ = colorjax.train_step(state, good, conf)
+    return conf, state, good
+
+
+@pytest.mark.req("TRN-043")
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_step_is_skipped(bad):
+    conf, state, good = poisoned()
+    kept = lambda s: (s.params, s.ema_params, s.opt_state)  # noqa: E731
+    step = jax.jit(colorjax.train_step, static_argnames="config")
+    broken = good.at[0, 1, 2, 0].set(bad)
+    after, metrics = step(state, broken, config=conf)
+    jax.tree.map(np.testing.assert_array_equal, kept(after), kept(state))
+    assert (int(after.step), int(after.skipped), int(after.skipped_in_a_row)) == (2, 1, 1)
+    assert int(metrics["skipped_in_a_row"]) == 1
+    after, _ = step(after, broken, config=conf)
+    after, _ = step(after, good, config=conf)
+    assert (int(after.step), int(after.skipped), int(after.skipped_in_a_row)) == (4, 2, 0)
+    assert np.any(after.params["layer_0"]["kernel"] != state.params["layer_0"]["kernel"])
+
+
+@pytest.mark.req("TRN-043")
+def test_update_that_overflows_is_skipped():
+    conf, state, good = poisoned(**{"optimizer.learning_rate": 3e38, "optimizer.clip_norm": 1e9})
+    conf = config.replace(conf, {"optimizer.algorithm": "momentum", "optimizer.warmup": 0.0})
+    state = colorjax.init_state(jax.random.key(0), conf)
+    for _ in range(3):
+        state, _ = colorjax.train_step(state, good, conf)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(state.params))
+    assert int(state.skipped) > 0
+
+
+@pytest.mark.req("TRN-014", "TRN-043")
+def test_five_bad_steps_stop_the_run(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    calls = []
+
+    def poison(state, batches, config):
+        """Make the steps from the 7th on see no finite level."""
+        calls.append(batches.shape)
+        first = state.step + jnp.arange(len(batches))
+        bad = jnp.where(first >= 7, jnp.nan, 1.0)[:, None, None, None, None]
+        return training.train_chunk(state, batches * bad, config)
+
+    monkeypatch.setattr(trainer, "train_chunk", poison)
+    with pytest.raises(
+        colorjax.ColorjaxError, match=r"^5 steps in a row, from step 7 on, are not finite"
+    ) as caught:
+        training_process.run(run)
+    assert caught.value.exit_code == 1
+    lines = timeless(run)
+    assert [line["step"] for line in lines] == [3, 6, 9, 12]
+    assert [line["skipped"] for line in lines] == [0, 0, 2, 5]
+    assert not list(run.glob("*.safetensors"))
+    monkeypatch.undo()
+    outcome = training_process.run(run)  # the saved state is good: it goes on
+    assert outcome.metrics[-1]["step"] == STEPS
+    assert np.isfinite(outcome.best_loss)
