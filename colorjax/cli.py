@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = make_parser().parse_args(arguments)
         printer = Printer(quiet=options.quiet)
+        _join_processes(options)
         _choose_device(options.device)
         if not options.no_cache:
             from colorjax.cache import use_compilation_cache
@@ -165,6 +166,17 @@ def _add_train(commands) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.add_argument("--init-from", metavar="WEIGHTS", help="start from these parameters")
+    parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
+    parser.add_argument(
+        "--profile", type=_value, default=0, metavar="N", help="trace N steps into RUN/profile"
+    )
+    several = parser.add_argument_group("several processes, one a host or device")
+    several.add_argument(
+        "--distributed", action="store_true", help="ask the cluster: Slurm, Kubernetes, Cloud TPU"
+    )
+    several.add_argument("--coordinator", metavar="HOST:PORT", help="where no cluster tells")
+    several.add_argument("--processes", type=_value, metavar="N", help="how many there are")
+    several.add_argument("--process", type=_value, metavar="I", help="which this is, from 0")
 
 
 def _add_colorize(commands) -> None:
@@ -235,6 +247,21 @@ def _vividness(value: Any) -> float:
     return float(value)
 
 
+def _join_processes(options) -> None:
+    """Make this one of several processes, if the command says so, before JAX starts any device."""
+    if options.command != "train" or not (options.distributed or options.coordinator):
+        return
+    flags = (options.coordinator, options.processes, options.process)
+    if options.coordinator:
+        _whole("processes", options.processes, 1)
+        _whole("process", options.process, 0)
+    elif flags != (None, None, None):
+        raise UsageError("--processes and --process need --coordinator HOST:PORT")
+    from colorjax.devices import join_processes
+
+    join_processes(*flags)
+
+
 def _choose_device(device: str | None) -> None:
     """Make JAX use a kind of device, before it starts any."""
     if device is None:
@@ -264,16 +291,19 @@ def _train(options, printer: Printer) -> int:
     config = configs.replace(configs.preset(options.preset), changes)
     _whole("seed", options.seed, 0)
     _whole("checkpoint-every", options.checkpoint_every, 1)
+    _whole("profile", options.profile, 0)
     for name in ("steps", "passes"):
         if getattr(options, name) is not None:
             _whole(name, getattr(options, name), 1)
 
     import numpy as np
 
-    from colorjax import data, trainer, training
+    from colorjax import data, devices, trainer, training
     from colorjax.evaluation import evaluate
     from colorjax.weights import fits, load_record, load_weights
 
+    if not devices.is_first():
+        printer = Printer(quiet=True)
     initial_params = None
     if options.init_from:
         initial_params, _ = load_weights(options.init_from)
@@ -296,7 +326,7 @@ def _train(options, printer: Printer) -> int:
         names = [found.names[i] for i in judging]
     rgb, source = data.subset(found.rgb, chosen), found.source[chosen]
     validation = data.centre_squares(validation, kept)
-    for failure in failures:
+    for failure in failures if devices.is_first() else ():
         printer.error(failure)
     data.check_readable(found)
     config = training.fit_config(
@@ -320,12 +350,16 @@ def _train(options, printer: Printer) -> int:
             checkpoint_every=options.checkpoint_every,
             initial_params=initial_params,
             record={"preset": options.preset},
+            tensorboard=options.tensorboard,
+            profile=options.profile,
             progress=lambda step, metrics: show(
                 step,
                 f"loss {metrics['loss']:.4g}, best {metrics['best']:.4g}, "
                 f"{metrics['photos_per_second']:.0f} photos/s",
             ),
         )
+    if not devices.is_first():
+        return 0
     which = f"{len(validation)} validation photos"
     judged = validation
     if not len(validation):
@@ -432,9 +466,10 @@ def _evaluate(options, printer: Printer) -> int:
         found = data.load_photos(options.photos, size, framing=framing)
     else:
         found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
+    rgb = data.centre_squares(found.rgb, size)
     for failure in found.failures:
         printer.error(failure)
-    result = evaluate(found.rgb, found.names, params, config, baselines, vividness=vividness)
+    result = evaluate(rgb, found.names, params, config, baselines, vividness=vividness)
     left_out = f", {len(found.gray)} without colour left out" if found.gray else ""
     printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
     _print_results(printer, result)

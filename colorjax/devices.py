@@ -16,6 +16,7 @@ from colorjax.config import Config, UNetConfig
 from colorjax.errors import ConfigError, UsageError
 
 AXES = ("data", "shard")  # both share photos out; the second also parameters
+HEARTBEAT = 30  # seconds of silence after which a process counts as gone, and the others stop
 PROBE = 2048  # side of the matrices by whose product a device's speed is measured
 
 
@@ -35,7 +36,9 @@ def join_processes(
     Spec: TRN-063
     """
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(
+            coordinator, processes, process, heartbeat_timeout_seconds=HEARTBEAT
+        )
     except (RuntimeError, ValueError) as error:
         where = coordinator or "the cluster"
         why = str(error).splitlines()[0][:160]
@@ -113,7 +116,8 @@ def own_slots(batch: int, mesh: Mesh) -> range:
     Spec: TRN-050, TRN-063
     """
     places = photo_sharding(mesh).addressable_devices_indices_map((1, batch))
-    rows = sorted(row for _, part in places.values() for row in range(*part.indices(batch)))
+    parts = [part[1] for part in places.values() if part is not None]
+    rows = sorted(row for part in parts for row in range(*part.indices(batch)))
     return range(rows[0], rows[-1] + 1)
 
 

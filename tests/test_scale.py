@@ -170,8 +170,7 @@ def together(run, *options):
                 *command(run, "--devices", 1, "--coordinator", place, "--processes", 2),
                 *("--process", str(i), *(options if i else ())),
             ],
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=subprocess.DEVNULL,
         )
         for i in range(2)
     ]
@@ -186,12 +185,10 @@ def test_processes_die_and_go_on(tmp_path):
     def killed(run):
         first, second = together(run, "--die-at", "14")
         assert second.wait() == -signal.SIGKILL
-        _, err = first.communicate(timeout=150)
-        assert first.returncode != 0
+        assert first.wait(timeout=150) != 0
         kept = sorted(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
         assert kept
-        assert kept[-1] >= 9
-        return err
+        assert 6 <= kept[-1] < 30
 
     one = tmp_path / "one"
     killed(one)
@@ -201,7 +198,6 @@ def test_processes_die_and_go_on(tmp_path):
     two = tmp_path / "two"
     killed(two)
     for process in together(two):
-        _, err = process.communicate(timeout=150)
-        assert process.returncode == 0, err
+        assert process.wait(timeout=150) == 0
     np.testing.assert_allclose(losses(two), losses(alone), rtol=1e-4)
     assert (two / "weights.safetensors").exists()

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import re
 import signal
+import sys
 
 import jax
 import numpy as np
@@ -211,6 +213,28 @@ def test_pictures_are_renewed(tmp_path, monkeypatch):
     monkeypatch.setattr(logbook, "SELDOM", 1e9)
     trainer.train(PHOTOS, VALIDATION, fitted(passes=3), tmp_path / "seldom")
     assert len(drawn) == 2
+
+
+@pytest.mark.req("TRN-070")
+def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
+    from colorjax import cli
+
+    run = tmp_path / "run"
+    tiny = ["--size", "4", "--steps", "40", "--set", "network.hidden_multiple=1"]
+    assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = r"\d+/40 steps  loss \S+, best \S+, \d+ photos/s, \d:\d\d:\d\d left"
+    assert sum(re.fullmatch(shown, line) is not None for line in lines) >= 5
+    assert {"weights", "gray", "tint", "level tint"} <= {x.split("  ")[0] for x in lines}
+    assert lines[-1].endswith(f"colorjax colorize PHOTO --weights {run}/weights.safetensors")
+
+
+@pytest.mark.req("TRN-071")
+def test_tensorboard_is_an_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(colorjax.ColorjaxError, match=r"colorjax\[tensorboard\]") as caught:
+        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run", tensorboard=True)
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.req("TRN-071")
