@@ -25,12 +25,20 @@ class WeightsError(UsageError):
     """A weights file is absent, corrupt, of another format or of another config."""
 
 
+class HintError(UsageError):
+    """Hints are of the wrong shape or type, outside their photo, or in a file that cannot be read."""
+
+
 class OutputError(UsageError):
     """The place to write to exists already, cannot be written, or is an input."""
 
 
 class PhotoError(ColorjaxError):
     """A photo file cannot be read: missing, empty, truncated, too large, not an image."""
+
+
+class TooLargeError(PhotoError):
+    """A photo has more pixels than the limit allows, which can be raised."""
 
 
 class NoPhotosError(ColorjaxError):

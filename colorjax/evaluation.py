@@ -10,10 +10,11 @@ from jaxtyping import PyTree, UInt8
 from colorjax.baselines import LUMA, apply_baselines
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
-from colorjax.inference import apply_chroma, colorize, recolor, shrink_gray, working_shape
+from colorjax.fullsize import paint, shrink_gray
+from colorjax.inference import colorize, recolor, working_shape
 from colorjax.metrics import measure, summarize
 from colorjax.networks.unet import CELL
-from colorjax.resample import resize_matrix
+from colorjax.resample import SLOPE, edge_lines, resize_matrix
 
 
 def evaluate(
@@ -77,4 +78,5 @@ def _upper_bound(gray, truth, config):
     )
     _, chroma = rgb_to_luma_chroma(jnp.asarray(truth, jnp.float32))
     chroma = jnp.einsum("in,nmc,jm->ijc", rows, chroma, columns, precision="highest")
-    return apply_chroma(gray, chroma, None if dense else shrink_gray(gray, cells))
+    guide = jnp.asarray(shrink_gray(gray, cells))
+    return paint(gray, np.asarray(edge_lines(chroma, guide, share=0.0 if dense else SLOPE)))

@@ -1,9 +1,12 @@
 """Colour at any size: a working copy through the network, its chroma lifted onto the photo's own light.
 
-All that depends on the photo's size runs in tiles of one shape, so that every size shares the same few programs and
-memory is bounded. Resizing is a matrix a side (`resample`), of which each tile gets its rows or columns.
+    photo → shrink_gray → network → Prediction → decode, hints → lines → paint → photo
+
+What depends on the photo's size is in `fullsize`; all else has one of a few shapes.
 """
 
+import dataclasses
+import itertools
 import math
 import os
 from functools import partial
@@ -11,49 +14,240 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, PyTree, UInt8
+from jaxtyping import Array, Float, PyTree, UInt, UInt8
 
-from colorjax.color import fit_light, rgb_to_gray, rgb_to_light, rgb_to_luma_chroma
+from colorjax.color import (
+    ciede2000,
+    fit_gamut,
+    fit_light,
+    luma_chroma_to_rgb,
+    rgb_to_gray,
+    rgb_to_lab,
+    rgb_to_luma_chroma,
+)
 from colorjax.config import Config, DenseConfig
-from colorjax.errors import PhotoError
+from colorjax.errors import ConfigError, PhotoError
+from colorjax.fullsize import TILE, light_of, paint, shrink_gray
+from colorjax.hints import Hints, spread_hints
 from colorjax.networks import forward
-from colorjax.networks.unet import CELL, apply_unet, decode, stride
-from colorjax.resample import guided_lines, resize_matrix
+from colorjax.networks.unet import CELL, apply_unet, bin_centres, decode, stride
+from colorjax.resample import SLOPE, edge_lines
 from colorjax.weights import load_weights
 
-TILE = 512
-ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0)  # of the working copy
+ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the working copy
+DISTINCT = 6.0  # mean CIEDE2000 between variants that is aimed at, on the working copy
+TILTS = 0.25 * 2.0 ** np.arange(0, 5, 0.5)  # strengths of a variant's preference that are tried
+VIVID = 1.5  # factor on the chroma of a palette's colours, which stand for a bin's whole reach
+LIKE = 25.0  # levels of chroma within which two colours of a palette are alike
 
 Weights = str | os.PathLike | tuple[PyTree, Config] | None
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a network makes of a photo, before colours are chosen from it.
+
+    Attributes:
+        cells: (n, m, bins), logits of the photo network's chroma bins; (n, m, 2), a dense network's chroma.
+        gray: (n, m), of the cells, in levels.
+        hints: (n, m, 3), chroma and mask of the cells, or None.
+    """
+
+    cells: Array
+    gray: Array
+    hints: Array | None
+
+
 def colorize(
-    photo: np.ndarray, weights: Weights = None, *, vividness: float = 1.0, tile: int = TILE
-) -> UInt8[np.ndarray, "h w 3"]:
+    photo: np.ndarray,
+    weights: Weights = None,
+    *,
+    vividness: float = 1.0,
+    temperature: float = 1.0,
+    hints: Hints | None = None,
+    tile: int = TILE,
+) -> UInt[np.ndarray, "h w 3"]:
     """Give a photo its colour, at its own size and on its own light.
 
     Args:
-        photo: uint8, gray (h, w) or RGB (h, w, 3), whose gray is taken; of any size; not written to.
+        photo: uint8 or uint16, gray (h, w) or RGB (h, w, 3), whose gray is taken; of any size; not written to.
         weights: the path of a weights file, (params, config), or None for the packaged weights.
         vividness: 0 is gray, 1 is natural (the config says how much that is), above 1 more vivid.
-        tile: side in pixels of the squares in which the photo is processed; the result does not depend on it.
+        temperature: below 1, undecided places take their likeliest colour; above 1, they turn gray; nothing to a dense
+            network.
+        hints: colours that are known: kept where they are, and spread to what is of like gray around.
+        tile: side in pixels of the squares in which the photo is painted; the result does not depend on it.
 
     Returns:
-        RGB with |21 R + 72 G + 7 B − 100 g| ≤ 50 at every pixel of gray g, for RGB input 21 r + 72 g + 7 b in place
-        of 100 g.
+        RGB of the photo's type with |21 R + 72 G + 7 B − 100 g| ≤ 50 at every pixel of gray g, for RGB input
+        21 r + 72 g + 7 b in place of 100 g.
 
     Raises:
-        PhotoError: the array is empty, not uint8, or not (h, w) or (h, w, 3).
+        PhotoError: the array is empty, neither uint8 nor uint16, or not (h, w) or (h, w, 3).
+        HintError: a hint is outside the photo.
         WeightsError: the weights cannot be read.
 
-    Spec: INF-001, INF-002, INF-003, INF-004, INF-006, INF-007, INF-012
+    Spec: INF-001, INF-002, INF-003, INF-004, INF-006, INF-007, INF-008, INF-012, INF-013, INF-020, INF-022
+    """
+    weights = _loaded(weights)
+    seen = predict(photo, weights, hints=hints)
+    lines = choose(seen, weights[1], vividness=vividness, temperature=temperature)
+    return draw(photo, lines, hints=hints, tile=tile)
+
+
+def colorize_variants(
+    photo: np.ndarray,
+    weights: Weights = None,
+    count: int = 3,
+    *,
+    vividness: float = 1.0,
+    temperature: float = 1.0,
+    hints: Hints | None = None,
+    tile: int = TILE,
+) -> list[UInt[np.ndarray, "h w 3"]]:
+    """Give a photo several plausible colourings, unlike each other.
+
+    The first is `colorize`'s. Each other prefers a hue among those that the network holds possible, as strongly as it
+    takes for all of them to differ by a mean CIEDE2000 of about 6 on the working copy, or as strongly as is tried.
+
+    Args:
+        photo: as for `colorize`.
+        weights: likewise; of the photo network.
+        count: at least 1.
+        vividness: as for `colorize`.
+        temperature: as for `colorize`.
+        hints: as for `colorize`.
+        tile: as for `colorize`.
+
+    Raises:
+        ConfigError: a count below 1, or a dense network, which holds one colour possible at each place.
+
+    Spec: INF-030
+    """
+    weights = _loaded(weights)
+    config = weights[1]
+    if count < 1:
+        raise ConfigError(f"variants is {count}; expected an integer of at least 1")
+    _bin_centres(config)
+    seen = predict(photo, weights, hints=hints)
+    settings = {"vividness": vividness, "temperature": temperature}
+    tilts = [0.0]
+    if count > 1:
+        tilts += list(_distinct_tilts(seen, config, count - 1, **settings))
+    return [
+        draw(photo, choose(seen, config, tilt=tilt, **settings), hints=hints, tile=tile)
+        for tilt in tilts
+    ]
+
+
+def palette(
+    photo: np.ndarray, weights: Weights, place: tuple[int, int], count: int = 8
+) -> UInt8[np.ndarray, "_ 3"]:
+    """Return colours that are likely at a place, unlike each other, the likeliest first.
+
+    Args:
+        photo: as for `colorize`.
+        weights: as for `colorize_variants`.
+        place: row and column.
+        count: of colours, at most the number of the network's bins.
+
+    Returns:
+        sRGB levels whose gray is the photo's there (half a level); fewer where its light allows fewer.
+
+    Spec: INF-031
+    """
+    weights = _loaded(weights)
+    seen = predict(photo, weights)
+    row, column = np.array(place) * np.array(seen.gray.shape) // np.array(photo.shape[:2])
+    spot = np.asarray(photo)[place[0] : place[0] + 1, place[1] : place[1] + 1]
+    light = np.asarray(light_of(spot))[0, 0] * 255 // np.iinfo(spot.dtype).max
+    centres = _bin_centres(weights[1])
+    coloured = np.asarray(fit_light(np.full(len(centres), light, np.int32), VIVID * centres))
+    left = np.asarray(jax.nn.softmax(seen.cells[row, column]))
+    chosen: list[int] = []
+    while len(chosen) < count and left.max() >= 0:
+        best = int(np.argmax(left))
+        chosen.append(best)
+        left = left * (1 - np.exp(-np.sum(((centres - centres[best]) / LIKE) ** 2, -1) / 2))
+        left = np.where((coloured == coloured[best]).all(-1), -1, left)
+    return coloured[chosen].astype(np.uint8)
+
+
+def predict(
+    photo: np.ndarray,
+    weights: tuple[PyTree, Config],
+    *,
+    hints: Hints | None = None,
+) -> Prediction:
+    """Let the network look at a photo: the costly part, from which `choose` takes colours as often as wanted.
+
+    Args:
+        photo: as for `colorize`.
+        weights: (params, config).
+        hints: as for `colorize`.
+
+    Spec: INF-001, INF-020, INF-023
     """
     photo = _checked(photo)
-    params, config = weights if isinstance(weights, tuple) else load_weights(weights)
-    small = shrink_gray(photo, working_shape(photo.shape[:2], config), tile=tile)
-    return _draw(
-        photo, _predict(params, small, jnp.float32(config.vividness * vividness), config), tile
-    )
+    params, config = weights
+    gray = shrink_gray(photo, working_shape(photo.shape[:2], config))
+    seen = _predict(params, gray, config)
+    if hints is None or not len(hints.places):
+        return seen
+    hints.check_inside(photo.shape)
+    on_cells = hints.on_grid(photo.shape, seen.gray.shape)
+    return dataclasses.replace(seen, hints=jnp.asarray(on_cells))
+
+
+def choose(
+    seen: Prediction,
+    config: Config,
+    *,
+    vividness: float = 1.0,
+    temperature: float = 1.0,
+    tilt: float | np.ndarray = 0.0,
+) -> Float[np.ndarray, "4 n m"]:
+    """Choose colours from what the network holds possible, as lines from gray to chroma for `draw`.
+
+    Args:
+        seen: from `predict`.
+        config: of the network.
+        vividness: as for `colorize`.
+        temperature: as for `colorize`.
+        tilt: a preference for some bins, as for `unet.decode`.
+
+    Spec: INF-012, INF-013
+    """
+    numbers = (jnp.float32(number) for number in (config.vividness * vividness, temperature))
+    bins = 1 if isinstance(config.network, DenseConfig) else seen.cells.shape[-1]
+    tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
+    return np.asarray(_choose(seen, *numbers, tilt, config))
+
+
+def draw(
+    photo: np.ndarray,
+    lines: Float[np.ndarray, "4 n m"],
+    *,
+    hints: Hints | None = None,
+    tile: int = TILE,
+) -> UInt[np.ndarray, "h w 3"]:
+    """Put chosen colours on the photo's light, at its size; a hinted pixel gets exactly its hint's chroma.
+
+    Args:
+        photo: as for `colorize`.
+        lines: from `choose`.
+        hints: as for `colorize`.
+        tile: as for `colorize`.
+
+    Spec: INF-001, INF-020
+    """
+    rgb = paint(photo, lines, tile=tile)
+    if hints is not None and len(hints.places):
+        places = tuple(hints.places.T)
+        peak = np.iinfo(photo.dtype).max
+        rgb[places] = _fitted(photo[places][:, None], hints.chroma() * (peak // 255), peak)
+    return rgb
 
 
 def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
@@ -76,60 +270,6 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
     return (sides[0], sides[1]) if shape[0] <= shape[1] else (sides[1], sides[0])
 
 
-def shrink_gray(
-    photo: np.ndarray, shape: tuple[int, int], *, tile: int = TILE
-) -> Float[Array, "n m"]:
-    """Return the working copy: the photo's gray squashed to a shape, antialiased (Lanczos).
-
-    Levels, which may overshoot [0, 255] a little at edges.
-
-    Spec: INF-003, INF-004
-    """
-    rows, columns = (
-        _by_tile(resize_matrix(many, few, method="lanczos").T, tile)
-        for many, few in zip(photo.shape[:2], shape, strict=True)
-    )
-    small = jnp.zeros(shape)
-    for row, column, part in _tiles(photo, tile):
-        small = _shrink(small, part, rows[row], columns[column])
-    return small
-
-
-def apply_chroma(
-    photo: np.ndarray,
-    chroma: Float[Array, "n m 2"],
-    guide: Float[Array, "n m"] | None = None,
-    *,
-    tile: int = TILE,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Lift chroma to a photo's size and put it on the photo's light.
-
-    Args:
-        photo: as for `colorize`.
-        chroma: (R − Y, B − Y) in levels, of any size.
-        guide: the photo's gray at the chroma's size: chroma then follows the photo's edges (a guided filter); without
-            it, it is lifted bilinearly.
-        tile: as for `colorize`.
-
-    Spec: INF-001, INF-003, INF-004, INF-007, INF-011
-    """
-    return _draw(photo, _lines(chroma, guide), tile)
-
-
-def _draw(photo, lines, tile):
-    """Draw lines from gray to chroma at a photo's size, tile by tile."""
-    rows, columns = (
-        _by_tile(resize_matrix(few, side), tile)
-        for few, side in zip(lines.shape[:2], photo.shape[:2], strict=True)
-    )
-    rgb = np.empty((*photo.shape[:2], 3), np.uint8)
-    for row, column, part in _tiles(photo, tile):
-        place = rgb[row * tile : (row + 1) * tile, column * tile : (column + 1) * tile]
-        painted = np.asarray(_paint(part, lines, rows[row], columns[column]))
-        place[:] = painted[: place.shape[0], : place.shape[1]]
-    return rgb
-
-
 @partial(jax.jit, static_argnames="config")
 def recolor(
     params: PyTree, rgb: UInt8[Array, "photos n n 3"], config: Config
@@ -141,82 +281,114 @@ def recolor(
     return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 
+def _bin_centres(config: Config) -> Float[np.ndarray, "bins 2"]:
+    """Return the chroma that the photo network's bins stand for, or refuse a dense network."""
+    if isinstance(config.network, DenseConfig):
+        raise ConfigError("variants and palettes need the weights of a photo network")
+    return bin_centres(config.network)
+
+
+def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
+    """Return RGB of n gray or RGB pixels (n, 1) with known chroma, each channel rounded alone.
+
+    In float64, where that keeps the light too: half a level of each channel is half a level of gray.
+    """
+    luma = np.asarray(light_of(spots))[:, 0] / 100
+    offset = np.asarray(fit_gamut(luma, chroma, peak=peak), np.float64)
+    red, blue = (luma + offset.T).clip(0, peak)
+    green = (100 * luma - 21 * red - 7 * blue) / 72
+    return np.rint(np.stack([red, green, blue], -1).clip(0, peak))
+
+
+def _loaded(weights: Weights) -> tuple[PyTree, Config]:
+    return weights if isinstance(weights, tuple) else load_weights(weights)
+
+
 def _checked(photo) -> np.ndarray:
     photo = np.asarray(photo)
     fits = photo.ndim == 2 or (photo.ndim == 3 and photo.shape[2] == 3)
-    if photo.dtype != np.uint8 or not fits or not photo.size:
+    if photo.dtype not in (np.uint8, np.uint16) or not fits or not photo.size:
         shape = " × ".join(map(str, photo.shape))
-        raise PhotoError(f"the photo is {shape} {photo.dtype}; expected h × w or h × w × 3 uint8")
+        raise PhotoError(
+            f"the photo is {shape} {photo.dtype}; expected h × w or h × w × 3 uint8 or uint16"
+        )
     return photo
 
 
-def _tiles(photo, tile):
-    """Yield (row, column, part): the photo in squares, the last ones padded with black."""
-    for row in range(-(-photo.shape[0] // tile)):
-        for column in range(-(-photo.shape[1] // tile)):
-            part = photo[row * tile : (row + 1) * tile, column * tile : (column + 1) * tile]
-            missing = [(0, tile - part.shape[0]), (0, tile - part.shape[1]), (0, 0)]
-            yield row, column, np.pad(part, missing[: part.ndim])
+@partial(jax.jit, static_argnames="config")
+def _predict(params: PyTree, gray: Float[Array, "h w"], config: Config) -> Prediction:
+    """Run the network on a working copy."""
+    network, gray = config.network, jnp.clip(gray, 0, 255)
+    if isinstance(network, DenseConfig):
+        return Prediction(rgb_to_luma_chroma(forward(params, gray, config))[1], gray, None)
+    logits = apply_unet(params, gray, None, network)
+    rows, columns = logits.shape[:2]
+    return Prediction(logits, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)), None)
 
 
-def _by_tile(matrix, tile):
-    """Return (tiles, tile, n) blocks of a (side, n) matrix, the last one padded with zeros."""
-    side, n = matrix.shape
-    tiles = -(-side // tile)
-    padded = np.zeros((tiles * tile, n), np.float32)
-    padded[:side] = matrix
-    return padded.reshape(tiles, tile, n)
-
-
-def _light(part) -> Int32[Array, "tile tile"]:
-    """Return 100 times the gray of a gray or RGB tile: exact integers."""
-    return rgb_to_light(part) if part.ndim == 3 else 100 * part.astype(jnp.int32)
-
-
-@jax.jit
-def _shrink(
-    small: Float[Array, "n m"],
-    part: UInt8[Array, "tile tile *channels"],
-    rows: Float[Array, "tile n"],
-    columns: Float[Array, "tile m"],
-) -> Float[Array, "n m"]:
-    """Add a tile's share to the working copy, in levels."""
-    dot = partial(jnp.matmul, precision="highest")
-    return small + dot(dot(rows.T, _light(part).astype(jnp.float32)), columns) / 100
+def _chroma(seen: Prediction, vividness, temperature, tilt, config: Config):
+    """Return the chosen chroma of the cells, drawn to the hints."""
+    if isinstance(config.network, DenseConfig):
+        chroma = vividness * seen.cells
+    else:
+        options = {"temperature": temperature, "vividness": vividness, "tilt": tilt}
+        chroma = decode(seen.cells, config.network, **options)
+    return chroma if seen.hints is None else spread_hints(chroma, seen.gray, seen.hints)
 
 
 @partial(jax.jit, static_argnames="config")
-def _predict(
-    params: PyTree, gray: Float[Array, "h w"], vividness: Float[Array, ""], config: Config
-) -> Float[Array, "n m 4"]:
-    """Return what the network predicts for a working copy, as lines from gray to chroma."""
-    network, gray = config.network, jnp.clip(gray, 0, 255)
-    if isinstance(network, DenseConfig):
-        return _lines(vividness * rgb_to_luma_chroma(forward(params, gray, config))[1], None)
-    chroma = vividness * decode(apply_unet(params, gray, None, network), network)
-    rows, columns = chroma.shape[:2]
-    return _lines(chroma, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)))
+def _choose(
+    seen: Prediction,
+    vividness: Float[Array, ""],
+    temperature: Float[Array, ""],
+    tilt: Float[Array, " bins"],
+    config: Config,
+) -> Float[Array, "4 n m"]:
+    """Return the chosen chroma as lines from gray; a dense network's cells are too coarse for slopes."""
+    share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
+    chroma = _chroma(seen, vividness, temperature, tilt, config)
+    return edge_lines(chroma, seen.gray, share=share)
 
 
-@jax.jit
-def _lines(
-    chroma: Float[Array, "n m 2"], guide: Float[Array, "n m"] | None
-) -> Float[Array, "n m 4"]:
-    """Return chroma as lines from gray to chroma, flat without a guide."""
-    if guide is None:
-        return jnp.concatenate([jnp.zeros_like(chroma), chroma], axis=-1)
-    return guided_lines(chroma, jnp.clip(guide, 0, 255))
+def _distinct_tilts(
+    seen: Prediction, config: Config, count: int, *, vividness: float, temperature: float
+) -> Float[np.ndarray, "count bins"]:
+    """Return the preferences of variants: the weakest that set all colourings apart, or the strongest that is tried."""
+    numbers = (jnp.float32(number) for number in (config.vividness * vividness, temperature))
+    tilts, apart = _tilts(seen, *numbers, config, count)
+    enough = np.flatnonzero(np.asarray(apart) >= DISTINCT)
+    return np.asarray(tilts)[enough[0] if len(enough) else -1]
 
 
-@jax.jit
-def _paint(
-    part: UInt8[Array, "tile tile *channels"],
-    lines: Float[Array, "n m 4"],
-    rows: Float[Array, "tile n"],
-    columns: Float[Array, "tile m"],
-) -> UInt8[Array, "tile tile 3"]:
-    """Lift lines from gray to chroma to a tile, draw them at its gray, and put the chroma on its light."""
-    light = _light(part)
-    lifted = jnp.einsum("in,nmc,jm->ijc", rows, lines, columns, precision="highest")
-    gray = light[..., None].astype(jnp.float32) / 100
-    return fit_light(light, lifted[..., :2] * gray + lifted[..., 2:]).astype(jnp.uint8)
+@partial(jax.jit, static_argnames=("config", "count"))
+def _tilts(
+    seen: Prediction,
+    vividness: Float[Array, ""],
+    temperature: Float[Array, ""],
+    config: Config,
+    count: int,
+) -> tuple[Float[Array, "strengths count bins"], Float[Array, " strengths"]]:
+    """Return for each strength the preferences for `count` hues, and the least distance between two colourings.
+
+    The hues lie evenly around the circle, away from the mean colour of the natural setting.
+    """
+    natural = _chroma(seen, vividness, temperature, 0.0, config)
+    mean = natural.mean((0, 1))
+    hues = jnp.arctan2(mean[1], mean[0]) + 2 * jnp.pi * (jnp.arange(count) + 1) / (count + 1)
+    centres = _bin_centres(config)
+    bins = np.arctan2(centres[:, 1], centres[:, 0])
+    coloured = np.hypot(centres[:, 0], centres[:, 1]) > 0
+    preference = jnp.where(coloured[None], jnp.cos(bins[None] - hues[:, None]), 0)
+
+    def lab(chroma):
+        rgb = luma_chroma_to_rgb(seen.gray, fit_gamut(seen.gray, chroma))
+        return rgb_to_lab(rgb)
+
+    def least_distance(tilts):
+        labs = [lab(natural)]
+        labs += [lab(_chroma(seen, vividness, temperature, tilt, config)) for tilt in tilts]
+        pairs = itertools.combinations(labs, 2)
+        return jnp.stack([ciede2000(a, b).mean() for a, b in pairs]).min()
+
+    tilts = jnp.asarray(TILTS, jnp.float32)[:, None, None] * preference[None]
+    return tilts, jax.lax.map(least_distance, tilts)

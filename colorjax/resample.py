@@ -1,14 +1,24 @@
-"""Resizing as a pair of small matrices, so that photos of any size run through tiles of one shape; guided lifting."""
+"""Resizing as a pair of small matrices; lines that make lifted chroma follow edges: pure."""
 
+import functools
 from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+SLOPE = (
+    0.55  # of the local slope of chroma over gray that lifting follows: best in spec/inference.md
+)
 
+
+@functools.lru_cache(maxsize=64)  # photos of a folder share their sizes
 def resize_matrix(
-    before: int, after: int, *, method: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    before: int,
+    after: int,
+    *,
+    method: Literal["bilinear", "bicubic", "lanczos"] = "bilinear",
+    extent: float | None = None,
 ) -> Float[np.ndarray, "after before"]:
     """Return the weights that resize one axis, antialiased: `rows @ picture @ columns.T` resizes both.
 
@@ -16,6 +26,7 @@ def resize_matrix(
         before: pixels along the axis, at least 1.
         after: pixels wanted, at least 1.
         method: the filter.
+        extent: length of the axis in pixels, if the last of them is only partly on it.
 
     Returns:
         Rows that sum to 1, zero outside the filter's support, as Pillow has them.
@@ -24,7 +35,7 @@ def resize_matrix(
     Spec: INF-005
     """
     function, support = _FILTERS[method]
-    scale = before / after
+    scale = (extent or before) / after
     stretch = max(scale, 1.0)
     centres = (np.arange(after)[:, None] + 0.5) * scale
     pixels = np.arange(before)[None] + 0.5
@@ -34,46 +45,52 @@ def resize_matrix(
     last = np.minimum(np.floor(centres + reach + 0.5), before)
     inside = (pixels - 0.5 >= first) & (pixels - 0.5 < last)
     weights = np.where(inside, function((pixels - centres) / stretch), 0)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    weights.flags.writeable = False  # it is shared
+    return weights
 
 
-def guided_lines(
+def edge_lines(
     chroma: Float[Array, "n m 2"],
     gray: Float[Array, "n m"],
     *,
-    radius: int = 2,
-    softness: float = 100.0,
-) -> Float[Array, "n m 4"]:
-    """Fit chroma as a straight line of gray around each cell, so that lifted lines follow a larger gray's edges.
+    share: float = SLOPE,
+    softness: float = 400.0,
+) -> Float[Array, "4 n m"]:
+    """Draw a line from gray to chroma through each cell, so that lifted chroma follows a larger gray's edges.
 
     Args:
         chroma: levels.
         gray: levels.
-        radius: of the windows in which lines are fitted, in cells.
-        softness: squared levels; windows whose gray varies by less get nearly flat lines, so that grain of the photo
-            does not turn into colour.
+        share: of the local slope of chroma over gray (least squares in 3 × 3 cells) that the lines take; 0 is bilinear
+            lifting.
+        softness: squared levels; where gray varies by less the slope is small, so that grain does not turn into colour.
 
     Returns:
-        Slopes and offsets: chroma ≈ lines[..., :2] · gray + lines[..., 2:].
+        Planes of slopes and offsets, each of R − Y and B − Y: chroma ≈ lines[:2] · gray + lines[2:], exactly so at the
+        cell's own gray.
 
-    Source: He and Sun, Fast Guided Filter, arXiv:1505.00996.
     Spec: INF-011
     """
-    rows, columns = (jnp.asarray(_box(side, radius)) for side in gray.shape)
+    rows, columns = (jnp.asarray(_box(side)) for side in gray.shape)
 
-    def window_mean(x):
-        return jnp.einsum("in,nmc,jm->ijc", rows, x, columns, precision="highest")
+    def window_mean(planes):
+        return jnp.matmul(
+            jnp.matmul(rows, planes, precision="highest"), columns.T, precision="highest"
+        )
 
-    guide = gray[..., None] - 128  # near 0, where the variance loses no digits
-    mean, centre = window_mean(guide), window_mean(chroma)
+    planes = jnp.moveaxis(chroma, -1, 0)
+    guide = gray[None] - 128  # near 0, where the variance loses no digits
+    mean = window_mean(guide)
     variance = jnp.maximum(window_mean(guide * guide) - mean * mean, 0)
-    slope = (window_mean(guide * chroma) - mean * centre) / (variance + softness)
-    return window_mean(jnp.concatenate([slope, centre - slope * (mean + 128)], axis=-1))
+    covariance = window_mean(guide * planes) - mean * window_mean(planes)
+    slope = share * covariance / (variance + softness)
+    return jnp.concatenate([slope, planes - slope * gray[None]])
 
 
-def _box(side, radius):
-    """Return the matrix that averages over a window, smaller at the ends."""
-    near = np.abs(np.subtract.outer(np.arange(side), np.arange(side))) <= radius
+def _box(side):
+    """Return the matrix that averages over a pixel and its neighbours, of which the ends have one."""
+    near = np.abs(np.subtract.outer(np.arange(side), np.arange(side))) <= 1
     return (near / near.sum(1, keepdims=True)).astype(np.float32)
 
 

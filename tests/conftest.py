@@ -5,6 +5,7 @@ import pathlib
 
 import hypothesis
 import jax
+import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -19,3 +20,21 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("deep", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def network():
+    """(params, config) of a tiny network that colours strongly."""
+    from commanding import tiny_network
+
+    return tiny_network()
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(network, tmp_path_factory):
+    """The path of its weights file."""
+    from colorjax.weights import save_weights
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, *network)
+    return str(path)

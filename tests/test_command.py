@@ -111,7 +111,7 @@ def test_nothing_is_lost(weights, tmp_path, capsys):
     (tmp_path / "kept.png").write_text("mine")
     one = ["colorize", str(folders[0] / "old.png"), "--weights", weights]
     assert cli.main([*one, "--out", str(tmp_path / "kept.png")]) == 0
-    assert "1 kept" in capsys.readouterr().out
+    assert "1 there already" in capsys.readouterr().out
     assert (tmp_path / "kept.png").read_text() == "mine"
     assert cli.main([*one, "--out", str(tmp_path / "kept.png"), "--overwrite"]) == 0
     with Image.open(tmp_path / "kept.png") as written:
@@ -239,7 +239,9 @@ def test_bad_input_is_one_line(case, weights, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.req("CMD-006")
-@pytest.mark.parametrize("command", [[], ["train"], ["colorize"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["colorize"], ["evaluate"], ["app"], ["export"]]
+)
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main([*command, "--help"])

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import colorjax
-from colorjax import color, config, data, hints, inference, metrics, resample, tiles
+from colorjax import color, config, data, fullsize, hints, inference, metrics, resample
 
 LIGHT = np.array([21, 72, 7])
-TODO = pytest.mark.xfail(strict=True, reason="not built")
 
 
 def wild(name, scale=1.0):
@@ -146,7 +145,6 @@ def test_photo_network_keeps_light_and_hides_seams():
         assert np.mean(difference > 0) <= 1e-3
 
 
-@TODO
 @pytest.mark.req("INF-010")
 def test_working_shapes():
     conf = colorjax.preset("photo")
@@ -176,12 +174,11 @@ def test_fifty_sizes_share_a_handful_of_programs(caplog):
     assert len(compiled) <= 30, sorted(r.message[:60] for r in compiled)
 
 
-@TODO
 @pytest.mark.req("INF-011")
 def test_colour_stops_at_edges():
     flat = jnp.full((12, 12, 2), 20.0)
     noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
-    guide = inference.shrink_gray(noise, (12, 12))
+    guide = fullsize.shrink_gray(noise, (12, 12))
     lines = np.asarray(resample.edge_lines(flat, jnp.asarray(guide)))
     np.testing.assert_allclose(lines[:2] * 128 + lines[2:], 20, atol=0.1)
 
@@ -196,8 +193,13 @@ def test_colour_stops_at_edges():
         ours = rgb[..., [0, 2]].astype(float) - gray[..., None]
         return np.abs(ours - truth)[:, near].mean()
 
-    guided = inference.apply_chroma(gray, chroma, inference.shrink_gray(gray, (12, 12)))
-    assert error(guided) <= 0.6 * error(inference.apply_chroma(gray, chroma))
+    def lifted(share):
+        lines = resample.edge_lines(
+            chroma, jnp.asarray(fullsize.shrink_gray(gray, (12, 12))), share=share
+        )
+        return fullsize.paint(gray, np.asarray(lines))
+
+    assert error(lifted(resample.SLOPE)) <= 0.6 * error(lifted(0.0))
 
 
 @pytest.mark.req("INF-012")
@@ -213,7 +215,6 @@ def test_vividness():
     assert spread[-1] > spread[1]
 
 
-@TODO
 @pytest.mark.req("INF-008")
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_sixteen_bits(channels):
@@ -226,7 +227,19 @@ def test_sixteen_bits(channels):
     assert light_error(colorjax.colorize(odd, photo_weights()), odd).max() <= 50
 
 
-@TODO
+@pytest.mark.req("INF-001", "INF-008")
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_light_is_kept_at_each_of_a_million_pixels(depth):
+    """Ties of red or blue, rounded both ways in one program, cost 57 of light at 900 of four million pixels."""
+    rng = np.random.default_rng(14)
+    photo = rng.integers(0, np.iinfo(depth).max + 1, (1024, 1024), depth)
+    lines = (
+        rng.normal(0, 30, (4, 40, 40)).astype(np.float32)
+        * np.float32([0.01, 0.01, 1, 1])[:, None, None]
+    )
+    assert light_error(fullsize.paint(photo, lines), photo).max() <= 36
+
+
 @pytest.mark.req("INF-009")
 @pytest.mark.parametrize("shape", [(300, 500), (1155, 866), (97, 2000), (40, 50)])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
@@ -240,15 +253,14 @@ def test_working_copy_is_the_photo(shape, depth, channels):
     smooth = np.einsum("in,nm...,jm->ij...", rows, coarse, columns)
     levels = np.clip(smooth + rng.normal(0, 10, smooth.shape), 0, 255)
     photo = np.rint(levels * (np.iinfo(depth).max / 255)).astype(depth)
-    small_gray = tiles.shrink_gray(photo, (48, 64))
+    small_gray = fullsize.shrink_gray(photo, (48, 64))
     gray = levels if photo.ndim == 2 else levels @ LIGHT / 100
     expected = Image.fromarray(gray.astype(np.float32)).resize((64, 48), Image.LANCZOS)
     np.testing.assert_allclose(small_gray, expected, atol=2)
     constant = np.full_like(photo, 77 * (np.iinfo(depth).max // 255))
-    np.testing.assert_allclose(tiles.shrink_gray(constant, (48, 64)), 77, atol=1e-3)
+    np.testing.assert_allclose(fullsize.shrink_gray(constant, (48, 64)), 77, atol=1e-3)
 
 
-@TODO
 @pytest.mark.slow
 @pytest.mark.req("INF-002")
 @pytest.mark.parametrize("shape", [(1, 400_000), (12_000, 9_000)])
@@ -259,7 +271,6 @@ def test_huge_sizes(shape):
     assert light_error(rgb[:: max(1, shape[0] // 7)], photo[:: max(1, shape[0] // 7)]).max() <= 50
 
 
-@TODO
 @pytest.mark.req("INF-013")
 def test_temperature():
     photo = np.random.default_rng(12).integers(60, 190, (40, 50), np.uint8)
@@ -279,7 +290,6 @@ def hints_of(places, rgb):
     return hints.Hints(np.array(places, np.int64), np.array(rgb, np.uint8))
 
 
-@TODO
 @pytest.mark.req("INF-020")
 @hypothesis.given(
     seed=st.integers(0, 2**32 - 1),
@@ -302,14 +312,13 @@ def test_hinted_pixels_are_kept(seed, count, depth):
     np.testing.assert_allclose(rgb[tuple(places.T)], expected, atol=0.5 + 1e-2 * peak / 255)
 
 
-@TODO
 @pytest.mark.req("INF-021")
 @pytest.mark.parametrize("scale", [1, 5])
 def test_hints_spread_and_stop_at_edges(scale):
     y, x = np.mgrid[0 : 120 * scale, 0 : 160 * scale] / scale
     disc = np.hypot(y - 60, x - 60) < 35
     box = (np.abs(y - 60) < 30) & (x > 110) & (x < 150)
-    photo = np.where(disc, 150, np.where(box, 60, 105)).astype(np.uint8)
+    photo = np.where(disc, 165, np.where(box, 45, 105)).astype(np.uint8)
     told = np.array([200, 120, 90], np.uint8)
     wanted = (told - told @ LIGHT / 100)[[0, 2]]
     weights = colorjax.load_weights()
@@ -330,7 +339,6 @@ def test_hints_spread_and_stop_at_edges(scale):
         assert np.linalg.norm(after[beyond].mean(0) - before[beyond].mean(0)) <= 0.1 * moved
 
 
-@TODO
 @pytest.mark.req("INF-022")
 def test_no_hint_changes_nothing():
     photo = np.random.default_rng(13).integers(0, 256, (40, 50), np.uint8)
@@ -341,7 +349,6 @@ def test_no_hint_changes_nothing():
     )
 
 
-@TODO
 @pytest.mark.req("INF-023")
 @pytest.mark.parametrize(
     ("places", "rgb", "named"),
@@ -360,7 +367,6 @@ def test_bad_hints_are_one_line(places, rgb, named):
         colorjax.colorize(photo, photo_weights(), hints=hints.Hints(places, rgb))
 
 
-@TODO
 @pytest.mark.req("INF-030")
 def test_variants_differ():
     weights = colorjax.load_weights()
@@ -374,7 +380,6 @@ def test_variants_differ():
             assert metrics.mean_ciede2000(pictures[i], pictures[j]) >= 5
 
 
-@TODO
 @pytest.mark.req("INF-031")
 @pytest.mark.parametrize("count", [1, 8])
 def test_palette(count):

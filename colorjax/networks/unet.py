@@ -200,7 +200,7 @@ def decode(
 
     Spec: NET-022
     """
-    share = jax.nn.softmax((logits + tilt) / temperature, axis=-1)
+    share = jax.nn.softmax((logits + jnp.broadcast_to(tilt, logits.shape)) / temperature, axis=-1)
     return vividness * jnp.matmul(share, bin_centres(config), precision="highest")
 
 

@@ -1,91 +1,71 @@
 """Photo files: read, shrink to squares, find, write; whatever a file holds, arrays come out, or one `PhotoError`.
 
-This is the door; behind it `opening` guards, `decoding`, `encoding`, `profiles` and `metadata` do the work. These, and
-no other module, use Pillow and tifffile.
+This is the door, and reads; behind it `opening` guards, and `decoding`, `encoding`, `writing` and others
+do the work. These, and no other module, use Pillow and tifffile.
 """
 
-import contextlib
 import dataclasses
 import io
 import itertools
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from jaxtyping import UInt, UInt8
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from colorjax.errors import ConfigError, OutputError, PhotoError
-from colorjax.photos import decoding, encoding
+from colorjax.errors import ConfigError, PhotoError
+from colorjax.photos import decoding
 from colorjax.photos.decoding import SUFFIXES
-from colorjax.photos.metadata import Metadata, read_metadata
+from colorjax.photos.metadata import read_metadata
 from colorjax.photos.opening import (
     MAX_PIXELS,
     PathLike,
     check_size,
-    in_one_line,
+    guarded,
     opened,
     regular_file,
+    too_large,
 )
+from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.search import find_photos, sample_photos
+from colorjax.photos.writing import (
+    encode_frames,
+    encode_photo,
+    format_of,
+    sweep,
+    write_bytes,
+    write_photo,
+)
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "Photo",
+    "Pixels",
     "decode_frames",
     "decode_photo",
+    "encode_frames",
     "encode_photo",
     "find_photos",
+    "format_of",
     "load_square",
     "load_squares",
     "load_whole",
     "output_suffix",
+    "photo_size",
+    "read_bytes",
     "read_frames",
     "read_photo",
     "sample_photos",
+    "shrink_photo",
+    "suffix_for",
+    "sweep",
     "text_strip",
     "write_bytes",
     "write_photo",
 ]
-
-Pixels = UInt[np.ndarray, "h w"] | UInt[np.ndarray, "h w 3"]
-
-_KIND = {
-    suffix: kind for kind, suffixes in SUFFIXES.items() if kind != "GIF" for suffix in suffixes
-}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Photo:
-    """A decoded photo, upright.
-
-    Attributes:
-        pixels: gray (h, w) or sRGB (h, w, 3), uint8 in [0, 255] or uint16 in [0, 65535].
-        alpha: opacity (h, w) in the dtype of pixels, or None; pixels are not multiplied by it.
-        format: Pillow's name of the format it came from, such as "JPEG"; empty for none.
-        bits: a channel, in that file: 1, 8, or 16 for all that is deeper than 8.
-        metadata: what goes along into the output.
-    """
-
-    pixels: Pixels
-    alpha: UInt[np.ndarray, "h w"] | None = None
-    format: str = ""
-    bits: int = 8
-    metadata: Metadata = Metadata()  # noqa: RUF009 - frozen
-
-    def to_8bit(self) -> "Photo":
-        """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest.
-
-        Spec: FIL-004
-        """
-        if self.pixels.dtype == np.uint8:
-            return self
-        alpha = None if self.alpha is None else encoding.to_8bit(self.alpha)
-        return dataclasses.replace(self, pixels=encoding.to_8bit(self.pixels), alpha=alpha)
-
 
 # --- reading ---------------------------------------------------------------------------------
 
@@ -162,6 +142,18 @@ def decode_frames(
     return _frames(io.BytesIO(data), name, max_pixels)
 
 
+def read_bytes(path: PathLike) -> bytes:
+    """Return the bytes of a photo file, whatever it holds.
+
+    Raises:
+        PhotoError: in one line, if it is missing, no regular file, or cannot be read.
+
+    Spec: FIL-007
+    """
+    with regular_file(path) as file:
+        return file.read()
+
+
 def output_suffix(path: PathLike) -> str:
     """Return the suffix, such as ".jpg", under which a colour version of a photo file is written.
 
@@ -174,16 +166,39 @@ def output_suffix(path: PathLike) -> str:
     """
     with regular_file(path) as file, opened(file, path, None) as image:
         header = decoding.read_header(image, file)
-    deep = header.bits == 16 and header.kind not in ("PNG", "TIFF")
-    if (
-        header.kind == "GIF"
-        or header.bits == 1
-        or deep
-        or (header.alpha and header.kind in ("AVIF", "HEIF"))
-    ):
+    return _suffix(header.kind, header.bits, header.alpha, os.path.splitext(path)[1])
+
+
+def suffix_for(photo: Photo, own: str = "") -> str:
+    """Return the suffix, such as ".jpg", under which a colour version of a decoded photo is written.
+
+    Args:
+        photo: as it was decoded.
+        own: the suffix of its file, kept where it fits the content.
+
+    Spec: FIL-027, FIL-033
+    """
+    return _suffix(photo.format or "PNG", photo.bits, photo.alpha is not None, own)
+
+
+def photo_size(path: PathLike) -> tuple[int, int]:
+    """Return height and width of a photo file as stored, from its header; a photo on its side has them exchanged.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with the header.
+
+    Spec: FIL-007
+    """
+    with regular_file(path) as file, opened(file, path, None) as image:
+        w, h = image.size
+        return h, w
+
+
+def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
+    deep = bits == 16 and kind not in decoding.DEEP
+    if kind == "GIF" or bits == 1 or deep or (alpha and kind in ("AVIF", "HEIF")):
         return ".png"
-    suffix = os.path.splitext(path)[1]
-    return str(suffix) if suffix.lower() in SUFFIXES[header.kind] else SUFFIXES[header.kind][0]
+    return own if own.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
 
 
 def load_square(
@@ -341,117 +356,63 @@ def _photo(image: decoding.Opened, file: io.BufferedIOBase) -> Photo:
     header = decoding.read_header(image, file)
     pixels, alpha = decoding.decode(image, file, header)
     h, w = pixels.shape[:2]
-    return Photo(pixels, alpha, header.kind, header.bits, read_metadata(image, w, h))
+    milliseconds = max(0.0, float(image.info.get("duration") or 0))
+    return Photo(
+        pixels,
+        alpha,
+        header.kind,
+        header.bits,
+        read_metadata(image, w, h),
+        milliseconds,
+        _plays(image),
+    )
+
+
+def _plays(image: decoding.Opened) -> int:
+    """Return how often an animation plays, 0 for without end; a GIF that says n plays once more, one silent once."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":
+        return 1 if loop is None else loop and loop + 1
+    return loop if isinstance(loop, int) else 0
 
 
 def _frames(file: io.BufferedIOBase, name: PathLike, max_pixels: int) -> Iterator[Photo]:
-    for number in itertools.count():
-        # opened anew for each: between them the caller runs, whom warnings and limits are to find as they were
-        file.seek(0)
-        with opened(file, name, max_pixels) as image:
-            if number:
-                if image.format not in decoding.MOVING:
-                    return
-                try:
-                    image.seek(number)
-                except EOFError:
-                    return
-                check_size(image, name, max_pixels)
+    # guarded frame by frame: between them the caller runs, whom warnings and limits are to find as they were
+    with opened(file, name, max_pixels) as image:
+        photo = _photo(image, file)
+    together = photo.pixels[..., 0].size
+    yield photo
+    for number in itertools.count(1):
+        with guarded(name, max_pixels):
+            if image.format not in decoding.MOVING:
+                return
+            try:
+                image.seek(number)
+            except EOFError:
+                return
+            check_size(image, name, max_pixels)
             photo = _photo(image, file)
+        together += photo.pixels[..., 0].size
+        if image.format != "TIFF" and together > max_pixels:
+            found = f"{number + 1} frames of {together / 1e6:.6g} megapixels together"
+            raise too_large(name, found, max_pixels)
         yield photo
 
 
-# --- writing ---------------------------------------------------------------------------------
-
-
-def write_photo(
-    path: PathLike, photo: Photo | Pixels, *, quality: int = 95, overwrite: bool = False
-) -> None:
-    """Write a photo in the format of the path's suffix, whole or not at all.
+def shrink_photo(photo: Photo, longest: int) -> Photo:
+    """Return a photo with 8-bit levels, shrunk (Lanczos) so that no side is longer than told; alpha is dropped.
 
     Args:
-        path: the new file; its folder exists.
-        photo: a photo, or only its pixels.
-        quality: of the lossy formats, 1 to 100; at 100 WebP is lossless.
-        overwrite: whether an existing file may be replaced.
+        photo: of any size.
+        longest: side in pixels, at least 1.
 
-    Raises:
-        OutputError: in one line, if the suffix is unknown, the file exists or cannot be written.
-        ConfigError: on a quality out of range.
-
-    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028
+    Spec: CMD-034
     """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _KIND:
-        raise OutputError(
-            f"{in_one_line(path)}: cannot write {suffix or 'no suffix'}; expected {' '.join(_KIND)}"
-        )
-    if not overwrite:
-        _check_free(path)
-    try:
-        data = encode_photo(photo, _KIND[suffix], quality=quality)
-    except OutputError as error:
-        raise OutputError(f"{in_one_line(path)}: {error}") from error
-    write_bytes(path, data, overwrite=overwrite)
-
-
-def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> bytes:
-    """Encode a photo in memory.
-
-    Args:
-        photo: a photo, or only its pixels; 16 bits, alpha and metadata are dropped where the format has none.
-        format: a key of `SUFFIXES`, except "GIF".
-        quality: of the lossy formats, 1 to 100; chroma is not subsampled where the format can do without.
-
-    Raises:
-        ConfigError: on a quality out of range.
-        OutputError: if the format cannot be written here or cannot hold the photo.
-
-    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-032
-    """
-    if not 1 <= quality <= 100:
-        raise ConfigError(f"quality {quality}; expected 1 to 100")
-    photo = photo if isinstance(photo, Photo) else Photo(photo)
-    try:
-        return encoding.encode(photo.pixels, photo.alpha, format, quality, photo.metadata)
-    except decoding.Refused as error:
-        raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
-    except Exception as error:  # such as a side longer than the format allows
-        raise OutputError(
-            f"cannot write {format} ({in_one_line(error)[:160]}); expected another format"
-        ) from error
-
-
-def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None:
-    """Write a file under a temporary name in its folder, flush it to disk, and rename it.
-
-    Raises:
-        OutputError: in one line, if the file exists (and not `overwrite`) or cannot be written.
-
-    Spec: FIL-014, FIL-015
-    """
-    if not overwrite:
-        _check_free(path)
-    temporary = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(f"{in_one_line(path)}: {found}; expected a place to write to") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-
-
-def _check_free(path: PathLike) -> None:
-    if os.path.lexists(path):
-        raise OutputError(
-            f"{in_one_line(path)}: exists; expected a new name, or leave to overwrite"
-        )
+    image = Image.fromarray(photo.to_8bit().pixels)
+    share = min(1, longest / max(image.size))
+    w, h = (max(1, round(share * side)) for side in image.size)
+    small = np.asarray(image.resize((w, h), Image.Resampling.LANCZOS))
+    return dataclasses.replace(photo, pixels=small, alpha=None, bits=8)
 
 
 def text_strip(

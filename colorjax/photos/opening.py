@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image, UnidentifiedImageError
 
-from colorjax.errors import ColorjaxError, PhotoError
+from colorjax.errors import ColorjaxError, PhotoError, TooLargeError
 from colorjax.photos import decoding
 
 MAX_PIXELS = 400_000_000
@@ -74,10 +74,27 @@ def opened(
 
     Spec: FIL-006, FIL-007, FIL-008
     """
-    with _refusing(name, max_pixels), _quiet(max_pixels):
+    with guarded(name, max_pixels):
         image = decoding.open_image(file)
         check_size(image, name, max_pixels)
         yield image
+
+
+@contextlib.contextmanager
+def guarded(name: PathLike, max_pixels: int | None) -> Iterator[None]:
+    """Silence the decoders, and turn all that goes wrong in the block into one line.
+
+    Args:
+        name: what an error calls the photo.
+        max_pixels: most pixels that a photo may have; None for any number.
+
+    Raises:
+        PhotoError: for whatever is raised.
+
+    Spec: FIL-006, FIL-007, FIL-008
+    """
+    with _refusing(name, max_pixels), _quiet(max_pixels):
+        yield
 
 
 def check_size(image: decoding.Opened, name: PathLike, max_pixels: int | None) -> None:
@@ -87,11 +104,16 @@ def check_size(image: decoding.Opened, name: PathLike, max_pixels: int | None) -
     """
     w, h = image.size
     if max_pixels is not None and w * h > max_pixels:
-        raise photo_error(name, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", _at_most(max_pixels))
+        raise too_large(name, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", max_pixels)
 
 
-def _at_most(max_pixels: int | None) -> str:
-    return f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels"
+def too_large(name: PathLike, found: str, max_pixels: int | None) -> TooLargeError:
+    """Return the error that says by how much a photo exceeds the limit on pixels.
+
+    Spec: FIL-006
+    """
+    most = f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels"
+    return TooLargeError(str(photo_error(name, found, most)))
 
 
 @contextlib.contextmanager
@@ -108,7 +130,7 @@ def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise photo_error(name, "not a photo", "one of " + ", ".join(decoding.SUFFIXES)) from error
     except Image.DecompressionBombError as error:  # Pillow's own, at twice our limit
-        raise photo_error(name, "far more megapixels", _at_most(max_pixels)) from error
+        raise too_large(name, "far more megapixels", max_pixels) from error
     except MemoryError as error:
         raise photo_error(name, "too large for the memory here", "a smaller photo") from error
     except Exception as error:  # decoders raise what they like on damaged data

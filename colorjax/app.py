@@ -1,0 +1,395 @@
+"""The page: a person's photos in the browser of this machine, by Gradio (the extra `app`)."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import secrets
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from colorjax import studio
+from colorjax.colouring import Weights
+from colorjax.errors import ColorjaxError, UsageError
+from colorjax.photos import MAX_PIXELS, SUFFIXES, Photo, encode_photo
+from colorjax.studio import Work
+
+HOST = "127.0.0.1"
+LARGEST_FILE = "1gb"
+VARIANTS = 4
+COLOURS = 8
+FORMATS = {"as the photo": None, "PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp"}
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
+)
+
+
+@contextlib.contextmanager
+def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) -> Iterator[str]:
+    """Serve the page on loopback while the block runs.
+
+    Args:
+        weights: (params, config).
+        port: to listen on; 0 for any free one.
+        max_pixels: most pixels of a photo.
+
+    Yields:
+        The address of the page.
+
+    Raises:
+        UsageError: Gradio is not installed, or the port is taken.
+
+    Spec: APP-004, APP-005, APP-007
+    """
+    with tempfile.TemporaryDirectory(prefix="colorjax-app-") as folder:
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
+        try:
+            import fastapi  # pyright: ignore[reportMissingImports]
+            import gradio  # pyright: ignore[reportMissingImports]
+            import uvicorn  # pyright: ignore[reportMissingImports]
+            from starlette.middleware.trustedhost import (  # pyright: ignore[reportMissingImports]
+                TrustedHostMiddleware,
+            )
+        except ImportError:
+            raise UsageError(
+                "the page needs Gradio; expected: pip install 'colorjax[app]'"
+            ) from None
+        listener = listen(port)
+        server = fastapi.FastAPI(openapi_url=None)
+
+        @server.middleware("http")
+        async def forbid_other_machines(request: Any, call_next: Callable) -> Any:
+            response = await call_next(request)
+            response.headers["Content-Security-Policy"] = POLICY
+            response.headers["Referrer-Policy"] = "no-referrer"
+            return response
+
+        server.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+        gradio.mount_gradio_app(
+            server,
+            make_page(weights, pathlib.Path(folder), max_pixels=max_pixels),
+            path="",
+            server_name=HOST,
+            footer_links=[],
+            max_file_size=LARGEST_FILE,
+            ssr_mode=False,
+            theme=gradio.themes.Default(
+                primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]
+            ),
+            css=_STYLE,
+            js=_SCRIPT,
+        )
+        running = uvicorn.Server(
+            uvicorn.Config(server, log_level="critical", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}/"
+        finally:
+            running.should_exit = True
+            thread.join()
+            listener.close()
+
+
+def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Any:
+    """Return the page as Gradio's blocks.
+
+    Args:
+        weights: (params, config).
+        folder: where pictures are put for the browser; under a name of chance each.
+        max_pixels: most pixels of a photo.
+
+    Spec: APP-001, APP-002, APP-003, APP-006
+    """
+    import gradio as gr  # pyright: ignore[reportMissingImports]
+
+    def put(data: bytes, name: str) -> str:
+        place = folder / secrets.token_hex(16)
+        place.mkdir()
+        (place / name).write_bytes(data)
+        return str(place / name)
+
+    def shown(photo: Photo) -> str:
+        return put(encode_photo(Photo(photo.to_8bit().pixels), "JPEG", quality=92), "photo.jpg")
+
+    def draw(works: list[Work], number: int | None) -> list[Any]:
+        """Return the values of `views` for a photo."""
+        if number is None or number >= len(works):
+            return [None, None, 1.0, gr.update(visible=False), gr.update(interactive=False)]
+        work = works[number]
+        (after, *_) = studio.coloured(work, weights)
+        picture = shown(after)
+        more = gr.update(interactive=len(work.settings) > 1)
+        pair = (shown(work.frames[0]), picture)
+        return [pair, picture, work.setting.vividness, gr.update(visible=True), more]
+
+    def add(files: Sequence[str] | None, works: list[Work]) -> list[Any]:
+        """Open photos; name those that are none."""
+        lines, opened = [], []
+        for place in files or []:
+            path = pathlib.Path(place)
+            try:
+                opened.append(
+                    studio.open_photo(path.name, path.read_bytes(), max_pixels=max_pixels)
+                )
+            except ColorjaxError as error:
+                lines.append(str(error))
+            path.unlink(missing_ok=True)
+        first = len(works) if opened else max(0, len(works) - 1)
+        works = [*works, *opened]
+        names = [(work.name, number) for number, work in enumerate(works)]
+        which = gr.update(choices=names, value=first if works else None, visible=len(works) > 1)
+        return [works, which, None, message(lines, len(opened))]
+
+    def changed(make: Callable[..., Work]) -> Callable[..., list[Any]]:
+        """Return a handler that replaces the photo in view by what `make` makes of it, and draws it."""
+
+        def handle(works: list[Work], number: int | None, *values: Any) -> list[Any]:
+            if number is None:
+                return [works, *draw(works, number)]
+            works = [*works]
+            works[number] = make(works[number], *values)
+            return [works, *draw(works, number)]
+
+        return handle
+
+    def set_vividness(work: Work, vividness: float) -> Work:
+        return studio.change(work, dataclasses.replace(work.setting, vividness=vividness))
+
+    def set_hint(work: Work, x: float, y: float, colour: str) -> Work:
+        return studio.hint(work, int(y or 0), int(x or 0), _from_hex(colour))
+
+    def offer_variants(works: list[Work], number: int | None) -> Any:
+        if number is None:
+            return hidden()
+        variants = studio.colourings(works[number], weights, VARIANTS)
+        pictures = [(shown(v[0]), f"Colouring {i}") for i, v in enumerate(variants, 1)]
+        return gr.update(value=pictures, visible=True, selected_index=None)
+
+    def pick_variant(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
+        def pick(work: Work) -> Work:
+            return studio.change(work, dataclasses.replace(work.setting, variant=event.index))
+
+        return changed(pick)(works, number)
+
+    def offer_colours(works: list[Work], number: int | None, x: float, y: float) -> Any:
+        if number is None:
+            return hidden()
+        h, w = works[number].frames[0].pixels.shape[:2]
+        place = (int(np.clip(y or 0, 0, h - 1)), int(np.clip(x or 0, 0, w - 1)))
+        likely = studio.palette(works[number], weights, *place, COLOURS)
+        swatches = np.broadcast_to(likely[:, None, None], (len(likely), 48, 48, 3))
+        pictures = [
+            (put(encode_photo(np.ascontiguousarray(swatch), "PNG"), "colour.png"), _to_hex(colour))
+            for swatch, colour in zip(swatches, likely, strict=True)
+        ]
+        return gr.update(value=pictures, visible=True, selected_index=None)
+
+    def hidden() -> Any:
+        return gr.update(value=[], visible=False)
+
+    def point(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
+        x, y = event.index
+        return [x, y, offer_colours(works, number, x, y)]
+
+    def pick_colour(offered: list[Any], event: gr.SelectData) -> str:
+        return offered[event.index][1]
+
+    def download(works: list[Work], number: int | None, format: str) -> str | None:
+        if number is None:
+            return None
+        name, data = studio.encoded(works[number], weights, suffix=FORMATS[format])
+        return put(data, name)
+
+    def download_all(works: list[Work], format: str, progress: Any = gr.Progress()) -> str | None:  # noqa: B008
+        def done(number: int) -> None:
+            progress((number, len(works)), desc="Colouring", unit="photos")
+
+        return put(studio.zipped(works, weights, suffix=FORMATS[format], done=done), "coloured.zip")
+
+    suffixes = [suffix for known in SUFFIXES.values() for suffix in known]
+    with gr.Blocks(title="colorjax", analytics_enabled=False) as page:
+        works = gr.State([])
+        gr.Markdown("# Colour for black-and-white photos\nAll work is done on this computer.")
+        upload = gr.File(
+            label="Drop photos here, or click to choose",
+            file_count="multiple",
+            file_types=suffixes,
+            height=140,
+        )
+        status = gr.Markdown("", elem_id="status")
+        which = gr.Dropdown(label="Photo", choices=[], visible=False, type="value")
+        with gr.Column(visible=False) as desk:
+            with gr.Row():
+                with gr.Column(scale=3, min_width=320), gr.Tabs():
+                    with gr.Tab("Before and after"):
+                        slider = gr.ImageSlider(
+                            label="Before and after",
+                            type="filepath",
+                            max_height=2000,
+                            interactive=False,
+                            buttons=["fullscreen"],
+                            elem_id="slider",
+                        )
+                        border = gr.Slider(
+                            0,
+                            100,
+                            value=50,
+                            step=1,
+                            label="Where colour begins (percent)",
+                        )
+                    with gr.Tab("Set a colour"):
+                        canvas = gr.Image(
+                            label="Click the place whose colour you know",
+                            type="filepath",
+                            interactive=False,
+                            buttons=["fullscreen"],
+                            elem_id="canvas",
+                            alt_text="The photo in colour",
+                        )
+                        with gr.Row():
+                            x = gr.Number(
+                                label="From the left (pixels)", value=0, precision=0, min_width=120
+                            )
+                            y = gr.Number(
+                                label="From the top (pixels)", value=0, precision=0, min_width=120
+                            )
+                            likely = gr.Button("Show likely colours", min_width=120)
+                        swatches = gr.Gallery(
+                            label="Likely colours there",
+                            show_label=False,
+                            visible=False,
+                            columns=COLOURS,
+                            height="auto",
+                            allow_preview=False,
+                            buttons=[],
+                            elem_id="swatches",
+                        )
+                        with gr.Row():
+                            colour = gr.ColorPicker(
+                                label="Colour", value="#8a6a4a", min_width=120, elem_id="colour"
+                            )
+                            give = gr.Button(
+                                "Give the place this colour", variant="primary", min_width=120
+                            )
+                with gr.Column(scale=1, min_width=280):
+                    vividness = gr.Slider(
+                        0,
+                        2.5,
+                        value=1,
+                        step=0.1,
+                        label="Vividness",
+                        info="0 is gray, 1 natural, 2 twice as strong",
+                    )
+                    other = gr.Button("Show other colourings")
+                    variants = gr.Gallery(
+                        label="Colourings to pick from",
+                        show_label=False,
+                        visible=False,
+                        columns=2,
+                        height="auto",
+                        allow_preview=False,
+                        buttons=[],
+                        elem_id="variants",
+                    )
+                    undo = gr.Button("Undo the last change", interactive=False, elem_id="undo")
+                    format = gr.Dropdown(list(FORMATS), value="as the photo", label="Format")
+                    save = gr.Button("Download this photo", variant="primary")
+                    save_all = gr.Button("Download all as a zip")
+            ready = gr.DownloadButton("Your file", elem_id="ready", elem_classes="unseen")
+
+        views = [slider, canvas, vividness, desk, undo]
+        here = [works, which]
+        press = "() => setTimeout(() => document.querySelector('#ready')?.click(), 300)"
+        upload.upload(add, [upload, works], [works, which, upload, status]).then(draw, here, views)
+        which.input(draw, here, views).then(
+            lambda: [hidden(), hidden()], None, [variants, swatches]
+        )
+        border.input(
+            lambda share: gr.update(slider_position=share),
+            border,
+            slider,
+            trigger_mode="always_last",
+        )
+        vividness.input(
+            changed(set_vividness),
+            [*here, vividness],
+            [works, slider, canvas, vividness, desk, undo],
+            trigger_mode="always_last",
+        )
+        other.click(offer_variants, here, variants)
+        variants.select(pick_variant, here, [works, *views])
+        canvas.select(point, here, [x, y, swatches])
+        likely.click(offer_colours, [*here, x, y], swatches)
+        swatches.select(pick_colour, swatches, colour)
+        give.click(changed(set_hint), [*here, x, y, colour], [works, *views])
+        undo.click(changed(studio.undo), here, [works, *views])
+        save.click(download, [*here, format], ready).then(None, None, None, js=press)
+        save_all.click(download_all, [works, format], ready).then(None, None, None, js=press)
+    return page
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket bound to a port of loopback.
+
+    Raises:
+        UsageError: the port is taken or not allowed.
+
+    Spec: APP-004
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"port {port}: cannot be listened on ({error.strerror})") from None
+    return listener
+
+
+def message(lines: Sequence[str], opened: int) -> str:
+    """Return what is said after an upload: plain text, whatever the names are.
+
+    Spec: APP-003
+    """
+    said = [f"⚠ {line}" for line in lines]
+    if opened:
+        said.insert(0, f"{opened} photo{'s' if opened > 1 else ''} opened.")
+    return "\n\n".join(_plain(line) for line in said)
+
+
+def _plain(text: str) -> str:
+    """Return a text with all that Markdown or HTML would read something into escaped."""
+    return "".join(f"&#{ord(c)};" if c in "\\`*_{}[]()<>#+-!|~&$^=:" else c for c in text)
+
+
+def _to_hex(colour: np.ndarray) -> str:
+    return "#" + bytes(colour.tolist()).hex()
+
+
+def _from_hex(text: str) -> studio.Colour:
+    """Return the colour of "#rrggbb", or of "rgb(r, g, b)" as colour pickers write it too."""
+    if text.startswith("#"):
+        r, g, b = bytes.fromhex(text[1:7])
+    else:
+        r, g, b = (round(float(part)) for part in text[text.index("(") + 1 : -1].split(",")[:3])
+    return r, g, b
+
+
+_STYLE = """
+.unseen { position: absolute; left: -9999px }
+#swatches .grid-container { grid-template-columns: repeat(auto-fill, minmax(4.75rem, 1fr)) !important }
+:is(#swatches, #variants) :is(.gallery-container, .grid-wrap) { height: auto !important; min-height: 0 !important }
+#status p { margin: .25rem 0 }
+.gradio-container { --block-info-text-color: var(--body-text-color); --body-text-color-subdued: var(--body-text-color) }
+.gradio-container { max-width: 100rem !important }
+"""
+
+_SCRIPT = "() => document.querySelector('#status')?.setAttribute('aria-live', 'polite')"

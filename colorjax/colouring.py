@@ -1,0 +1,126 @@
+"""What a person may wish for a photo, and a photo or a film's frames coloured that way."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from jaxtyping import PyTree, UInt8
+
+from colorjax import blending, inference
+from colorjax.config import Config
+from colorjax.hints import Hints
+from colorjax.photos import Photo
+from colorjax.photos.tints import is_tinted, remove_tint
+
+Weights = tuple[PyTree, Config]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """How photos are to be coloured.
+
+    Attributes:
+        vividness: strength of the colour, at least 0: 0 is gray, 1 natural.
+        variants: how many plausible colourings.
+        keep_colour: blend with what colour there is, instead of colouring a photo's gray anew.
+        hints: colours that are known at places of the photo.
+    """
+
+    vividness: float = 1.0
+    variants: int = 1
+    keep_colour: bool = False
+    hints: Hints | None = None
+
+
+def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> list[Sequence[Photo]]:
+    """Colour what a file holds, in as many variants as are wished.
+
+    Args:
+        frames: its photo, or its pages or frames, of which there is one variant only.
+        weights: (params, config).
+        wishes: how.
+
+    Returns:
+        The variants, each with all frames.
+
+    Raises:
+        ConfigError: variants of a network that knows one colouring only.
+
+    Spec: CMD-030, CMD-031
+    """
+    if wishes.variants == 1:
+        return [list(colour_frames(frames, weights, wishes))]
+    (photo,) = frames
+    pictures = inference.colorize_variants(
+        _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
+    )
+    return [[_finish(photo, rgb, wishes)] for rgb in pictures]
+
+
+def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
+    """Colour a photo at its depth; alpha and what it carries stay.
+
+    Args:
+        photo: gray, tinted or in colour; without `keep_colour` its gray is what counts.
+        weights: (params, config).
+        wishes: how.
+
+    Spec: CMD-028
+    """
+    rgb = inference.colorize(_gray(photo), weights, vividness=wishes.vividness, hints=wishes.hints)
+    return _finish(photo, rgb, wishes)
+
+
+def colour_frames(
+    frames: Iterable[Photo],
+    weights: Weights,
+    wishes: Wishes = Wishes(),
+    *,
+    memory: blending.Steady | None = None,
+    remember: Callable[[blending.Steady], object] = lambda memory: None,
+) -> Iterator[Photo]:
+    """Colour pages or frames one by one, their chroma steadied over time but for cuts.
+
+    Args:
+        frames: in order.
+        weights: (params, config).
+        wishes: how.
+        memory: what is remembered of frames before the first.
+        remember: called after each frame with what is to be remembered.
+
+    Spec: CMD-030, VID-003
+    """
+    for frame in frames:
+        coloured = colour(frame, weights, wishes)
+        memory, rgb = blending.steady(memory, frame.pixels, coloured.pixels)
+        remember(memory)
+        yield dataclasses.replace(coloured, pixels=rgb)
+
+
+def likely_colours(
+    photo: Photo, weights: Weights, place: tuple[int, int], count: int
+) -> UInt8[np.ndarray, "count 3"]:
+    """Return the colours that a place of a photo is likely to have, the likeliest first.
+
+    Args:
+        photo: as for `colour`.
+        weights: (params, config).
+        place: row and column in the photo.
+        count: how many.
+
+    Spec: APP-001
+    """
+    return inference.palette(_gray(photo), weights, place, count)
+
+
+def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
+    if wishes.keep_colour and photo.pixels.ndim == 3:
+        rgb = blending.keep_own(photo.pixels, rgb)
+    return dataclasses.replace(photo, pixels=rgb)
+
+
+def _gray(photo: Photo) -> np.ndarray:
+    """Return a photo's pixels, without the tint that it may have."""
+    if photo.pixels.ndim == 3 and is_tinted(photo.pixels):
+        return remove_tint(photo.pixels)
+    return photo.pixels

@@ -1,0 +1,274 @@
+"""`colorjax colorize`."""
+
+import json
+import os
+import pathlib
+import sys
+import time
+from typing import Any
+
+from colorjax.commands.options import (
+    add_command,
+    add_vividness,
+    terminable,
+    value,
+    vividness,
+    whole,
+)
+from colorjax.console import Printer
+from colorjax.errors import ColorjaxError, OutputError, TooLargeError, UsageError
+
+STATUSES = ("done", "skipped", "failed")
+
+
+def add_colorize(commands: Any) -> None:
+    """Add the subcommand.
+
+    Spec: CMD-001, CMD-006
+    """
+    parser = add_command(
+        commands,
+        "colorize",
+        _colorize,
+        "Give photos their colour, at their own size and on their own light.",
+        """  colorjax colorize old.jpg                     writes old.colour.jpg
+  colorjax colorize old.jpg --out new.png --vividness 1.5
+  colorjax colorize album --out coloured --compare --exclude 'draft-*'
+  colorjax colorize old.jpg --variants 3 --hints dots.png
+  colorjax colorize film.mp4
+  colorjax colorize - < old.jpg > new.jpg""",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="files, folders (searched to the bottom), `samples`, or - for standard input",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE_OR_FOLDER",
+        help="default: beside each input; - for standard output",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    add_vividness(parser)
+    parser.add_argument(
+        "--keep-colour",
+        action="store_true",
+        help="blend with what colour there is, such as a sepia tone or faded colour",
+    )
+    parser.add_argument(
+        "--variants",
+        type=value,
+        default=1,
+        metavar="N",
+        help="plausible colourings of each photo: old.colour.1.jpg, …",
+    )
+    parser.add_argument(
+        "--hints",
+        metavar="FILE",
+        help="colours that are known: a picture with dots on transparency, or JSON points",
+    )
+    parser.add_argument(
+        "--hints-dir", metavar="FOLDER", help="such files by the names of the photos"
+    )
+    parser.add_argument("--compare", action="store_true", help="also a sheet of gray and colour")
+    parser.add_argument(
+        "--gallery",
+        metavar="FOLDER",
+        help="also web pages with a before/after slider for each photo",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    for option, text in (("--include", "only photos"), ("--exclude", "no photos")):
+        parser.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help=f"of folders {text} whose name matches, such as 'scan-*' or 'inner/*.jpg'; may be repeated",
+        )
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help="of the outputs: jpg, png, tif, webp, avif, … (default: as each input, where it holds colour)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=value,
+        default=95,
+        metavar="N",
+        help="of JPEG, WebP, AVIF and HEIC (default 95)",
+    )
+    parser.add_argument(
+        "--max-megapixels",
+        type=value,
+        default=400,
+        metavar="N",
+        help="refuse larger photos (default 400)",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write what became of each photo")
+
+
+def _colorize(options: Any, printer: Printer) -> int:
+    from colorjax import batch, video
+    from colorjax.colouring import Wishes
+    from colorjax.gallery import page_name, write_gallery
+    from colorjax.weights import load_weights
+
+    wishes = Wishes(
+        vividness=vividness(options.vividness),
+        variants=whole("variants", options.variants, 1, 16),
+        keep_colour=options.keep_colour,
+    )
+    suffix = _suffix(options.format)
+    written: dict[str, Any] = {
+        "quality": whole("quality", options.quality, 1, 100),
+        "max_pixels": 1_000_000 * whole("max-megapixels", options.max_megapixels, 1),
+    }
+    if "-" in (*options.inputs, options.out):
+        return _colorize_stream(options, wishes, suffix, written)
+    weights = load_weights(options.weights)
+    if options.gallery:
+        batch.make_folder(pathlib.Path(options.gallery))
+    films = [place for place in options.inputs if video.is_film(place)]
+    inputs = [place for place in options.inputs if place not in films]
+    film_jobs = batch.plan_films(films, options.out, alone=len(options.inputs) == 1)
+    jobs, failures = batch.plan(
+        inputs,
+        options.out,
+        variants=wishes.variants,
+        compare=options.compare,
+        suffix=suffix,
+        include=options.include,
+        exclude=options.exclude,
+        hints=options.hints,
+        hints_dir=options.hints_dir,
+        outputs=[each for each in (options.gallery, options.hints_dir) if each],
+    )
+    for failure in failures:
+        printer.error(failure)
+    counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
+    report: list[dict[str, Any]] = [{"status": "failed", "error": failure} for failure in failures]
+    exit_code = 1 if failures else 0
+    start = time.monotonic()
+
+    def note(result: Any) -> None:
+        nonlocal exit_code
+        counts[result.status] += 1
+        report.append({"photo": str(result.job.source), "status": result.status})
+        if result.error is None:
+            report[-1]["output"] = str(result.job.target)
+            return
+        text = str(result.error)
+        if isinstance(result.error, TooLargeError):
+            text += ", or --max-megapixels to raise the limit"
+        printer.error(text)
+        report[-1]["error"] = text
+        exit_code = max(exit_code, result.error.exit_code)
+
+    with terminable():
+        results = batch.colorize_files(
+            jobs,
+            weights,
+            wishes,
+            compare=options.compare,
+            overwrite=options.overwrite,
+            **written,
+        )
+        with printer.progress(max(1, len(jobs)), "photos") as show:
+            for number, result in enumerate(results, 1):
+                note(result)
+                show(number, str(result.job.target))
+        for job in film_jobs:
+            note(_colorize_film(job, weights, wishes, options.overwrite, printer))
+
+    seconds = time.monotonic() - start
+    if options.gallery:
+        write_gallery(options.gallery, batch.finished_pairs(jobs, variants=wishes.variants))
+        printer.line(f"before and after:  {pathlib.Path(options.gallery, page_name(1))}")
+    rate = counts["done"] / seconds if counts["done"] else 0.0
+    printer.line(_summary(counts, rate))
+    if options.json:
+        summary = counts | {"seconds": seconds, "photos_per_second": rate, "photos": report}
+        _write_json(options.json, summary)
+    return exit_code
+
+
+def _colorize_film(job: Any, weights: Any, wishes: Any, overwrite: bool, printer: Printer) -> Any:
+    from colorjax import batch, video
+
+    if job.target.exists() and not overwrite:
+        return batch.Result(job, "skipped")
+    try:
+        batch.make_folder(job.target.parent)
+        total = len(video.frame_times(job.source))
+        with printer.progress(total, "frames") as show:
+            video.colorize_film(
+                job.source,
+                job.target,
+                weights,
+                wishes,
+                overwrite=overwrite,
+                show=lambda done: show(done, str(job.target)),
+            )
+    except ColorjaxError as error:
+        return batch.Result(job, "failed", error)
+    return batch.Result(job, "done")
+
+
+def _summary(counts: dict[str, int], rate: float) -> str:
+    parts = [f"{counts['done']} colorized"]
+    if counts["skipped"]:
+        parts.append(f"{counts['skipped']} there already (--overwrite to redo)")
+    if counts["failed"]:
+        parts.append(f"{counts['failed']} failed")
+    if counts["done"]:
+        parts.append(f"{rate:.3g} photos a second")
+    return ", ".join(parts)
+
+
+def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any) -> int:
+    """Colour one photo from or to a standard stream, on which nothing else is printed."""
+    from colorjax import batch
+    from colorjax.photos import format_of, read_bytes, write_bytes
+    from colorjax.weights import load_weights
+
+    if len(options.inputs) > 1:
+        raise UsageError("- stands for one photo; expected no other input")
+    (source,) = options.inputs
+    out = "-" if options.out is None else options.out
+    if source != "-" and os.path.isdir(source):
+        raise UsageError(f"{source}: a folder; expected one photo for standard output")
+    if out != "-":
+        format_of(out)
+        suffix = suffix or os.path.splitext(out)[1]
+    weights = load_weights(options.weights)
+    name = "standard input" if source == "-" else source
+    data = sys.stdin.buffer.read() if source == "-" else read_bytes(source)
+    coloured = batch.colorize_bytes(data, weights, wishes, name=name, suffix=suffix, **written)
+    if out != "-":
+        write_bytes(out, coloured, overwrite=options.overwrite)
+    else:
+        sys.stdout.buffer.write(coloured)
+        sys.stdout.buffer.flush()
+    return 0
+
+
+def _suffix(name: str | None) -> str | None:
+    """Return the suffix of a format by its name."""
+    if name is None:
+        return None
+    from colorjax.photos import format_of
+
+    suffix = f".{name.lower().removeprefix('.')}"
+    try:
+        format_of(f"photo{suffix}")
+    except OutputError:
+        expected = "jpg, png, tif, webp, avif, heic, bmp or jp2"
+        raise UsageError(f"--format {name}: expected {expected}") from None
+    return suffix
+
+
+def _write_json(path: str, summary: dict[str, Any]) -> None:
+    from colorjax.photos import write_bytes
+
+    write_bytes(path, json.dumps(summary, indent=1).encode(), overwrite=True)

@@ -1,0 +1,35 @@
+"""`colorjax export`."""
+
+from typing import Any
+
+from colorjax.commands.options import add_command
+from colorjax.console import Printer
+
+
+def add_export(commands: Any) -> None:
+    """Add the subcommand.
+
+    Spec: CMD-006, EXP-001
+    """
+    parser = add_command(
+        commands,
+        "export",
+        _export,
+        "Write the network for programs without Python: ONNX or StableHLO.",
+        """  colorjax export --out exported
+  colorjax export --format stablehlo --weights run/weights.safetensors --out exported""",
+    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="a file a shape goes there")
+    parser.add_argument("--format", choices=["onnx", "stablehlo"], default="onnx")
+    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _export(options: Any, printer: Printer) -> int:
+    from colorjax.export import export
+    from colorjax.weights import load_weights
+
+    weights = load_weights(options.weights)
+    for path in export(options.out, weights, format=options.format, overwrite=options.overwrite):
+        printer.line(str(path))
+    return 0

@@ -1,0 +1,221 @@
+"""Photos to files: whole or not at all, and never over each other."""
+
+import contextlib
+import itertools
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from colorjax.errors import ColorjaxError, ConfigError, OutputError
+from colorjax.photos import decoding, encoding
+from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos.opening import PathLike, in_one_line
+from colorjax.photos.photo import Photo, Pixels
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nobody can remove an open file
+    fcntl = None
+
+_KIND = {
+    suffix: kind for kind, suffixes in SUFFIXES.items() if kind != "GIF" for suffix in suffixes
+}
+_TEMPORARY = re.compile(r"\.colorjax-[0-9a-f]{16}\.tmp")
+
+
+def format_of(path: PathLike) -> str:
+    """Return the format, a key of `SUFFIXES`, in which a file of that name is written.
+
+    Raises:
+        OutputError: in one line, if the suffix is unknown.
+
+    Spec: FIL-015
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _KIND:
+        raise OutputError(
+            f"{in_one_line(path)}: cannot write {suffix or 'no suffix'}; expected {' '.join(_KIND)}"
+        )
+    return _KIND[suffix]
+
+
+def write_photo(
+    path: PathLike,
+    photo: Photo | Pixels | Iterable[Photo],
+    *,
+    quality: int = 95,
+    overwrite: bool = False,
+) -> None:
+    """Write a photo in the format of the path's suffix, whole or not at all.
+
+    Args:
+        path: the new file; its folder exists.
+        photo: a photo, only its pixels, or several: the pages or frames of one file.
+        quality: of the lossy formats, 1 to 100; at 100 WebP is lossless.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        OutputError: in one line, if the suffix is unknown, the file exists or cannot be written.
+        ConfigError: on a quality out of range.
+
+    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-034
+    """
+    kind = format_of(path)
+    if not overwrite:
+        _check_free(path)
+    try:
+        if isinstance(photo, Photo | np.ndarray):
+            data = encode_photo(photo, kind, quality=quality)
+        else:
+            data = encode_frames(photo, kind, quality=quality)
+    except OutputError as error:
+        raise OutputError(f"{in_one_line(path)}: {error}") from error
+    write_bytes(path, data, overwrite=overwrite)
+
+
+def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> bytes:
+    """Encode a photo in memory.
+
+    Args:
+        photo: a photo, or only its pixels; 16 bits, alpha and metadata are dropped where the format has none.
+        format: a key of `SUFFIXES`, except "GIF".
+        quality: of the lossy formats, 1 to 100; chroma is not subsampled where the format can do without.
+
+    Raises:
+        ConfigError: on a quality out of range.
+        OutputError: if the format cannot be written here or cannot hold the photo.
+
+    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-032
+    """
+    photo = photo if isinstance(photo, Photo) else Photo(photo)
+    return _encoded(
+        encoding.encode, photo.pixels, photo.alpha, format, _checked(quality), photo.metadata
+    )
+
+
+def encode_frames(photos: Iterable[Photo], format: str, *, quality: int = 95) -> bytes:
+    """Encode photos as the pages or frames of one file; one photo alone as `encode_photo` does.
+
+    Args:
+        photos: at least one; taken one by one for TIFF, all at once for an animation. What the first carries along, and
+            its number of plays, count for all.
+        format: "TIFF", or "PNG", "WEBP" or "AVIF" for an animation of frames of one size.
+        quality: as for `encode_photo`.
+
+    Raises:
+        ConfigError: on a quality out of range.
+        OutputError: if the format holds one photo only, or cannot hold these.
+        PhotoError: what an iterator of photos raises.
+
+    Spec: FIL-034
+    """
+    photos = iter(photos)
+    first = next(photos)
+    if format == "TIFF":
+        pages = ((page.pixels, page.alpha) for page in itertools.chain([first], photos))
+        return _encoded(encoding.encode_pages, pages, format, _checked(quality), first.metadata)
+    frames = [first, *photos]
+    if len(frames) == 1:
+        return encode_photo(first, format, quality=quality)
+    shown = [(frame.pixels, frame.alpha, frame.milliseconds) for frame in frames]
+    return _encoded(
+        encoding.encode_animation, shown, first.plays, format, _checked(quality), first.metadata
+    )
+
+
+def _checked(quality: int) -> int:
+    if not 1 <= quality <= 100:
+        raise ConfigError(f"quality {quality}; expected 1 to 100")
+    return quality
+
+
+def _encoded(encoder: Callable[..., bytes], *arguments: Any) -> bytes:
+    """Encode, and turn whatever goes wrong into `OutputError`."""
+    try:
+        return encoder(*arguments)
+    except ColorjaxError:  # of a photo that is decoded while others are encoded
+        raise
+    except decoding.Refused as error:
+        raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
+    except Exception as error:  # such as a side longer than the format allows
+        kind = next(each for each in arguments if isinstance(each, str))
+        raise OutputError(
+            f"cannot write {kind} ({in_one_line(error)[:160]}); expected another format"
+        ) from error
+
+
+def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None:
+    """Write a file under a temporary name in its folder, flush it to disk, and give it its name.
+
+    Of two writers of a new name without `overwrite` the second raises, whatever the moment.
+
+    Raises:
+        OutputError: in one line, if the file exists (and not `overwrite`) or cannot be written.
+
+    Spec: FIL-014, FIL-015, FIL-036
+    """
+    if not overwrite:
+        _check_free(path)
+    temporary = os.path.join(os.path.dirname(path), f".colorjax-{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            _lock(file)  # as long as it is open: `sweep` leaves it alone
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            if fcntl:
+                _name(temporary, path, overwrite)
+        if not fcntl:  # Windows names closed files only
+            _name(temporary, path, overwrite)
+    except FileExistsError:
+        _check_free(path)
+    except OSError as error:
+        found = f"cannot be written ({error.strerror or error})"
+        raise OutputError(f"{in_one_line(path)}: {found}; expected a place to write to") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def sweep(folder: PathLike) -> None:
+    """Remove what killed writers left in a folder; what is being written, or cannot be removed, stays.
+
+    Spec: FIL-036
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder) if fcntl else ():
+            path = os.path.join(folder, name)
+            if _TEMPORARY.fullmatch(name) and os.path.getsize(path):  # empty: about to be locked
+                with contextlib.suppress(OSError), open(path, "rb") as file:
+                    _lock(file)
+                    os.unlink(path)
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file until it is closed, which the end of the process does too; OSError if another holds it."""
+    if fcntl:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _name(temporary: str, path: PathLike, overwrite: bool) -> None:
+    """Give a file its name; FileExistsError if that is taken and not to be overwritten."""
+    if not overwrite:
+        try:
+            os.link(temporary, path)  # unlike renaming, it replaces nothing
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            _check_free(path)
+    os.replace(temporary, path)
+
+
+def _check_free(path: PathLike) -> None:
+    if os.path.lexists(path):
+        raise OutputError(
+            f"{in_one_line(path)}: exists; expected a new name, or leave to overwrite"
+        )

@@ -1,0 +1,189 @@
+"""A person at work on photos: what is open, what was set for each, undo, and the files to take home. No page in it."""
+
+import collections
+import dataclasses
+import io
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+from colorjax.batch import COLOUR
+from colorjax.colouring import Weights, Wishes, colour_all, likely_colours
+from colorjax.hints import Hints
+from colorjax.photos import (
+    MAX_PIXELS,
+    Photo,
+    decode_frames,
+    encode_frames,
+    format_of,
+    suffix_for,
+)
+
+Colour = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is set for a photo.
+
+    Attributes:
+        vividness: as in `Wishes`.
+        variant: the colouring chosen, from 0, the usual one.
+        hints: (row, column, colour) of the places that were given a colour; of two at one place the later holds.
+    """
+
+    vividness: float = 1.0
+    variant: int = 0
+    hints: tuple[tuple[int, int, Colour], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Work:
+    """An open photo.
+
+    Attributes:
+        name: of its file.
+        frames: its photo, or its pages or frames.
+        settings: what was set, the latest last; never empty.
+    """
+
+    name: str
+    frames: Sequence[Photo]
+    settings: tuple[Setting, ...] = (Setting(),)
+
+    @property
+    def setting(self) -> Setting:
+        """What is set now.
+
+        Spec: APP-001
+        """
+        return self.settings[-1]
+
+
+def open_photo(name: str, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Work:
+    """Open the bytes of a photo file.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with them.
+
+    Spec: APP-003
+    """
+    return Work(name, list(decode_frames(data, name=name, max_pixels=max_pixels)))
+
+
+def change(work: Work, setting: Setting) -> Work:
+    """Set something anew; nothing happens if it is as it was.
+
+    Spec: APP-001
+    """
+    if setting == work.setting:
+        return work
+    return dataclasses.replace(work, settings=(*work.settings, setting))
+
+
+def hint(work: Work, row: int, column: int, colour: Colour) -> Work:
+    """Give a place its colour; a place outside is moved to the edge.
+
+    Spec: APP-001
+    """
+    h, w = work.frames[0].pixels.shape[:2]
+    place = (int(np.clip(row, 0, h - 1)), int(np.clip(column, 0, w - 1)))
+    others = tuple(each for each in work.setting.hints if each[:2] != place)
+    return change(work, dataclasses.replace(work.setting, hints=(*others, (*place, colour))))
+
+
+def undo(work: Work) -> Work:
+    """Take the last change back, if there is one.
+
+    Spec: APP-001
+    """
+    return dataclasses.replace(work, settings=work.settings[:-1] or work.settings)
+
+
+def colourings(work: Work, weights: Weights, count: int = 1) -> list[Sequence[Photo]]:
+    """Colour a photo as it is set, in several variants from the usual one on; a moving picture in one only.
+
+    Spec: APP-001
+    """
+    setting = work.setting
+    count = count if len(work.frames) == 1 else 1
+    hints = None
+    if setting.hints:
+        places = np.array([each[:2] for each in setting.hints])
+        hints = Hints(places, np.array([each[2] for each in setting.hints], np.uint8))
+    wishes = Wishes(vividness=setting.vividness, variants=count, hints=hints)
+    return colour_all(work.frames, weights, wishes)
+
+
+def coloured(work: Work, weights: Weights) -> Sequence[Photo]:
+    """Colour a photo as it is set, in the variant chosen.
+
+    Spec: APP-001, APP-002
+    """
+    return colourings(work, weights, work.setting.variant + 1)[-1]
+
+
+def palette(
+    work: Work, weights: Weights, row: int, column: int, count: int = 8
+) -> UInt8[np.ndarray, "count 3"]:
+    """Return likely colours of a place, the likeliest first.
+
+    Spec: APP-001
+    """
+    return likely_colours(work.frames[0], weights, (row, column), count)
+
+
+def encoded(work: Work, weights: Weights, *, suffix: str | None = None) -> tuple[str, bytes]:
+    """Return name and bytes of the file to take home.
+
+    Args:
+        work: an open photo.
+        weights: (params, config).
+        suffix: of its format, such as ".png"; None for the photo's own.
+
+    Raises:
+        OutputError: the format cannot hold it.
+
+    Spec: APP-002
+    """
+    stem, own = os.path.splitext(os.path.basename(work.name))
+    suffix = suffix or suffix_for(work.frames[0], own)
+    data = encode_frames(coloured(work, weights), format_of(f"photo{suffix}"))
+    return f"{stem}{COLOUR}{suffix}", data
+
+
+def zipped(
+    works: Sequence[Work],
+    weights: Weights,
+    *,
+    suffix: str | None = None,
+    done: Callable[[int], object] = lambda number: None,
+) -> bytes:
+    """Return a zip of all photos in colour; those of one name are told apart by a number.
+
+    Args:
+        works: open photos, each coloured as it is set.
+        weights: (params, config).
+        suffix: as for `encoded`.
+        done: called with the number of photos that are in it, after each.
+
+    Raises:
+        OutputError: the format cannot hold a photo.
+
+    Spec: APP-002
+    """
+    file = io.BytesIO()
+    names: collections.Counter[str] = collections.Counter()
+    with zipfile.ZipFile(file, "w") as archive:  # stored: photos are compressed already
+        for number, work in enumerate(works, 1):
+            name, data = encoded(work, weights, suffix=suffix)
+            names[name] += 1
+            if names[name] > 1:
+                stem, ending = os.path.splitext(name)
+                name = f"{stem} ({names[name]}){ending}"
+            archive.writestr(name, data)
+            done(number)
+    return file.getvalue()

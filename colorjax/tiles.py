@@ -1,1 +1,0 @@
-"""All that depends on a photo's size, in tiles of one shape."""

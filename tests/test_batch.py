@@ -1,0 +1,382 @@
+"""Folders of photos, as people have them."""
+
+import io
+import itertools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from commanding import colorize, files
+from pictures import encoded, noise, scene
+from PIL import Image
+
+from colorjax import batch, blending, color, colouring, photos
+from colorjax.photos import Photo
+
+LIGHT = np.array([21, 72, 7])
+
+
+@pytest.fixture
+def album(tmp_path):
+    """A folder of 9 small photos in a tree."""
+    folder = tmp_path / "album"
+    (folder / "inner").mkdir(parents=True)
+    for i in range(6):
+        Image.fromarray(scene(24, 32, i)).save(folder / f"scan-{i}.png")
+    for i in range(3):
+        Image.fromarray(scene(20, 30, i)).save(folder / "inner" / f"draft-{i}.jpg")
+    return folder
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+@pytest.mark.req("CMD-020")
+@pytest.mark.parametrize(
+    ("patterns", "chosen"),
+    [
+        (["--include", "scan-[0-2]*"], 3),
+        (["--exclude", "draft*"], 6),
+        (["--include", "inner/*"], 3),
+        (["--include", "*.png", "--include", "*.jpg", "--exclude", "*-1.*"], 7),
+    ],
+)
+def test_patterns_choose(album, tiny_weights, tmp_path, patterns, chosen):
+    assert colorize(album, "--weights", tiny_weights, "--out", tmp_path / "out", *patterns) == 0
+    assert len(files(tmp_path / "out")) == chosen
+
+
+@pytest.mark.req("CMD-020")
+def test_patterns_leave_named_files_alone(album, tiny_weights, tmp_path):
+    named = album / "scan-0.png"
+    out = tmp_path / "out.png"
+    assert colorize(named, "--weights", tiny_weights, "--exclude", "*", "--out", out) == 0
+    assert out.exists()
+
+
+@pytest.mark.req("CMD-021")
+def test_threads_and_memory_change_nothing(album, network, tmp_path):
+    written = []
+    for options in ({"threads": 1}, {"threads": 4}, {"threads": 4, "memory": 1}):
+        out = tmp_path / str(len(written))
+        jobs, _ = batch.plan([str(album)], str(out))
+        results = list(batch.colorize_files(jobs, network, colouring.Wishes(), **options))
+        assert [result.job for result in results] == jobs
+        assert {result.status for result in results} == {"done"}
+        written.append(contents(out))
+    assert len(written[0]) == 9
+    assert written[0] == written[1] == written[2]
+
+
+@pytest.mark.req("CMD-021")
+def test_memory_is_shared(album, network, tmp_path, monkeypatch):
+    counted, lock = [0, 0], threading.Lock()
+    read = batch.read_frames
+
+    def counting(*arguments, **options):
+        with lock:
+            counted[0] += 1
+            counted[1] = max(counted)
+        yield from read(*arguments, **options)
+        with lock:
+            counted[0] -= 1
+
+    monkeypatch.setattr(batch, "read_frames", counting)
+    jobs, _ = batch.plan([str(album)], str(tmp_path / "out"))
+    size = 24 * 32 * batch.BYTES_PER_PIXEL
+    results = batch.colorize_files(jobs, network, colouring.Wishes(), threads=9, memory=2 * size)
+    assert len(list(results)) == 9
+    assert counted[1] <= 2
+
+
+@pytest.mark.req("CMD-022")
+def test_killed_and_run_again(album, tiny_weights, tmp_path):
+    assert colorize(album, "--weights", tiny_weights, "--out", tmp_path / "whole") == 0
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "colorjax", "colorize", str(album), "--out", str(out)]
+    process = subprocess.Popen([*command, "--weights", tiny_weights], stdout=subprocess.DEVNULL)
+    while process.poll() is None and not (out.exists() and files(out)):
+        pass
+    process.kill()
+    process.wait()
+    done = {name: (out / name).stat().st_mtime_ns for name in files(out) if name[0] != "."}
+    (out / ".colorjax-0123456789abcdef.tmp").write_bytes(b"half")  # as if killed while writing
+    assert colorize(album, "--weights", tiny_weights, "--out", out) == 0
+    assert contents(out) == contents(tmp_path / "whole")
+    for name, time in done.items():
+        assert (out / name).stat().st_mtime_ns == time
+
+
+@pytest.mark.req("CMD-023")
+def test_two_runs_at_once(album, network, tmp_path):
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    jobs, _ = batch.plan([str(album)], str(alone))
+    list(batch.colorize_files(jobs, network, colouring.Wishes()))
+    jobs, _ = batch.plan([str(album)], str(both))
+    found = []
+    runs = [
+        threading.Thread(
+            target=lambda: found.extend(batch.colorize_files(jobs, network, colouring.Wishes()))
+        )
+        for _ in range(2)
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(found) == 18
+    assert {result.status for result in found} <= {"done", "skipped"}
+    assert contents(both) == contents(alone)
+
+
+@pytest.mark.req("CMD-024")
+def test_outputs_inside_are_no_inputs(album, tiny_weights, capsys):
+    (album / ".hidden.png").write_bytes((album / "scan-0.png").read_bytes())
+    command = [album, "--weights", tiny_weights, "--out", album / "new" / "coloured", "--compare"]
+    assert colorize(*command) == 0
+    before = contents(album)
+    assert colorize(*command) == 0
+    assert contents(album) == before
+    assert "0 colorized, 9 there already" in capsys.readouterr().out
+    assert colorize(album, "--weights", tiny_weights, "--exclude", "new/*") == 0
+    after = files(album)
+    assert colorize(album, "--weights", tiny_weights, "--exclude", "new/*") == 0
+    assert files(album) == after
+
+
+@pytest.mark.req("CMD-025")
+def test_difficult_names(tiny_weights, tmp_path):
+    folder = tmp_path / "été 夏"
+    (folder / "a b").mkdir(parents=True)
+    data = encoded(scene(8, 9), "PNG")
+    names = ["one two.png", "夏の日.png", "émile.PNG", "x" * 251 + ".png", "夏" * 83 + ".png"]
+    names += ["a b/\N{SMILING FACE WITH SUNGLASSES}.png", "x" * 250 + "y.png", "percent%20.png"]
+    for name in names:
+        (folder / name).write_bytes(data)
+    raw = os.fsdecode(b"latin-\xe9.png")
+    pathlib.Path(os.path.join(folder, raw)).write_bytes(data)
+    (folder / "circle").symlink_to(folder)
+    (folder / "self.png").symlink_to(folder / "self.png")
+    assert colorize(folder, "--weights", tiny_weights, "--quiet") == 1  # the link to itself
+    new = files(folder) - {*names, raw}
+    assert len(new) == 9
+    assert all(".colour" in name for name in new)
+    assert max(len(os.fsencode(pathlib.Path(name).name)) for name in new) <= 255
+    assert colorize(folder, "--weights", tiny_weights, "--quiet") == 1
+    assert files(folder) - {*names, raw} == new
+
+
+@pytest.mark.req("CMD-025")
+def test_a_folder_that_cannot_be_written_to(album, tiny_weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "inner").write_text("a file where a folder should be")  # root may write to any folder
+    assert colorize(album, "--weights", tiny_weights, "--out", out) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3
+    assert all("inner" in line for line in errors)
+    assert len(files(out)) == 7
+
+
+@pytest.mark.req("CMD-026")
+def test_summary(album, tiny_weights, tmp_path, capsys):
+    (album / "bad.png").write_bytes(b"no photo")
+    (album / "large.png").write_bytes(encoded(np.zeros((1500, 1500), np.uint8), "PNG"))
+    Image.fromarray(scene()).save(tmp_path / "there.png")
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    out.mkdir()
+    (out / "scan-3.png").write_text("mine")
+    command = [
+        album,
+        "--weights",
+        tiny_weights,
+        "--out",
+        out,
+        "--json",
+        report,
+        "--max-megapixels",
+        1,
+    ]
+    assert colorize(*command) == 1
+    captured = capsys.readouterr()
+    last = captured.out.splitlines()[-1]
+    assert last.startswith("8 colorized, 1 there already (--overwrite to redo), 2 failed, ")
+    assert last.endswith(" photos a second")
+    summary = json.loads(report.read_text())
+    assert [summary[status] for status in ("done", "skipped", "failed")] == [8, 1, 2]
+    assert len(summary["photos"]) == 11
+    failed = [photo["error"] for photo in summary["photos"] if photo["status"] == "failed"]
+    assert "bad.png" in failed[0]
+    assert "--max-megapixels" in failed[1]
+
+
+@pytest.mark.req("CMD-027")
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [("JPEG", [], "JPEG"), ("GIF", [], "PNG"), ("JPEG", ["--format", "webp"], "WEBP")],
+)
+def test_standard_streams(
+    tiny_weights, tmp_path, kind, options, expected, monkeypatch, capsysbinary
+):
+    data = encoded(scene(), kind)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert colorize("-", "--weights", tiny_weights, *options) == 0
+    captured = capsysbinary.readouterr()
+    assert captured.err == b""
+    with Image.open(io.BytesIO(captured.out)) as image:
+        assert (image.format, image.size) == (expected, (64, 48))
+
+    (tmp_path / "old.jpg").write_bytes(data)
+    assert colorize(tmp_path / "old.jpg", "--weights", tiny_weights, "--out", "-", *options) == 0
+    assert capsysbinary.readouterr().out == captured.out
+
+
+@pytest.mark.req("CMD-027")
+def test_standard_input_to_a_file(tiny_weights, tmp_path, monkeypatch, capsys):
+    def run(data, *options):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return colorize("-", "--weights", tiny_weights, *options)
+
+    out = tmp_path / "new.tif"
+    assert run(encoded(scene(), "PNG"), "--out", out) == 0
+    assert photos.read_photo(out).format == "TIFF"
+    assert run(encoded(scene(), "PNG"), "--out", out) == 2
+    assert run(b"no photo") == 1
+    assert colorize("-", "other.png", "--weights", tiny_weights) == 2
+    assert colorize(tmp_path, "--out", "-", "--weights", tiny_weights) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 4
+    assert "standard input: not a photo" in errors[1]
+
+
+@pytest.mark.req("CMD-028")
+def test_a_tint_is_removed(network):
+    gray = scene(64, 80)[..., 1]
+    sepia = np.clip(gray[..., None] * [1.07, 0.95, 0.8], 0, 255).round().astype(np.uint8)
+    bare = photos.tints.remove_tint(sepia)
+    expected = colouring.colour(Photo(bare), network).pixels
+    np.testing.assert_array_equal(colouring.colour(Photo(sepia), network).pixels, expected)
+    kept = colouring.colour(Photo(sepia), network, colouring.Wishes(keep_colour=True)).pixels
+    assert np.abs(kept.astype(int) - expected).mean() > 1
+
+
+@pytest.mark.req("CMD-028")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_own_colour_is_kept(dtype):
+    own, given = noise(40, 50, 3, dtype=dtype), noise(40, 50, 3, seed=1, dtype=dtype)
+    own[:20] = own[:20, :, :1]
+    mixed = blending.keep_own(own, given)
+    assert mixed.dtype == dtype
+    light = own.astype(int) @ LIGHT
+    assert np.abs(mixed.astype(int) @ LIGHT - light).max() <= 50
+    peak = np.iinfo(dtype).max
+    luma = light[..., None] / 100
+    chroma = (own[..., ::2] - luma) * (255 / peak)
+    full = np.linalg.norm(chroma, axis=-1) >= 40
+    assert full.any()
+    np.testing.assert_array_equal(mixed[full], own[full])
+    # a gray pixel takes the given chroma, as far as it fits
+    given_chroma = given[..., ::2] - given.astype(int) @ LIGHT[:, None] / 100
+    expected = color.fit_light(
+        light[:20].astype(np.int32), given_chroma[:20].astype(np.float32), peak=int(peak)
+    )
+    assert np.abs(mixed[:20].astype(int) - np.asarray(expected)).max() <= max(1, peak // 20000)
+
+
+@pytest.mark.req("CMD-029")
+def test_format_is_an_option(album, tiny_weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert colorize(album, "--weights", tiny_weights, "--out", out, "--format", "webp") == 0
+    assert {pathlib.Path(name).suffix for name in files(out)} == {".webp"}
+    assert photos.read_photo(out / "scan-0.webp").format == "WEBP"
+    assert colorize(album, "--weights", tiny_weights, "--out", out, "--format", "gif") == 2
+    assert "--format gif" in capsys.readouterr().err
+
+
+def grainy(seed, still=None):
+    still = scene(64, 80)[..., 1] if still is None else still
+    grain = np.random.default_rng(seed).normal(0, 8, still.shape)
+    return Photo(np.clip(still + grain, 0, 255).round().astype(np.uint8), milliseconds=40.0)
+
+
+def flicker(frames):
+    """Return the mean CIEDE2000 between neighbouring frames, their chroma on one light."""
+    light = np.full(frames[0].pixels.shape[:2], 12800, np.int32)
+    labs = []
+    for frame in frames:
+        rgb = frame.pixels.astype(np.float32)
+        chroma = rgb[..., ::2] - (rgb @ (LIGHT / 100))[..., None].astype(np.float32)
+        labs.append(color.rgb_to_lab(np.asarray(color.fit_light(light, chroma))))
+    pairs = itertools.pairwise(labs)
+    return np.mean([color.ciede2000(a, b) for a, b in pairs])
+
+
+@pytest.mark.req("CMD-030")
+def test_chroma_is_steadied():
+    from colorjax.weights import load_weights
+
+    frames = [grainy(seed) for seed in range(8)]
+    packaged = load_weights()
+    steady = list(colouring.colour_frames(frames, packaged, colouring.Wishes()))
+    assert flicker(steady) <= 1
+    assert flicker(steady) < flicker([colouring.colour(frame, packaged) for frame in frames])
+    for frame, coloured in zip(frames, steady, strict=True):
+        light = 100 * frame.pixels.astype(int)
+        assert np.abs(coloured.pixels.astype(int) @ LIGHT - light).max() <= 50
+
+
+@pytest.mark.req("CMD-030")
+def test_a_cut_starts_anew(network):
+    other = [grainy(seed, 255 - scene(64, 80, 3)[..., 0]) for seed in range(3)]
+    frames = [grainy(0), grainy(1), *other]
+    seen = list(colouring.colour_frames(frames, network))
+    alone = list(colouring.colour_frames(other, network))
+    for frame, expected in zip(seen[2:], alone, strict=True):
+        np.testing.assert_array_equal(frame.pixels, expected.pixels)
+
+
+@pytest.mark.req("CMD-030")
+@pytest.mark.parametrize(("kind", "suffix"), [("TIFF", ".tif"), ("GIF", ".png"), ("WEBP", ".webp")])
+def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
+    frames = [Image.fromarray(scene(24, 32, seed)[..., 0]) for seed in range(4)]
+    options = {} if kind == "TIFF" else {"duration": [40, 80, 120, 40], "loop": 0}
+    if kind == "WEBP":
+        frames = [frame.convert("RGB") for frame in frames]
+        options["lossless"] = True
+    path = tmp_path / f"old{photos.SUFFIXES[kind][0]}"
+    path.write_bytes(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    out = tmp_path / f"old.colour{suffix}"
+    assert colorize(path, "--weights", tiny_weights, "--quality", 100) == 0
+    before, after = list(photos.read_frames(path)), list(photos.read_frames(out))
+    assert len(after) == 4
+    for old, new in zip(before, after, strict=True):
+        assert old.milliseconds == new.milliseconds
+        light = old.pixels.astype(int)
+        light = 100 * light if light.ndim == 2 else light @ LIGHT
+        assert np.abs(new.pixels.astype(int) @ LIGHT - light).max() <= 50
+
+
+@pytest.mark.req("CMD-004")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path, number, code):
+    for i in range(300):
+        Image.fromarray(scene(24, 32, i)).save(album / f"more-{i}.png")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "colorjax", "colorize", str(album), "--out", str(out)]
+    process = subprocess.Popen(
+        [*command, "--weights", tiny_weights], stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (out.exists() and files(out)):
+        pass
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code, error
+    assert error.splitlines()[-1].endswith("the same command does the rest")
+    assert not [name for name in files(out) if name.endswith(".tmp")]

@@ -1,0 +1,166 @@
+"""Several photos in one file, and several writers of one name (spec/files.md)."""
+
+import concurrent.futures
+import io
+import multiprocessing
+import os
+import signal
+
+import numpy as np
+import pytest
+import tifffile
+from pictures import encoded, noise, scene
+from PIL import Image
+
+from colorjax import errors, photos
+from colorjax.photos import Photo, writing
+
+FRAMES = [Photo(scene(24, 32, seed), milliseconds=50.0 * seed, plays=3) for seed in range(1, 5)]
+
+
+@pytest.mark.req("FIL-034")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_pages_are_exact(tmp_path, dtype, channels):
+    pages = [Photo(noise(20 + i, 30, *channels, seed=i, dtype=dtype)) for i in range(3)]
+    path = tmp_path / "pages.tif"
+    photos.write_photo(path, iter(pages))
+    with tifffile.TiffFile(path) as tiff:
+        assert len(tiff.pages) == 3
+        for page, held in zip(pages, tiff.pages, strict=True):
+            np.testing.assert_array_equal(held.asarray(), page.pixels)
+    for page, seen in zip(pages, photos.read_frames(path), strict=True):
+        np.testing.assert_array_equal(seen.pixels, page.pixels)
+
+
+@pytest.mark.req("FIL-034", "FIL-025")
+def test_first_page_carries_what_goes_along(tmp_path):
+    path = tmp_path / "pages.tif"
+    exif = Image.Exif()
+    exif[0x010F] = "Zeiss"
+    with_exif = photos.decode_photo(encoded(scene(), "JPEG", exif=exif, dpi=(300, 300)))
+    photos.write_photo(path, [with_exif, Photo(scene(10, 12))])
+    with Image.open(path) as image:
+        assert image.n_frames == 2
+        assert image.getexif()[0x010F] == "Zeiss"
+        assert image.info["dpi"] == (300, 300)
+
+
+@pytest.mark.req("FIL-034")
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
+def test_animations_keep_frames_and_timing(kind):
+    data = photos.encode_frames(FRAMES, kind, quality=100 if kind == "WEBP" else 95)
+    seen = list(photos.decode_frames(data))
+    assert [frame.milliseconds for frame in seen] == [50, 100, 150, 200]
+    if kind != "AVIF":  # which has no number of plays
+        assert {frame.plays for frame in seen} == {3}
+    for frame, held in zip(FRAMES, seen, strict=True):
+        error = np.abs(held.pixels.astype(int) - frame.pixels)
+        assert error.max() == 0 if kind != "AVIF" else error.mean() < 4
+
+
+@pytest.mark.req("FIL-034")
+def test_animation_keeps_its_alpha():
+    frames = [Photo(scene(24, 32, i), noise(24, 32, seed=i), milliseconds=40.0) for i in range(3)]
+    for frame, held in zip(
+        frames, photos.decode_frames(photos.encode_frames(frames, "PNG")), strict=True
+    ):
+        np.testing.assert_array_equal(held.pixels, frame.pixels)
+        np.testing.assert_array_equal(held.alpha, frame.alpha)
+
+
+@pytest.mark.req("FIL-034")
+@pytest.mark.parametrize("loop", [None, 0, 2])
+def test_plays_of_a_gif(loop):
+    frames = [Image.fromarray(scene(24, 32, seed)) for seed in range(3)]
+    options = {} if loop is None else {"loop": loop}
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], **options)
+    assert {photo.plays for photo in photos.decode_frames(data)} == {{None: 1, 0: 0, 2: 3}[loop]}
+
+
+@pytest.mark.req("FIL-034")
+@pytest.mark.parametrize(("kind", "named"), [("JPEG", "JPEG"), ("PNG", "sizes"), ("WEBP", "sizes")])
+def test_frames_that_a_format_cannot_hold_are_one_line(tmp_path, kind, named):
+    pages = [Photo(scene(20, 30)), Photo(scene(21, 30))]
+    with pytest.raises(errors.OutputError, match=named) as error:
+        photos.encode_frames(pages, kind)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.req("FIL-035")
+def test_frames_count_together():
+    data = photos.encode_frames(FRAMES, "PNG")
+    assert len(list(photos.decode_frames(data, max_pixels=4 * 24 * 32))) == 4
+    with pytest.raises(errors.PhotoError, match="4 frames"):
+        list(photos.decode_frames(data, max_pixels=4 * 24 * 32 - 1))
+    pages = photos.encode_frames(FRAMES, "TIFF")  # are taken one by one
+    assert len(list(photos.decode_frames(pages, max_pixels=24 * 32))) == 4
+
+
+@pytest.mark.req("FIL-035")
+def test_frames_open_their_file_once(monkeypatch):
+    opened = []
+    original = photos.decoding.open_image
+    monkeypatch.setattr(
+        photos.decoding, "open_image", lambda file: opened.append(1) or original(file)
+    )
+    assert len(list(photos.decode_frames(photos.encode_frames(FRAMES, "WEBP")))) == 4
+    assert len(opened) == 1
+
+
+@pytest.mark.req("FIL-036")
+def test_one_of_two_writers_wins(tmp_path):
+    def write(seed):
+        try:
+            photos.write_bytes(path, bytes([seed]) * 1000)
+        except errors.OutputError:
+            return None
+        return seed
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for number in range(20):
+            path = tmp_path / str(number)
+            (winner,) = [seed for seed in pool.map(write, range(8)) if seed is not None]
+            assert path.read_bytes() == bytes([winner]) * 1000
+    assert len(list(tmp_path.iterdir())) == 20
+
+
+def _write_and_wait(path, writing_now):
+    os.fsync = lambda _: (writing_now.set(), signal.pause())
+    photos.write_bytes(path, b"half")
+
+
+@pytest.mark.req("FIL-036")
+def test_what_a_killed_writer_leaves_is_swept(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    writing_now = context.Event()
+    process = context.Process(target=_write_and_wait, args=(tmp_path / "photo.png", writing_now))
+    process.start()
+    assert writing_now.wait(60)
+    try:
+        (temporary,) = tmp_path.iterdir()
+        photos.sweep(tmp_path)  # at work: stays
+        assert list(tmp_path.iterdir()) == [temporary]
+        assert temporary.name.startswith(".")
+    finally:
+        process.kill()
+        process.join()
+    (tmp_path / ".colorjax-notes.tmp").write_text("mine")
+    photos.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".colorjax-notes.tmp"]
+    photos.sweep(tmp_path / "absent")
+
+
+@pytest.mark.req("FIL-036", "FIL-014")
+def test_a_file_system_without_links_will_do(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(writing.os, "link", refuse)
+    path = tmp_path / "photo.png"
+    photos.write_photo(path, scene())
+    before = path.read_bytes()
+    with pytest.raises(errors.OutputError, match="exists"):
+        photos.write_photo(path, scene(seed=1))
+    assert path.read_bytes() == before
+    assert io.BytesIO(before).read(4) == b"\x89PNG"

@@ -1,0 +1,136 @@
+"""Hints from files, and the command's wishes."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from commanding import colorize, files
+from pictures import encoded, scene
+from PIL import Image
+
+from colorjax import color, errors, hintfiles, photos
+
+LIGHT = np.array([21, 72, 7])
+GRAY = scene(48, 64)[..., 1]
+POINTS = [{"x": 5, "y": 7, "rgb": [200, 30, 40]}, {"x": 60, "y": 40, "rgb": "#1020f0"}]
+
+
+def dots(points, shape=(48, 64)):
+    """Return an RGBA picture with a pixel for each point."""
+    picture = np.zeros((*shape, 4), np.uint8)
+    picture[..., :3] = 77  # under the transparency
+    for point in points:
+        rgb = point["rgb"]
+        picture[point["y"], point["x"]] = [*(bytes.fromhex(rgb[1:]) if rgb[0] == "#" else rgb), 255]
+    return picture
+
+
+def write(path, points):
+    if path.suffix == ".json":
+        path.write_text(json.dumps(points))
+    else:
+        Image.fromarray(dots(points)).save(path)
+    return path
+
+
+@pytest.mark.req("CMD-032")
+@pytest.mark.parametrize("name", ["hints.json", "hints.png", "hints.tif"])
+def test_points_and_dots_are_the_same(tmp_path, name):
+    hints = hintfiles.read_hints(write(tmp_path / name, POINTS), GRAY.shape)
+    np.testing.assert_array_equal(hints.places, [[7, 5], [40, 60]])
+    np.testing.assert_array_equal(hints.rgb, [[200, 30, 40], [16, 32, 240]])
+
+
+@pytest.mark.req("CMD-032")
+@pytest.mark.parametrize(
+    ("name", "data", "named"),
+    [
+        ("h.json", b"{", "no hints"),
+        ("h.json", b"3", "no hints"),
+        ("h.json", b'[{"x": 1, "y": 2}]', "rgb"),
+        ("h.json", b'[{"x": 1.5, "y": 2, "rgb": "#102030"}]', "1.5"),
+        ("h.json", b'[{"x": 1, "y": 2, "rgb": "red"}]', "red"),
+        ("h.json", b'[{"x": 1, "y": 2, "rgb": [1, 2, 256]}]', "256"),
+        ("h.json", b'[{"x": 1, "y": 2, "rgb": [true, 2, 3]}]', "True"),
+        ("h.json", b'[{"x": 64, "y": 2, "rgb": "#102030"}]', "outside"),
+        ("h.json", b'[{"x": -1, "y": 2, "rgb": "#102030"}]', "outside"),
+        ("h.json", b"[" * 100_000, "no hints"),
+        ("h.png", encoded(scene(48, 64), "PNG"), "transparent"),
+        ("h.png", encoded(dots([], (48, 65)), "PNG"), "48 × 65"),
+        ("h.png", b"no picture", "not a photo"),
+    ],
+)
+def test_bad_hints_are_one_line(tmp_path, name, data, named):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(errors.ColorjaxError, match="h\\.") as error:
+        hintfiles.read_hints(path, GRAY.shape)
+    assert named in str(error.value)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.req("CMD-033")
+@pytest.mark.parametrize("name", ["old.png", "old.json", "old.jpg.png", "old.jpg.json"])
+def test_hints_are_found_by_name(tmp_path, name):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / name).write_text("")
+    assert hintfiles.find_hints(tmp_path, "inner/old.jpg") == tmp_path / "inner" / name
+    assert hintfiles.find_hints(tmp_path, "old.jpg") is None
+
+
+@pytest.mark.req("CMD-032", "CMD-033")
+@pytest.mark.parametrize("name", ["old.png", "old.json"])
+def test_hints_are_kept_by_the_command(tiny_weights, tmp_path, name):
+    photo, folder = tmp_path / "old.png", tmp_path / "hints"
+    folder.mkdir()
+    Image.fromarray(GRAY).save(photo)
+    path = write(folder / name, POINTS)
+    command = ["--weights", tiny_weights]
+    assert colorize(photo, *command, "--hints", path) == 0
+    rgb = photos.read_photo(tmp_path / "old.colour.png").pixels
+    for point, known in zip(POINTS, [[200, 30, 40], [16, 32, 240]], strict=True):
+        place = point["y"], point["x"]
+        luma, chroma = 100 * int(GRAY[place]), known - np.dot(known, LIGHT) / 100
+        expected = color.fit_light(np.int32(luma), chroma[[0, 2]].astype(np.float32))
+        np.testing.assert_array_equal(rgb[place], expected)
+    assert colorize(tmp_path, *command, "--hints-dir", folder, "--out", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == {"old.png"}
+    np.testing.assert_array_equal(photos.read_photo(tmp_path / "out" / "old.png").pixels, rgb)
+
+
+@pytest.mark.req("CMD-032")
+def test_hints_of_one_photo_are_not_for_two(tiny_weights, tmp_path, capsys):
+    for name in ("one.png", "two.png"):
+        Image.fromarray(GRAY).save(tmp_path / name)
+    path = write(tmp_path / "h.json", POINTS)
+    assert colorize(tmp_path, "--weights", tiny_weights, "--hints", path) == 2
+    assert "--hints-dir" in capsys.readouterr().err
+    bad = write(tmp_path / "bad.json", [{"x": 99, "y": 0, "rgb": "#000000"}])
+    assert colorize(tmp_path / "one.png", "--weights", tiny_weights, "--hints", bad) == 2
+    assert "bad.json" in capsys.readouterr().err
+
+
+@pytest.mark.req("CMD-031")
+def test_variants_are_written(tmp_path):
+    (camera,) = [path for path in photos.sample_photos() if path.name == "camera.png"]
+    assert colorize(camera, "--out", tmp_path, "--variants", "3", "--compare", "--quiet") == 0
+    names = {"camera.compare.png", *(f"camera.{i}.png" for i in (1, 2, 3))}
+    assert files(tmp_path) == names
+    variants = [photos.read_photo(tmp_path / f"camera.{i}.png").pixels for i in (1, 2, 3)]
+    light = 100 * photos.read_photo(camera).pixels.astype(int)
+    for rgb in variants:
+        assert np.abs(rgb.astype(int) @ LIGHT - light).max() <= 50
+    labs = [np.asarray(color.rgb_to_lab(rgb)) for rgb in variants]
+    for one, two in itertools.combinations(labs, 2):
+        assert np.mean(color.ciede2000(one, two)) >= 5
+
+
+@pytest.mark.req("CMD-031")
+def test_no_variants_of_pages(tmp_path, capsys):
+    path = tmp_path / "pages.tif"
+    photos.write_photo(path, [photos.Photo(GRAY), photos.Photo(GRAY)])
+    assert colorize(path, "--variants", "2") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pages.tif" in line
+    assert files(tmp_path) == {"pages.tif"}

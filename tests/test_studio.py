@@ -1,0 +1,90 @@
+"""A person at work on photos, without a page."""
+
+import dataclasses
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from pictures import encoded, scene
+from PIL import Image
+
+from colorjax import errors, photos, studio
+from colorjax.studio import Setting
+
+LIGHT = np.array([21, 72, 7])
+
+
+@pytest.fixture
+def work():
+    return studio.open_photo("old.jpg", encoded(scene()[..., 1], "JPEG", quality=95))
+
+
+@pytest.mark.req("APP-003")
+@pytest.mark.parametrize("data", [b"", b"no photo", encoded(scene(), "PNG")[:-300]])
+def test_wrong_files_are_one_line(data):
+    with pytest.raises(errors.PhotoError, match=r"old\.png") as error:
+        studio.open_photo("old.png", data)
+    assert str(error.value).isprintable()
+    with pytest.raises(errors.PhotoError, match="megapixels"):
+        studio.open_photo("old.png", encoded(scene(), "PNG"), max_pixels=100)
+
+
+@pytest.mark.req("APP-001")
+def test_changes_are_undone(work):
+    assert studio.undo(work).setting == Setting()
+    vivid = studio.change(work, dataclasses.replace(work.setting, vividness=2.0))
+    assert studio.change(vivid, vivid.setting) is vivid
+    hinted = studio.hint(vivid, 5, 7, (10, 20, 30))
+    moved = studio.hint(hinted, 999, -5, (1, 2, 3))
+    again = studio.hint(moved, 5, 7, (40, 50, 60))
+    assert again.setting.hints == ((47, 0, (1, 2, 3)), (5, 7, (40, 50, 60)))
+    assert again.setting.vividness == 2.0
+    for expected in (moved, hinted, vivid, work, work):
+        again = studio.undo(again)
+        assert again.setting == expected.setting
+
+
+@pytest.mark.req("APP-001")
+def test_vividness_is_heeded(work, network):
+    gray = studio.change(work, Setting(vividness=0.0))
+    (photo,) = studio.coloured(gray, network)
+    np.testing.assert_array_equal(photo.pixels, np.repeat(gray.frames[0].pixels[..., None], 3, -1))
+
+
+@pytest.mark.req("APP-002")
+@pytest.mark.parametrize(
+    ("name", "kind", "suffix", "expected", "format"),
+    [
+        ("old.jpg", "JPEG", None, "old.colour.jpg", "JPEG"),
+        ("old.JPEG", "JPEG", None, "old.colour.JPEG", "JPEG"),
+        ("old.jpg", "PNG", None, "old.colour.png", "PNG"),
+        ("old.gif", "GIF", None, "old.colour.png", "PNG"),
+        ("old.jpg", "JPEG", ".png", "old.colour.png", "PNG"),
+        ("old.tif", "TIFF", ".webp", "old.colour.webp", "WEBP"),
+    ],
+)
+def test_files_to_take_home(network, name, kind, suffix, expected, format):
+    opened = studio.open_photo(name, encoded(scene()[..., 1], kind))
+    written, data = studio.encoded(opened, network, suffix=suffix)
+    photo = photos.decode_photo(data)
+    assert (written, photo.format, photo.pixels.shape) == (expected, format, (48, 64, 3))
+    if format == "PNG":
+        light = 100 * opened.frames[0].pixels.astype(int)
+        assert np.abs(photo.pixels.astype(int) @ LIGHT - light).max() <= 50
+
+
+@pytest.mark.req("APP-002")
+def test_all_in_a_zip(work, network):
+    gray = studio.change(work, Setting(vividness=0.0))
+    counted = []
+    data = studio.zipped([work, work, gray], network, suffix=".png", done=counted.append)
+    assert counted == [1, 2, 3]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert names == ["old.colour.png", "old.colour (2).png", "old.colour (3).png"]
+        first, second, third = (np.asarray(Image.open(archive.open(name))) for name in names)
+    np.testing.assert_array_equal(first, second)
+    assert (third == third[..., :1]).all()
+    assert not (first == third).all()

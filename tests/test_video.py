@@ -1,0 +1,176 @@
+"""Films through ffmpeg."""
+
+import hashlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from commanding import colorize, files
+from test_batch import flicker, grainy
+
+from colorjax import colouring, errors, video
+from colorjax.photos import Photo
+from colorjax.weights import load_weights
+
+LIGHT = np.array([21, 72, 7])
+needs_ffmpeg = pytest.mark.skipif(
+    not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
+    reason="no ffmpeg here (Debian: apt-get install ffmpeg)",
+)
+VARIABLE = "format=gray,setpts='if(gt(N,5),N*2,N)/25/TB'"
+
+
+def ffmpeg(*arguments, **options):
+    command = ["ffmpeg", "-y", "-v", "error", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, **options).stdout
+
+
+def film(path, *options, frames=25, size="64x48"):
+    """Make a small gray film with a tone."""
+    sources = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=25", "-f", "lavfi", "-i", "sine=d=1"]
+    ffmpeg(*sources, "-frames:v", frames, *options, "-pix_fmt", "yuv420p", path)
+    return path
+
+
+def pictures(path, size=(48, 64)):
+    raw = ffmpeg("-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    return np.frombuffer(raw, np.uint8).reshape(-1, *size, 3)
+
+
+def sound(path):
+    return hashlib.sha256(
+        ffmpeg("-i", path, "-map", "0:a", "-c", "copy", "-f", "data", "-")
+    ).digest()
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-001")
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("old.mp4", ["-vf", "format=gray", "-c:v", "libx264"], "old.colour.mp4"),
+        ("old.mp4", ["-vf", VARIABLE, "-fps_mode", "vfr", "-c:v", "libx264"], "old.colour.mp4"),
+        ("old.avi", ["-vf", "format=gray", "-c:v", "mpeg4"], "old.colour.mkv"),
+    ],
+    ids=["constant", "variable", "avi"],
+)
+def test_sound_and_timing_are_kept(tiny_weights, tmp_path, name, options, expected):
+    path = film(tmp_path / name, *options)
+    assert colorize(path, "--weights", tiny_weights) == 0
+    out = tmp_path / expected
+    assert files(tmp_path) == {name, expected}
+    before, after = video.frame_times(path), video.frame_times(out)
+    assert len(before) == len(after) == 25
+    np.testing.assert_allclose(after, before, atol=1e-3)
+    assert sound(out) == sound(path)
+    gray, rgb = (pictures(each) @ (LIGHT / 100) for each in (path, out))
+    assert np.abs(gray - rgb).mean() < 3
+    assert np.ptp(pictures(out).astype(int), axis=-1).mean() > 2
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-001")
+def test_odd_sizes(tiny_weights, tmp_path):
+    path = tmp_path / "odd.mkv"
+    size = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "31x23", "-i", "-", "-c:v", "ffv1"]
+    ffmpeg(*size, path, input=bytes(31 * 23 * 5))
+    assert colorize(path, "--weights", tiny_weights) == 0
+    assert pictures(tmp_path / "odd.colour.mkv", (23, 31)).shape[0] == 5
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "PART", 10)
+    path = film(tmp_path / "old.mkv", "-vf", "format=gray")
+    whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
+    video.colorize_film(path, whole, network, colouring.Wishes())
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done):
+        if done == 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        video.colorize_film(path, target, network, colouring.Wishes(), show=kill)
+    kept = sorted(each.name for each in (tmp_path / ".target.mkv.parts").glob("0*"))
+    assert kept == ["000000.npz", "000000.ts", "000001.npz", "000001.ts"]
+    assert not target.exists()
+    coloured = []
+    original = colouring.colour
+
+    def counting(*arguments):
+        coloured.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(colouring, "colour", counting)
+    video.colorize_film(path, target, network, colouring.Wishes())
+    assert len(coloured) == 5
+    np.testing.assert_array_equal(pictures(target), pictures(whole))
+    assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+def test_parts_of_another_run_are_not_taken(network, tmp_path):
+    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=5)
+    target = tmp_path / "target.mkv"
+    parts = tmp_path / ".target.mkv.parts"
+    parts.mkdir()
+    for name in ("000000.ts", "000000.npz", "run.json"):
+        (parts / name).write_bytes(b"of another film")
+    video.colorize_film(path, target, network, colouring.Wishes(vividness=0.0))
+    assert np.ptp(pictures(target).astype(int), axis=-1).max() <= 8
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-003")
+def test_a_still_scene_does_not_flicker(tmp_path):
+    grain = [grainy(seed).pixels for seed in range(8)]
+    path, out = tmp_path / "grain.mkv", tmp_path / "colour.mkv"
+    h, w = grain[0].shape
+    raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
+    ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
+    video.colorize_film(path, out, load_weights(), colouring.Wishes())
+    seen = pictures(out, (h, w))
+    assert len(seen) == 8
+    assert flicker([Photo(frame) for frame in seen]) <= 1
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-004")
+def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
+    (tmp_path / "text.mp4").write_text("no film")
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.1", tmp_path / "sound.mkv")
+    for name in ("text.mp4", "sound.mkv", "missing.avi"):
+        assert colorize(tmp_path / name, "--weights", tiny_weights) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert name in line
+    assert files(tmp_path) == {"text.mp4", "sound.mkv"}
+
+
+@pytest.mark.req("VID-004")
+def test_without_ffmpeg_one_line(tiny_weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "old.mp4").write_bytes(b"film")
+    assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected ffmpeg" in line
+
+
+@pytest.mark.req("VID-004")
+def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
+    for name in ("old.mp4", "old.colour.mp4"):
+        (tmp_path / name).write_bytes(b"mine")
+    assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights) == 0
+    assert "1 there already" in capsys.readouterr().out
+    assert (tmp_path / "old.colour.mp4").read_bytes() == b"mine"
+    with pytest.raises(errors.OutputError, match="exists"):
+        video.colorize_film(
+            tmp_path / "old.mp4", tmp_path / "old.colour.mp4", network, colouring.Wishes()
+        )
+    command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
+    assert colorize(*command, "--overwrite") == 2
