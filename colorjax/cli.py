@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import colorjax
 from colorjax import config as configs
 from colorjax.commands.app import add_app
+from colorjax.commands.archive import add_archive
 from colorjax.commands.colorize import add_colorize
 from colorjax.commands.export import add_export
 from colorjax.commands.options import Parser, add_vividness, print_results
@@ -67,6 +68,7 @@ def make_parser() -> Parser:
     add_train(commands)
     add_colorize(commands)
     _add_evaluate(commands)
+    add_archive(commands)
     add_app(commands)
     add_export(commands)
     return parser

@@ -159,8 +159,8 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    none = jnp.zeros((), jnp.int32)
-    return TrainState(none, params, ema_params, opt_state, step_key, none, none)
+    zeros = [jnp.zeros((), jnp.int32) for _ in range(3)]  # each its own, so that all can be donated
+    return TrainState(zeros[0], params, ema_params, opt_state, step_key, *zeros[1:])
 
 
 def augment_batch(

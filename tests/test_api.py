@@ -46,10 +46,10 @@ FLOORS = [
     {"evaluation", "colouring", "hintfiles", "logbook"},
     {"trainer", "export", "video"},
     {"batch"},
-    {"studio"},
+    {"studio", "archive"},
     {"app"},
     {"commands", "commands.options"},
-    {"commands.colorize", "commands.app", "commands.export", "commands.train"},
+    {"commands.colorize", "commands.app", "commands.export", "commands.train", "commands.archive"},
     {"cli"},
     {"__main__"},
 ]
