@@ -211,6 +211,9 @@ class Config(Checked):
         steps: length of training; the schedule ends there.
         pass_steps: steps a pass over the photos, for the schedule 1 / pass³.
         batch: photos a step.
+        accumulate: parts that a step takes its batch in; divides the batch.
+        remat: save memory by computing what lies between convolutions again for the gradient.
+        shard: devices that share one copy of the parameters, for networks that outgrow one.
     """
 
     network: DenseConfig | UNetConfig = DenseConfig()
@@ -226,6 +229,9 @@ class Config(Checked):
     steps: int = number(1000, at_least=1)
     pass_steps: int = number(1, at_least=1)
     batch: int = number(50, at_least=1)
+    accumulate: int = number(1, at_least=1)
+    remat: bool = False
+    shard: int = number(1, at_least=1)
 
 
 # Fields of older versions that weights files still name; all of them say how training was done, none what comes out.

@@ -1,7 +1,9 @@
 """What the command prints: a progress bar on a terminal, plain lines elsewhere, tables, errors."""
 
 import contextlib
+import datetime
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -65,12 +67,25 @@ class Printer:
                 task = bar.add_task("", total=total, unit=unit, note="")
                 yield lambda done, note: bar.update(task, completed=done, note=note)
             return
-        printed = 0
+        printed, first = 0, (0, time.monotonic())
 
         def plain(done: int, note: str) -> None:
-            nonlocal printed
+            nonlocal printed, first
+            if not first[0]:
+                first = (
+                    done,
+                    time.monotonic(),
+                )  # what a run that goes on had done before costs nothing
             if done * LINES // total > printed:
                 printed = done * LINES // total
-                self.line(f"{done}/{total} {unit}  {note}".rstrip())
+                left = _time_left(done - first[0], total - done, time.monotonic() - first[1])
+                self.line(f"{done}/{total} {unit}  {note}{left}".rstrip())
 
         yield plain
+
+
+def _time_left(done: int, missing: int, seconds: float) -> str:
+    """Return ", 1:02:03 left" at the pace so far, or nothing where there is no pace or nothing is left."""
+    if done <= 0 or missing <= 0:
+        return ""
+    return f", {datetime.timedelta(seconds=round(seconds * missing / done))} left"

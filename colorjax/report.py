@@ -76,9 +76,13 @@ def write_curves(
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     passes = [line["pass"] for line in metrics]
-    axes.plot(passes, [line["train_loss"] for line in metrics], label="training")
-    if metrics[0]["validation_loss"] is not None:
-        axes.plot(passes, [line["validation_loss"] for line in metrics], label="validation")
+    for name, label in (("train_loss", "training"), ("validation_loss", "validation")):
+        if metrics[0][name] is not None:
+            axes.plot(passes, [line[name] for line in metrics], label=label)
+    if metrics[0]["train_loss"] is None:  # the objective is of another unit
+        other = axes.twinx()
+        other.plot(passes, [line["train_objective"] for line in metrics], "C1", label="training")
+        other.set(ylabel="training objective")
     axes.axvline(best_pass, color="gray", linestyle=":", label="kept")
     axes.set(xlabel="pass over the photos", ylabel="squared RGB distance a photo", yscale="log")
     axes.grid(visible=True, which="both", alpha=0.3)

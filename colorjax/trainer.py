@@ -1,11 +1,12 @@
-"""The loop around the pure step: chunks of steps, evaluations, checkpoints."""
+"""The loop around the pure step: chunks of steps, evaluations, checkpoints; on one device or on many hosts."""
 
+import contextlib
 import dataclasses
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,17 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PyTree, UInt8
 
-from colorjax import data, runs
-from colorjax.baselines import LUMA, fit_baselines
+from colorjax import data, devices, runs
+from colorjax.baselines import fit_baselines
 from colorjax.checkpoint import Checkpoints
 from colorjax.config import Config
 from colorjax.errors import ConfigError, TrainingError
 from colorjax.feed import Feed
-from colorjax.inference import recolor
 from colorjax.interrupts import Interrupted, collected_signals
+from colorjax.logbook import Logbook
 from colorjax.networks import init_params
-from colorjax.report import read_metrics, write_curves, write_samples
-from colorjax.training import evaluation_loss, init_state, train_chunk
+from colorjax.report import read_metrics
+from colorjax.training import evaluation_loss, init_state, train_chunk, train_step
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps
@@ -33,7 +34,7 @@ HOPELESS = 5  # steps in a row that are not finite
 COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best of
 SHOWN = 8  # photos on samples.png
 BASELINE_PHOTOS = 500  # that the baselines are fitted on, where photos are not one array
-TIMES = ("seconds",)  # fields of metrics.jsonl that no other run repeats
+TIMES = ("seconds", "photos_per_second", "utilisation")  # what no other run repeats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,8 @@ def train(
     checkpoint_every: int = 500,
     initial_params: PyTree | None = None,
     record: dict[str, Any] | None = None,
+    tensorboard: bool = False,
+    profile: int = 0,
     progress: Callable[[int, dict[str, Any]], None] = lambda step, metrics: None,
 ) -> Outcome:
     """Train a network and keep all of it in a run folder.
@@ -74,7 +77,7 @@ def train(
         photos: to train on; at least one, of the config's source size.
         validation: to choose the best pass by; may be empty.
         config: fitted to the photos by `training.fit_config`.
-        run: the folder; new or empty unless `resume`.
+        run: the folder; new or empty unless `resume`. Several processes share it.
         source: for each photo the place it is from; only with `mix`.
         mix: for each place its share of the draws, in any unit.
         seed: decides parameters, order and augmentation.
@@ -82,91 +85,95 @@ def train(
         checkpoint_every: steps between checkpoints; there is also one at the end.
         initial_params: to start from, in place of fresh ones.
         record: JSON-able facts to keep in the weights files.
+        tensorboard: write TensorBoard events too.
+        profile: steps, after the first chunk, to write a `jax.profiler` trace of.
         progress: called after each chunk with the step and its mean metrics.
 
     Raises:
-        ConfigError: the network is too large for this machine's memory.
+        ConfigError: the network is too large for this machine's memory, or the batch cannot be shared out to devices.
         CheckpointError: the run exists, or is not this one's.
-        TrainingError: the loss is no longer finite.
+        TrainingError: too many steps in a row are not finite, the disk is full, or another process is gone.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         OutputError: the folder cannot be written.
 
-    Spec: TRN-010, TRN-011, TRN-012, TRN-013, TRN-014, TRN-015
+    Spec: TRN-010, TRN-011, TRN-012, TRN-013, TRN-014, TRN-015, TRN-040, TRN-062, TRN-063, TRN-070, TRN-071, TRN-072,
+        TRN-073
     """
     run = pathlib.Path(run)
     _check_memory(config, COPIES + bool(len(validation)))
     manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
-    runs.open_run(run, manifest, resume=resume)
-    record = {**(record or {}), "baselines": _baselines(photos, config), "photos": len(photos)}
-    state = jax.jit(init_state, static_argnames="config")(
-        jax.random.key(seed), config=config, params=initial_params
-    )
-    copy = jax.jit(partial(jax.tree.map, jnp.copy))  # the state itself is donated
+    if devices.is_first():
+        runs.open_run(run, manifest, resume=resume)
+    devices.wait_for_all("the run's folder")
+    programs = _Programs(config)
+    state = programs.start(jax.random.key(seed), initial_params)
     # without validation photos there is nothing to choose a pass by: the last one is kept
-    best_params = copy(state.averaged) if len(validation) else None
+    best_params = programs.copy(state.averaged) if len(validation) else None
+    judged = programs.put(validation)
     reached = _Reached()
-    chunk = _chunk_steps(config)
-    order = data.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix)
-    feed = Feed(photos, order, size=config.source_size or config.size, seed=seed)
+    feed = Feed(
+        photos,
+        data.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix),
+        size=config.source_size or config.size,
+        seed=seed,
+        slots=devices.own_slots(config.batch, programs.mesh) if jax.process_count() > 1 else None,
+    )
+    shown = validation[:SHOWN] if len(validation) else _squares(photos, config, SHOWN)
 
-    run_chunk = jax.jit(train_chunk, static_argnames="config", donate_argnames="state")
-    evaluate = jax.jit(evaluation_loss, static_argnames="config")
-
-    with (
-        runs.ending_cleanly(run),
-        Checkpoints(run / "checkpoints", runs.digest(manifest)) as checkpoints,
-        collected_signals() as received,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_ending_cleanly(run))
+        checkpoints = Checkpoints(run / "checkpoints", runs.digest(manifest))
+        stack.enter_context(checkpoints)
+        received = stack.enter_context(collected_signals())
         if (latest := checkpoints.latest()) is not None:
             arrays, facts = checkpoints.restore(latest, {"state": state, "best": best_params})
             state, best_params = arrays["state"], arrays["best"]
             reached = _Reached(**facts["reached"])
         step = saved = int(state.step)
+        book = None
+        if devices.is_first():
+            book = Logbook(run, shown, config, step=step, tensorboard=tensorboard)
+            stack.enter_context(book)
 
         def save() -> None:
             """Write what the run has reached by now."""
             arrays = {"state": state, "best": best_params}
             checkpoints.save(step, arrays, {"reached": dataclasses.asdict(reached)})
 
-        runs.cut_metrics(run, step)
-        started, seen = time.perf_counter(), 0
-
-        chunks = feed.chunks(step, config.steps, chunk)
-        while step < config.steps and not received:
+        speed = _Speed(programs, config)
+        signal = devices.any_process(received[0] if received else 0)
+        chunks = feed.chunks(step, config.steps, _chunk_steps(config))
+        trace = _Trace(run / "profile", step, profile)
+        while step < config.steps and not signal:
             batches = next(chunks)
             steps = len(batches)
-            state, metrics = run_chunk(state, jnp.asarray(batches), config=config)
-            metrics = jax.device_get(metrics)
+            with trace.step(step):
+                state, metrics = programs.step(state, batches)
             loss = reached.add(metrics)
-            step, seen = step + steps, seen + steps * config.batch
+            step, seen = step + steps, speed.count(steps)
 
             if step % config.pass_steps == 0 or step == config.steps:
                 line = {
                     "step": step,
                     "pass": step / config.pass_steps,
-                    "train_loss": reached.mean_loss(),
-                    "validation_loss": (
-                        float(evaluate(state.averaged, jnp.asarray(validation), config=config))
-                        if len(validation)
-                        else None
-                    ),
+                    **reached.means(),
+                    "validation_loss": programs.evaluate(state, judged),
                     "learning_rate": metrics["learning_rate"][-1].item(),
-                    "skipped": int(state.skipped),
-                    "seconds": round(time.perf_counter() - started, 3),
+                    "skipped": int(metrics["skipped"][-1]),
+                    **speed.measure(),
                 }
-                runs.append_metrics(run, line)
                 if reached.judge(line) and best_params is not None:
-                    best_params = copy(state.averaged)
-            progress(
-                step,
-                {
-                    "loss": loss,
-                    "best": reached.best_loss,
-                    "photos_per_second": seen / (time.perf_counter() - started),
-                },
-            )
+                    best_params = programs.copy(state.averaged)
+                if book:
+                    book.write(line)
+                if devices.any_process(int(book is not None and book.is_time_for_pictures())):
+                    host = programs.fetch(state.averaged)
+                    if book:
+                        book.draw(host, reached.best_step)
+            progress(step, {"loss": loss, "best": reached.best_loss, "photos_per_second": seen})
+            signal = devices.any_process(received[0] if received else 0)
             hopeless = np.flatnonzero(metrics["skipped_in_a_row"] >= HOPELESS)
-            if step // checkpoint_every > saved // checkpoint_every or received or len(hopeless):
+            if step // checkpoint_every > saved // checkpoint_every or signal or len(hopeless):
                 save()
                 saved = step
             if len(hopeless):
@@ -175,25 +182,166 @@ def train(
                     f"{HOPELESS} steps in a row, from step {first} on, are not finite; the state before them is saved; "
                     "lower --learning-rate"
                 )
-        if received and step < config.steps:
+        trace.stop()
+        if signal and step < config.steps:
             checkpoints.wait()
-            raise Interrupted(received[0], step)
+            raise Interrupted(signal, step)
         save()
 
-        kept = state.averaged if best_params is None else best_params
-        weights, last = run / "weights.safetensors", run / "weights-last.safetensors"
-        best = {"loss": reached.best_loss, "step": reached.best_step}
-        save_weights(weights, kept, config, record={**record, **best})
-        save_weights(last, state.averaged, config, record={**record, "step": step})
+        last = programs.fetch(state.averaged)
+        kept = last if best_params is None else programs.fetch(best_params)
+        weights = run / "weights.safetensors"
+        if book:
+            best = {"loss": reached.best_loss, "step": reached.best_step}
+            facts = {
+                **(record or {}),
+                "baselines": _baselines(photos, config),
+                "photos": len(photos),
+            }
+            save_weights(weights, kept, config, record={**facts, **best})
+            file = run / "weights-last.safetensors"
+            save_weights(file, last, config, record={**facts, "step": step})
+            book.draw(kept, reached.best_step)
+        checkpoints.wait()
+        devices.wait_for_all("the weights")
         lines = read_metrics(run / "metrics.jsonl")
-        write_curves(run / "loss.png", lines, reached.best_step / config.pass_steps)
-        shown = validation[:SHOWN]
-        if not len(shown):
-            shown = data.centre_squares(
-                data.subset(photos, np.arange(len(photos))[:SHOWN]), feed.size
-            )
-        _write_samples(run / "samples.png", shown, kept, config)
     return Outcome(weights, reached.best_step, reached.best_loss, lines)
+
+
+class _Programs:
+    """The compiled programs of a run, and where their arrays lie."""
+
+    def __init__(self, config: Config):
+        self.config, self.mesh = config, devices.training_mesh(config)
+        everywhere = devices.replicated(self.mesh)
+        shapes = jax.eval_shape(partial(init_state, config=config), jax.random.key(0))
+        places = devices.parameter_shardings(shapes, self.mesh)
+        averaged = places.averaged
+        self._photos, self._everywhere = devices.photo_sharding(self.mesh), everywhere
+        self._init = jax.jit(init_state, static_argnames="config", out_shardings=places)
+        self._chunk = jax.jit(
+            train_chunk,
+            static_argnames="config",
+            donate_argnames="state",
+            out_shardings=(places, everywhere),
+        )
+        self._evaluate = jax.jit(
+            evaluation_loss, static_argnames="config", out_shardings=everywhere
+        )
+        # the state itself is donated
+        self.copy = jax.jit(partial(jax.tree.map, jnp.copy), out_shardings=averaged)
+        self._gather = jax.jit(lambda tree: tree, out_shardings=everywhere)
+
+    def start(self, key, params):
+        """Return the state before the first step.
+
+        Spec: TRN-062
+        """
+        return self._init(key, config=self.config, params=params)
+
+    def put(self, array):
+        """Copy an array to every device.
+
+        Spec: TRN-062
+        """
+        return devices.put(array, self._everywhere)
+
+    def step(self, state, batches):
+        """Take a chunk's steps; the metrics come back to the host.
+
+        Spec: TRN-073
+        """
+        with jax.transfer_guard("disallow"):
+            batches = devices.put(batches, self._photos)
+            state, metrics = self._chunk(state, batches, config=self.config)
+            return state, jax.device_get(metrics)
+
+    def evaluate(self, state, photos):
+        """Return the loss of the averaged parameters; None without photos.
+
+        Spec: TRN-011, TRN-073
+        """
+        if not len(photos):
+            return None
+        with jax.transfer_guard("disallow"):
+            loss = self._evaluate(state.averaged, photos, config=self.config)
+            return jax.device_get(loss).item()
+
+    def fetch(self, params):
+        """Return parameters on the host, whole.
+
+        Spec: TRN-062
+        """
+        return jax.device_get(self._gather(params))
+
+
+class _Speed:
+    """How fast a run goes since this process began."""
+
+    def __init__(self, programs: _Programs, config: Config):
+        self.config, self.photos = config, 0
+        self.started = self.since = time.perf_counter()
+        one = dataclasses.replace(config, accumulate=1, shard=1)  # loops count once
+        shapes = jax.eval_shape(partial(init_state, config=one), jax.random.key(0))
+        side = config.source_size or config.size
+        batch = jax.ShapeDtypeStruct((config.batch, side, side, 3), jnp.uint8)
+        step = jax.jit(train_step, static_argnames="config")
+        self.operations = devices.count_operations(step, shapes, batch, config=one) / config.batch
+        self.most = devices.operations_per_second(config) * programs.mesh.size
+        self.counted = 0
+
+    def count(self, steps: int) -> float:
+        """Count a chunk; return photos a second.
+
+        Spec: TRN-070
+        """
+        self.photos += steps * self.config.batch
+        return self.photos / (time.perf_counter() - self.started)
+
+    def measure(self) -> dict[str, float]:
+        """Return what has gone by since the last evaluation.
+
+        Spec: TRN-072
+        """
+        now = time.perf_counter()
+        rate = (self.photos - self.counted) / (now - self.since)
+        self.since, self.counted = now, self.photos
+        return {
+            "photos_per_second": round(rate, 1),
+            "utilisation": round(rate * self.operations / self.most, 4),
+            "seconds": round(now - self.started, 3),
+        }
+
+
+class _Trace:
+    """A trace of some steps, after the first chunk, which compiles."""
+
+    def __init__(self, folder: pathlib.Path, first: int, steps: int):
+        self.folder, self.first, self.steps = folder, first, steps
+        self.began: int | None = None
+
+    @contextlib.contextmanager
+    def step(self, step: int) -> Iterator[None]:
+        """Trace the chunk that begins at a step, if it is one of those asked for.
+
+        Spec: TRN-071
+        """
+        if self.steps and self.began is None and step > self.first:
+            jax.profiler.start_trace(str(self.folder))
+            self.began = step
+        if self.began is not None and self.steps and step >= self.began + self.steps:
+            self.stop()
+        with jax.profiler.StepTraceAnnotation("train_chunk", step_num=step):
+            yield
+
+    def stop(self) -> None:
+        """End the trace, if one is under way.
+
+        Spec: TRN-071
+        """
+        if self.began is not None and self.steps:
+            jax.profiler.stop_trace()
+            self.steps = 0
 
 
 @dataclasses.dataclass
@@ -203,30 +351,43 @@ class _Reached:
     Attributes:
         best_loss: of the best evaluation.
         best_step: its step.
-        loss: summed over the good steps since the last evaluation.
+        objective: summed over the good steps since the last evaluation.
+        loss: likewise; None where the objective does not compute it.
         steps: how many these are.
     """
 
     best_loss: float = math.inf
     best_step: int = 0
-    loss: float = 0.0
+    objective: float = 0.0
+    loss: float | None = None
     steps: int = 0
 
     def add(self, metrics: dict[str, np.ndarray]) -> float:
-        """Count a chunk's steps; return their mean loss.
+        """Count a chunk's steps; return their mean loss, or objective.
 
         Spec: TRN-010, TRN-043
         """
-        good = np.asarray(metrics["loss"], np.float64)[metrics["skipped_in_a_row"] == 0]
-        self.loss, self.steps = self.loss + float(good.sum()), self.steps + len(good)
-        return float(good.mean()) if len(good) else math.nan
+        good = metrics["skipped_in_a_row"] == 0
+        sums = {
+            name: float(np.asarray(metrics[name], np.float64)[good].sum())
+            for name in ("objective", "loss")
+            if name in metrics
+        }
+        self.steps += int(good.sum())
+        self.objective += sums["objective"]
+        if "loss" in sums:
+            self.loss = (self.loss or 0.0) + sums["loss"]
+        return sums.get("loss", sums["objective"]) / good.sum() if good.any() else math.nan
 
-    def mean_loss(self) -> float | None:
-        """Return the mean since the last evaluation; None if no step was good.
+    def means(self) -> dict[str, float | None]:
+        """Return the means since the last evaluation; None if no step was good, or for what is not computed.
 
         Spec: TRN-010
         """
-        return self.loss / self.steps if self.steps else None
+        return {
+            "train_loss": None if self.loss is None or not self.steps else self.loss / self.steps,
+            "train_objective": self.objective / self.steps if self.steps else None,
+        }
 
     def judge(self, line: dict[str, Any]) -> bool:
         """Tell whether an evaluation is the best so far, and begin to count anew.
@@ -235,29 +396,42 @@ class _Reached:
 
         Spec: TRN-011
         """
-        self.loss, self.steps = 0.0, 0
+        self.objective, self.loss, self.steps = 0.0, None, 0
         found = line["validation_loss"]
+        better = found is None or found < self.best_loss
         if found is None:
-            better, found = True, line["train_loss"]
-        else:
-            better = found < self.best_loss
+            found = line["train_objective"] if line["train_loss"] is None else line["train_loss"]
         if better and found is not None:
             self.best_loss, self.best_step = found, line["step"]
         return better
 
 
+@contextlib.contextmanager
+def _ending_cleanly(run: pathlib.Path) -> Iterator[None]:
+    """Turn a full disk, or another process' death, into one line."""
+    with runs.ending_cleanly(run):
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            if jax.process_count() == 1:
+                raise
+            why = str(error).splitlines()[0][:160]
+            raise TrainingError(
+                f"another process of the run is gone ({why}); the same command with --resume goes on"
+            ) from None
+
+
 def _baselines(photos, config):
     """Fit the baselines on the photos, or on some of those that do not lie in one array."""
     if not isinstance(photos, np.ndarray):
-        some = np.arange(0, len(photos), -(-len(photos) // BASELINE_PHOTOS))
-        photos = data.centre_squares(data.subset(photos, some), config.source_size or config.size)
+        photos = _squares(photos, config, BASELINE_PHOTOS)
     return fit_baselines(photos)
 
 
-def _write_samples(path, shown, params, config):
-    """Write the sheet of some photos."""
-    gray = np.rint(shown @ LUMA).astype(np.uint8)
-    write_samples(path, shown, gray, np.asarray(recolor(params, jnp.asarray(shown), config)))
+def _squares(photos, config, most):
+    """Return the centre squares of some photos from all over the set."""
+    some = np.arange(0, len(photos), -(-len(photos) // most))
+    return data.centre_squares(data.subset(photos, some), config.source_size or config.size)
 
 
 def _check_memory(config: Config, copies: int) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -70,14 +71,18 @@ def fit_config(
         steps: length of the run.
 
     Raises:
-        ConfigError: zero passes or steps.
+        ConfigError: zero passes or steps, or parts that do not divide the batch.
 
-    Spec: TRN-016
+    Spec: TRN-016, TRN-060
     """
     batch = min(config.batch, photos)
     pass_steps = math.ceil(photos / batch)
     if passes is not None and passes < 1:
         raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
+    if batch % config.accumulate:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
+        )
     if steps is None:
         steps = config.steps if passes is None else passes * pass_steps
     return configs.replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
@@ -184,8 +189,8 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    none = jnp.zeros((), jnp.int32)
-    return TrainState(none, params, ema_params, opt_state, step_key, none, none)
+    zeros = [jnp.zeros((), jnp.int32) for _ in range(3)]  # each its own, so that all can be donated
+    return TrainState(zeros[0], params, ema_params, opt_state, step_key, *zeros[1:])
 
 
 def augment_batch(
@@ -264,15 +269,16 @@ def train_step(
         weight_decay: as for `make_optimizer`.
 
     Returns:
-        The state after it, and `objective`, `loss` (the seed's, of this batch before the step), `gradient_norm`
-        (before clipping), `learning_rate` (the config's, on its schedule) and `skipped_in_a_row`. A step that is not
-        finite changes nothing but step, key and the two counts.
+        The state after it, and `objective`, `loss` (the seed's, of this batch before the step; not with the objective
+        `chroma`, which would pay a forward pass for it), `gradient_norm` (before clipping), `learning_rate` (the
+        config's, on its schedule), `skipped` and `skipped_in_a_row`. A step that is not finite changes nothing but
+        step, key and the two counts.
 
-    Spec: TRN-002, TRN-003, TRN-043
+    Spec: TRN-002, TRN-003, TRN-043, TRN-060, TRN-061
     """
     key, augment_key = jax.random.split(state.key)
     gray, rgb, hints = augment_batch(augment_key, batch.astype(jnp.float32), config)
-    value, gradients = jax.value_and_grad(objective)(state.params, gray, rgb, config, hints=hints)
+    value, gradients = _gradients(state.params, gray, rgb, hints, config)
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -291,15 +297,60 @@ def train_step(
     in_a_row = jnp.where(good, 0, state.skipped_in_a_row + 1)
     metrics = {
         "objective": value,
-        "loss": loss(state.params, gray, rgb, config),  # shares its forward pass with the objective
         "gradient_norm": norm,
         "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
+        "skipped": state.skipped + ~good,
         "skipped_in_a_row": in_a_row,
     }
+    if config.objective.name != "chroma":  # the others share their forward pass with it
+        metrics["loss"] = loss(state.params, gray, rgb, config)
     after = TrainState(
-        state.step + 1, params, ema_params, opt_state, key, state.skipped + ~good, in_a_row
+        state.step + 1, params, ema_params, opt_state, key, metrics["skipped"], in_a_row
     )
     return after, metrics
+
+
+def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
+    """Return the objective as the step differentiates it: of params, gray, RGB and hints.
+
+    With the config's `remat` only what convolutions and matrix products gave is kept for the gradient; what lies
+    between is computed again.
+
+    Spec: TRN-061
+    """
+
+    def asked(params, gray, rgb, hints):
+        return objective(params, gray, rgb, config, hints=hints)
+
+    return jax.checkpoint(asked, policy=_is_dear) if config.remat else asked
+
+
+def _gradients(params, gray, rgb, hints, config):
+    """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for."""
+    asked = partial(objective, config=config)
+    if config.remat:
+        asked = jax.checkpoint(asked, policy=_is_dear)
+    grad = jax.value_and_grad(
+        lambda params, gray, rgb, hints: asked(params, gray, rgb, hints=hints)
+    )
+    parts = config.accumulate
+    if parts == 1:
+        return grad(params, gray, rgb, hints)
+
+    def fold(x):  # each part takes photos from all over the batch, so that all devices have some
+        return x.reshape(len(x) // parts, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    def add(total, part):
+        return jax.tree.map(jnp.add, total, grad(params, *part)), None
+
+    nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
+    total, _ = jax.lax.scan(add, nothing, jax.tree.map(fold, (gray, rgb, hints)))
+    return jax.tree.map(lambda leaf: leaf / parts, total)
+
+
+def _is_dear(primitive, *_, **__):
+    """Tell which results are worth keeping for the gradient: those of convolutions and matrix products."""
+    return primitive.name in ("conv_general_dilated", "dot_general")
 
 
 def _all_finite(tree):

@@ -86,7 +86,7 @@ class UNet(nn.Module):
 
 
 def eccv16():
-    """Return a network of the size of Zhang, Isola and Efros 2016: 32 million parameters, eight groups of convolutions."""
+    """Return a network of the size of Zhang, Isola and Efros 2016: 32 million parameters."""
 
     def group(inputs, outputs, count, *, stride=1, dilation=1):
         layers = []

@@ -13,7 +13,7 @@ import safetensors.numpy
 from PIL import Image
 
 from colorjax import cli
-from colorjax.commands.evaluate import COLUMNS
+from colorjax.commands.options import COLUMNS
 
 LIGHT = np.array([21, 72, 7])
 TINY = ["--size", "4", "--set", "network.hidden_multiple=1", "--steps", "4", "--batch", "3"]
@@ -183,6 +183,10 @@ BAD = {
     "memory": ([*TRAIN, "--size", "256"], "million parameters; training needs about"),
     "seed": ([*TRAIN, "--seed", "-1"], "seed is -1"),
     "checkpoints": ([*TRAIN, "--checkpoint-every", "0"], "checkpoint-every is 0"),
+    "profile": ([*TRAIN, "--profile", "-1"], "profile is -1"),
+    "memory limit": ([*TRAIN, "--memory", "much"], "memory is 'much'"),
+    "process": ([*TRAIN, "--coordinator", "127.0.0.1:1", "--processes", "0"], "processes is 0"),
+    "no coordinator": ([*TRAIN, "--distributed", "--processes", "2"], "--coordinator"),
     "missing photos": (["train", "nowhere", "--out", "RUN"], "nowhere"),
     "empty folder": (["train", "{empty}", "--out", "RUN"], "empty"),
     "only gray": (["train", "{gray}", "--out", "RUN"], "no colour photo"),

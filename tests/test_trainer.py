@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import re
 import signal
+import sys
 
 import jax
 import numpy as np
@@ -12,7 +14,7 @@ from dense import PRESETS, small
 from PIL import Image
 
 import colorjax
-from colorjax import config, data, trainer, training, weights
+from colorjax import config, data, devices, logbook, trainer, training, weights
 
 
 def rgb_u8(seed, count):
@@ -43,7 +45,7 @@ def stopping(after, number=signal.SIGTERM):
 
 def timeless(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in trainer.TIMES} for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +169,99 @@ def test_output_place_is_checked(tmp_path, place):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["diary.txt", "file", "full"]
 
 
-@pytest.mark.req("TRN-015")
-def test_one_compilation(tmp_path, caplog):
+@pytest.mark.req("TRN-015", "TRN-073")
+def test_one_compilation(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logbook, "SELDOM", 1e9)  # matplotlib logs too
+    messages, sizes = lambda: [r.message for r in caplog.records], []
     with jax.log_compiles():
-        trainer.train(PHOTOS, VALIDATION, fitted("seed-sigmoid", passes=5), tmp_path / "run")
-    compiled = [r for r in caplog.records if r.message.startswith("Compiling jit(train_chunk)")]
-    assert len(compiled) == 1
+        trainer.train(
+            PHOTOS,
+            VALIDATION,
+            fitted("seed-sigmoid", passes=5),
+            tmp_path / "run",
+            checkpoint_every=3,
+            progress=lambda step, _: sizes.append(len(messages())),
+        )
+    assert len([m for m in messages() if m.startswith("Compiling jit(train_chunk)")]) == 1
+    assert sizes[1:] == [sizes[1]] * 4  # the second chunk's is the first checkpoint's copy
+
+
+@pytest.mark.req("TRN-073")
+def test_implicit_copies_are_refused_in_the_loop(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "put", lambda array, sharding: array)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run")
+
+
+@pytest.mark.req("TRN-070")
+def test_pictures_are_renewed(tmp_path, monkeypatch):
+    monkeypatch.setattr(logbook, "SELDOM", 0)
+    drawn, run = [], tmp_path / "run"
+    write = logbook.write_samples
+
+    def note(path, truth, gray, colorized):
+        drawn.append((truth.tobytes(), colorized.tobytes()))
+        write(path, truth, gray, colorized)
+
+    monkeypatch.setattr(logbook, "write_samples", note)
+    trainer.train(PHOTOS, VALIDATION, fitted(passes=3), run)
+    truth, colorized = zip(*drawn, strict=True)
+    assert len(drawn) == 4  # one an evaluation, one at the end
+    assert set(truth) == {VALIDATION.tobytes()}
+    assert len(set(colorized[:3])) == 3
+    drawn.clear()
+    monkeypatch.setattr(logbook, "SELDOM", 1e9)
+    trainer.train(PHOTOS, VALIDATION, fitted(passes=3), tmp_path / "seldom")
+    assert len(drawn) == 2
+
+
+@pytest.mark.req("TRN-070")
+def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
+    from colorjax import cli
+
+    run = tmp_path / "run"
+    tiny = ["--size", "4", "--steps", "40", "--set", "network.hidden_multiple=1"]
+    assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = r"\d+/40 steps  loss \S+, best \S+, \d+ photos/s, \d:\d\d:\d\d left"
+    assert sum(re.fullmatch(shown, line) is not None for line in lines) >= 5
+    assert {"weights", "gray", "tint", "level tint"} <= {x.split("  ")[0] for x in lines}
+    assert lines[-1].endswith(f"colorjax colorize PHOTO --weights {run}/weights.safetensors")
+
+
+@pytest.mark.req("TRN-071")
+def test_tensorboard_is_an_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(colorjax.ColorjaxError, match=r"colorjax\[tensorboard\]") as caught:
+        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run", tensorboard=True)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.req("TRN-071")
+def test_trace_and_events(tmp_path):
+    run = tmp_path / "run"
+    trainer.train(PHOTOS, VALIDATION, fitted(), run, tensorboard=True, profile=4)
+    (trace,) = run.glob("profile/plugins/profile/*/*.xplane.pb")
+    assert trace.stat().st_size
+    (events,) = (run / "tensorboard").iterdir()
+    content = events.read_bytes()
+    assert content.count(b"validation_loss") == 6
+    assert b"utilisation" in content
+
+
+@pytest.mark.req("TRN-072")
+def test_speed_is_logged(finished):
+    _, outcome = finished
+    for line in outcome.metrics:
+        assert line["photos_per_second"] > 0
+        assert 0 <= line["utilisation"] < 1.5
+
+
+@pytest.mark.req("TRN-072")
+def test_operations_are_counted():
+    weights, x = np.zeros((30, 40), np.float32), np.zeros((20, 30), np.float32)
+    counted = devices.count_operations(jax.jit(lambda x, w: x @ w), x, weights)
+    np.testing.assert_allclose(counted, 2 * 20 * 30 * 40, rtol=0.05)
 
 
 @pytest.mark.req("TRN-011", "TRN-016")

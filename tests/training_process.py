@@ -11,7 +11,7 @@ import threading
 import jax
 import numpy as np
 
-from colorjax import config, errors, trainer, training
+from colorjax import config, devices, errors, trainer, training
 from colorjax.config import preset
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -24,19 +24,19 @@ def rgb_u8(seed, count):
     return np.clip(gray + np.array([30, 0, -30]), 0, 255).astype(np.uint8)
 
 
-def small_config():
+def small_config(**changes):
     """Return the config of the run: 3 steps a pass, 30 in all."""
-    changes = {"size": 4, "batch": 4, "optimizer.learning_rate": 1e-3, "ema_decay": 0.9}
+    changes = {"size": 4, "batch": 4, "optimizer.learning_rate": 1e-3, "ema_decay": 0.9} | changes
     conf = config.replace(preset("seed-relu"), changes)
     return training.fit_config(conf, photos=11, passes=PASSES)
 
 
-def run(folder, **options):
+def run(folder, *, changes=None, **options):
     """Train, or go on."""
     return trainer.train(
         rgb_u8(0, 11),
         rgb_u8(1, 3),
-        small_config(),
+        small_config(**(changes or {})),
         folder,
         seed=5,
         resume=True,
@@ -53,8 +53,13 @@ def main():
     parser.add_argument("--die-in-save", type=int, help="while the n-th checkpoint is written")
     parser.add_argument("--die-after", type=float, help="seconds from the first steps on")
     parser.add_argument("--file-limit", type=int, help="bytes: larger files fail from step 12 on")
+    parser.add_argument("--devices", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], help="FIELD=INTEGER")
+    parser.add_argument("--coordinator")
+    parser.add_argument("--processes", type=int)
+    parser.add_argument("--process", type=int)
     options = parser.parse_args()
-    jax.config.update("jax_num_cpu_devices", 2)
+    jax.config.update("jax_num_cpu_devices", options.devices)
     jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     die = lambda: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
@@ -77,8 +82,11 @@ def main():
 
     if options.die_in_save is not None:
         threading.Thread(target=watch, daemon=True).start()
+    changes = {field: int(value) for field, value in (pair.split("=") for pair in options.set)}
     try:
-        run(options.folder, progress=progress)
+        if options.coordinator:
+            devices.join_processes(options.coordinator, options.processes, options.process)
+        run(options.folder, changes=changes, progress=progress)
     except errors.ColorjaxError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

@@ -1,0 +1,60 @@
+"""`colorjax archive`."""
+
+import os
+from typing import Any
+
+from colorjax.commands.options import add_command, add_vividness, value, vividness, whole
+from colorjax.console import Printer
+
+
+def add_archive(commands: Any) -> None:
+    """Add the subcommand.
+
+    Spec: CMD-006, CMD-040
+    """
+    parser = add_command(
+        commands,
+        "archive",
+        _archive,
+        "Colour a large archive with many workers, through Ray: on this machine, or on the Ray cluster around it.",
+        """  colorjax archive scans --out coloured --workers 8
+  RAY_ADDRESS=auto colorjax archive scans --out coloured --workers 200""",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or `samples`")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="mirrors the inputs' tree")
+    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    parser.add_argument(
+        "--workers", type=value, metavar="N", help="a core each (default: this machine's cores)"
+    )
+    add_vividness(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    parser.add_argument("--quality", type=value, default=95, metavar="N", help="of lossy formats")
+
+
+def _archive(options: Any, printer: Printer) -> int:
+    from colorjax import archive, batch
+    from colorjax.colouring import Wishes
+    from colorjax.weights import load_weights
+
+    workers = (os.cpu_count() or 1) if options.workers is None else options.workers
+    how = {
+        "workers": whole("workers", workers, 1),
+        "quality": whole("quality", options.quality, 1, 100),
+        "overwrite": options.overwrite,
+    }
+    wishes = Wishes(vividness=vividness(options.vividness))
+    load_weights(options.weights)  # a wrong file is one line here, not one from each worker
+    jobs, failures = batch.plan(options.inputs, options.out)
+    for failure in failures:
+        printer.error(failure)
+    counts = {"done": 0, "skipped": 0, "failed": len(failures)}
+    with printer.progress(max(1, len(jobs)), "photos") as show:
+        for number, done in enumerate(
+            archive.colorize_archive(jobs, options.weights, wishes, **how), 1
+        ):
+            counts[done.status] += 1
+            if done.error:
+                printer.error(done.error)
+            show(number, done.name)
+    printer.line(", ".join(f"{count} {status}" for status, count in counts.items()))
+    return 1 if counts["failed"] else 0

@@ -1,0 +1,60 @@
+"""Archives through Ray: two workers, one of which dies."""
+
+import os
+import signal
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import colorjax
+from colorjax import archive, batch, cli, weights
+from colorjax.colouring import Wishes
+
+LIGHT = np.array([21, 72, 7])
+COUNT = 16
+
+
+@pytest.fixture
+def album(tmp_path):
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for i in range(COUNT):
+        noise = np.random.default_rng(i).integers(0, 256, (40, 50), np.uint8)
+        Image.fromarray(noise).save(folder / f"{i:02}.png")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.req("CMD-040")
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_dies_and_no_photo_is_lost(album, tmp_path):
+    pytest.importorskip("ray")
+    conf = colorjax.preset("seed-relu")
+    params = colorjax.init_params(jax.random.key(0), conf)
+    weights.save_weights(tmp_path / "w.safetensors", params, conf)
+    out = tmp_path / "out"
+    jobs, _ = batch.plan([str(album)], str(out))
+    found = []
+    for done in archive.colorize_archive(jobs, tmp_path / "w.safetensors", Wishes(), workers=2):
+        found.append(done)
+        if len(found) == 3:
+            os.kill(done.process, signal.SIGKILL)
+    assert sorted(done.name for done in found) == [f"{i:02}.png" for i in range(COUNT)]
+    assert {done.status for done in found} <= {"done", "skipped"}
+    assert len({done.process for done in found}) >= 2
+    assert sorted(path.name for path in out.iterdir()) == [f"{i:02}.png" for i in range(COUNT)]
+    for path in out.iterdir():
+        gray = np.asarray(Image.open(album / path.name)).astype(int)
+        rgb = np.asarray(Image.open(path)).astype(int)
+        assert np.abs(rgb @ LIGHT - 100 * gray).max() <= 50
+    assert cli.main(["archive", str(album), "--out", str(out), "--workers", "1", "--quiet"]) == 0
+
+
+@pytest.mark.req("CMD-040")
+def test_ray_is_an_extra(album, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert cli.main(["archive", str(album), "--out", str(tmp_path / "out")]) == 2
+    assert "colorjax[ray]" in capsys.readouterr().err

@@ -1,0 +1,203 @@
+"""Larger than one device: parts of a batch, less memory, many devices, several processes."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import training_process
+
+import colorjax
+from colorjax import config, devices, training
+
+TINY = {
+    "network.width": 8,
+    "network.group": 8,
+    "network.head_width": 8,
+    "network.levels": 2,
+    "size": 16,
+    "source_size": 0,
+    "batch": 8,
+    "optimizer.warmup": 0.0,
+}
+
+
+def tiny(**changes):
+    return config.replace(colorjax.preset("photo"), TINY | changes)
+
+
+def photos(count=8, size=16):
+    gray = np.random.default_rng(2).integers(50, 200, (count, size, size, 1))
+    return jnp.asarray(gray + np.array([40, 0, -40]), jnp.uint8)
+
+
+def one_step(conf, batch):
+    state = colorjax.init_state(jax.random.key(3), conf)
+    return jax.jit(colorjax.train_step, static_argnames="config")(state, batch, config=conf)
+
+
+@pytest.mark.req("TRN-060")
+@pytest.mark.parametrize("parts", [2, 4])
+def test_accumulated_step_is_the_step(parts):
+    changes = {"size": 4, "batch": 8, "optimizer.algorithm": "momentum"}
+    whole = config.replace(colorjax.preset("seed-tanh2"), changes | {"augment.mirror": 0.5})
+    batch = jnp.asarray(training_process.rgb_u8(4, 8))
+    expected, metrics = one_step(whole, batch)
+    state, found = one_step(config.replace(whole, {"accumulate": parts}), batch)
+    for name in ("objective", "gradient_norm", "loss"):
+        np.testing.assert_allclose(found[name], metrics[name], rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8),
+        state.params,
+        expected.params,
+    )
+
+
+@pytest.mark.req("TRN-060")
+def test_parts_divide_the_batch():
+    with pytest.raises(colorjax.ColorjaxError, match="accumulate is 3; expected a divisor"):
+        training.fit_config(tiny(accumulate=3), photos=100)
+
+
+@pytest.mark.req("TRN-061")
+def test_remat_keeps_less():
+    def kept(remat):
+        conf = tiny(**{"network.width": 32, "network.blocks": 2, "remat": remat})
+        asked = training.make_objective(conf)
+        params = jax.eval_shape(lambda: colorjax.init_params(jax.random.key(0), conf))
+        gray, rgb = jnp.zeros((8, 64, 64)), jnp.zeros((8, 64, 64, 3))
+        pull = jax.eval_shape(lambda p: jax.vjp(lambda q: asked(q, gray, rgb, None), p)[1], params)
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(pull))
+
+    assert kept(True) < 0.5 * kept(False)
+
+
+@pytest.mark.req("TRN-061")
+def test_remat_gives_the_same_step():
+    conf = config.replace(colorjax.preset("seed-tanh2"), {"size": 4, "batch": 8})
+    batch = jnp.asarray(training_process.rgb_u8(4, 8))
+    expected, _ = one_step(conf, batch)
+    found, _ = one_step(config.replace(conf, {"remat": True}), batch)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8),
+        found.params,
+        expected.params,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-061")
+def test_bfloat16_keeps_parameters():
+    _, metrics = one_step(tiny(), photos())
+    half, found = one_step(tiny(**{"network.compute": "bfloat16"}), photos())
+    np.testing.assert_allclose(found["objective"], metrics["objective"], rtol=0.02)
+    kept = (half.params, half.ema_params, half.opt_state)
+    for leaf in jax.tree.leaves(kept):
+        assert leaf.dtype in (jnp.float32, jnp.int32)
+
+
+@pytest.mark.req("TRN-062")
+def test_kernels_lie_in_parts():
+    conf = tiny(shard=2)
+    mesh = devices.training_mesh(conf)
+    assert dict(mesh.shape) == {"data": 1, "shard": 2}
+    shapes = jax.eval_shape(lambda: colorjax.init_state(jax.random.key(0), conf))
+    places = devices.parameter_shardings(shapes, mesh)
+    spec = jax.sharding.PartitionSpec
+    assert places.params["stem"]["kernel"].spec == spec(None, None, None, "shard")
+    assert places.params["stem"]["bias"].spec == places.step.spec == spec()
+    kernel = devices.put(np.zeros((3, 3, 19, 8)), places.params["stem"]["kernel"])
+    assert [part.data.shape for part in kernel.addressable_shards] == [(3, 3, 19, 4)] * 2
+    batch = devices.put(np.asarray(photos())[None], devices.photo_sharding(mesh))
+    assert [part.data.shape for part in batch.addressable_shards] == [(1, 4, 16, 16, 3)] * 2
+    assert devices.own_slots(8, mesh) == range(8)
+
+
+@pytest.mark.req("TRN-062")
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"shard": 3}, "shard is 3; expected at most the 2 devices"),
+        ({"shard": 2, "batch": 7}, "batch is 7; expected a multiple of shard × accumulate = 2"),
+    ],
+)
+def test_what_cannot_be_shared_out_is_one_line(changes, says):
+    with pytest.raises(colorjax.ColorjaxError, match=says):
+        devices.training_mesh(tiny(**changes))
+
+
+@pytest.mark.req("TRN-062")
+def test_devices_that_do_not_divide_the_batch_are_left_out():
+    assert devices.training_mesh(tiny(batch=7)).size == 1
+    assert devices.training_mesh(tiny(batch=6)).size == 2
+    assert devices.training_mesh(tiny(batch=6, accumulate=2)).size == 1
+
+
+def command(run, *options):
+    return [sys.executable, training_process.__file__, str(run), *map(str, options)]
+
+
+def losses(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [[line["train_loss"], line["validation_loss"]] for line in lines]
+
+
+@pytest.mark.req("TRN-062")
+def test_any_number_of_devices_gives_the_same_losses(tmp_path):
+    found = {}
+    for count, shard in ((1, 1), (2, 1), (8, 1), (8, 2)):
+        run = tmp_path / f"{count}-{shard}"
+        options = ["--devices", count, "--set", "batch=8", "--set", f"shard={shard}"]
+        subprocess.run(command(run, *options), check=True)
+        found[count, shard] = losses(run)
+    for other in found.values():
+        np.testing.assert_allclose(other, found[1, 1], rtol=1e-4)
+
+
+def together(run, *options):
+    """Start two processes of one device each; options of a pair are the second's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    return [
+        subprocess.Popen(
+            [
+                *command(run, "--devices", 1, "--coordinator", place, "--processes", 2),
+                *("--process", str(i), *(options if i else ())),
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        for i in range(2)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-063")
+def test_processes_die_and_go_on(tmp_path):
+    alone = tmp_path / "alone"
+    subprocess.run(command(alone, "--devices", 1), check=True)
+
+    def killed(run):
+        first, second = together(run, "--die-at", "14")
+        assert second.wait() == -signal.SIGKILL
+        assert first.wait(timeout=150) != 0
+        kept = sorted(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
+        assert kept
+        assert 6 <= kept[-1] < 30
+
+    one = tmp_path / "one"
+    killed(one)
+    subprocess.run(command(one, "--devices", 1), check=True)
+    np.testing.assert_allclose(losses(one), losses(alone), rtol=1e-4)
+
+    two = tmp_path / "two"
+    killed(two)
+    for process in together(two):
+        assert process.wait(timeout=150) == 0
+    np.testing.assert_allclose(losses(two), losses(alone), rtol=1e-4)
+    assert (two / "weights.safetensors").exists()
