@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
 import numpy as np
@@ -160,7 +160,7 @@ def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
     return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a film")
 
 
-def _decoded(source: pathlib.Path, skip: int) -> Iterator[Frame]:
+def _decoded(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
     """Yield the frames of a film from one on, upright."""
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", _plain(source), "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
