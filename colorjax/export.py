@@ -90,7 +90,9 @@ def to_onnx(function: Callable, shape: tuple[int, int]) -> bytes:
             inputs = [jax.ShapeDtypeStruct(shape, jnp.float32)]
             model = to_onnx(function, inputs, model_name="colorjax")
             _make_bounds_float(model.graph)
-            model.graph.ClearField("value_info")  # some of its notes on shapes are wrong, and none is needed
+            model.graph.ClearField(
+                "value_info"
+            )  # some of its notes on shapes are wrong, and none is needed
             return model.SerializeToString()
     except ImportError:
         raise _not_installed() from None

@@ -251,8 +251,10 @@ def test_standard_input_to_a_file(tiny_weights, tmp_path, monkeypatch, capsys):
     assert run(b"no photo") == 1
     assert colorize("-", "other.png", "--weights", tiny_weights) == 2
     assert colorize(tmp_path, "--out", "-", "--weights", tiny_weights) == 2
+    for option in (["--compare"], ["--gallery", "g"], ["--json", "j"], ["--variants", "2"]):
+        assert colorize("-", *option, "--weights", tiny_weights) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 4
+    assert len(errors) == 8
     assert "standard input: not a photo" in errors[1]
 
 
@@ -288,6 +290,23 @@ def test_own_colour_is_kept(dtype):
         light[:20].astype(np.int32), given_chroma[:20].astype(np.float32), peak=int(peak)
     )
     assert np.abs(mixed[:20].astype(int) - np.asarray(expected)).max() <= max(1, peak // 20000)
+
+
+@pytest.mark.req("CMD-035")
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_depth_is_kept(tiny_weights, tmp_path, suffix, channels):
+    coarse = scene(40, 50) if channels else scene(40, 50)[..., 1]
+    levels = coarse.astype(np.uint16) * 257 // 2 + noise(*coarse.shape, dtype=np.uint16) % 257
+    alpha = noise(40, 50, seed=1, dtype=np.uint16)
+    photos.write_photo(tmp_path / f"old{suffix}", Photo(levels, alpha))
+    assert colorize(tmp_path, "--weights", tiny_weights) == 0
+    new = photos.read_photo(tmp_path / f"old.colour{suffix}")
+    assert new.pixels.dtype == np.uint16
+    light = levels.astype(int) @ LIGHT if channels else 100 * levels.astype(int)
+    assert np.abs(new.pixels.astype(int) @ LIGHT - light).max() <= 50
+    assert np.ptp(new.pixels.astype(int), axis=-1).mean() > 200
+    np.testing.assert_array_equal(new.alpha, alpha)
 
 
 @pytest.mark.req("CMD-029")

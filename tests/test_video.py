@@ -174,3 +174,5 @@ def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
         )
     command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
     assert colorize(*command, "--overwrite") == 2
+    for option in (["--variants", "2"], ["--hints", "dots.png"]):
+        assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights, *option) == 2

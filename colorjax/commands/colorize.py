@@ -131,6 +131,8 @@ def _colorize(options: Any, printer: Printer) -> int:
         batch.make_folder(pathlib.Path(options.gallery))
     films = [place for place in options.inputs if video.is_film(place)]
     inputs = [place for place in options.inputs if place not in films]
+    if films and (options.hints or wishes.variants > 1):
+        raise UsageError(f"{films[0]}: a film; expected no --hints and no --variants")
     film_jobs = batch.plan_films(films, options.out, alone=len(options.inputs) == 1)
     jobs, failures = batch.plan(
         inputs,
@@ -234,6 +236,11 @@ def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any
 
     if len(options.inputs) > 1:
         raise UsageError("- stands for one photo; expected no other input")
+    for name in ("compare", "gallery", "json", "hints_dir"):
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} goes with no standard stream")
+    if wishes.variants > 1:
+        raise UsageError("--variants goes with no standard stream, which holds one photo")
     (source,) = options.inputs
     out = "-" if options.out is None else options.out
     if source != "-" and os.path.isdir(source):
@@ -244,7 +251,9 @@ def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any
     weights = load_weights(options.weights)
     name = "standard input" if source == "-" else source
     data = sys.stdin.buffer.read() if source == "-" else read_bytes(source)
-    coloured = batch.colorize_bytes(data, weights, wishes, name=name, suffix=suffix, **written)
+    coloured = batch.colorize_bytes(
+        data, weights, wishes, name=name, suffix=suffix, hints=options.hints, **written
+    )
     if out != "-":
         write_bytes(out, coloured, overwrite=options.overwrite)
     else:
