@@ -45,6 +45,7 @@ FLOORS = [
     {"inference", "feed"},
     {"evaluation", "colouring", "hintfiles"},
     {"trainer", "export", "video"},
+    {"planning"},
     {"batch"},
     {"studio"},
     {"app"},

@@ -16,7 +16,7 @@ from commanding import colorize, files
 from pictures import encoded, noise, scene
 from PIL import Image
 
-from colorjax import batch, blending, color, colouring, photos
+from colorjax import batch, blending, color, colouring, photos, planning
 from colorjax.photos import Photo
 
 LIGHT = np.array([21, 72, 7])
@@ -66,7 +66,7 @@ def test_threads_and_memory_change_nothing(album, network, tmp_path):
     written = []
     for options in ({"threads": 1}, {"threads": 4}, {"threads": 4, "memory": 1}):
         out = tmp_path / str(len(written))
-        jobs, _ = batch.plan([str(album)], str(out))
+        jobs, _ = planning.plan([str(album)], str(out))
         results = list(batch.colorize_files(jobs, network, colouring.Wishes(), **options))
         assert [result.job for result in results] == jobs
         assert {result.status for result in results} == {"done"}
@@ -89,7 +89,7 @@ def test_memory_is_shared(album, network, tmp_path, monkeypatch):
             counted[0] -= 1
 
     monkeypatch.setattr(batch, "read_frames", counting)
-    jobs, _ = batch.plan([str(album)], str(tmp_path / "out"))
+    jobs, _ = planning.plan([str(album)], str(tmp_path / "out"))
     size = 24 * 32 * batch.BYTES_PER_PIXEL
     results = batch.colorize_files(jobs, network, colouring.Wishes(), threads=9, memory=2 * size)
     assert len(list(results)) == 9
@@ -117,9 +117,9 @@ def test_killed_and_run_again(album, tiny_weights, tmp_path):
 @pytest.mark.req("CMD-023")
 def test_two_runs_at_once(album, network, tmp_path):
     alone, both = tmp_path / "alone", tmp_path / "both"
-    jobs, _ = batch.plan([str(album)], str(alone))
+    jobs, _ = planning.plan([str(album)], str(alone))
     list(batch.colorize_files(jobs, network, colouring.Wishes()))
-    jobs, _ = batch.plan([str(album)], str(both))
+    jobs, _ = planning.plan([str(album)], str(both))
     found = []
     runs = [
         threading.Thread(

@@ -109,7 +109,7 @@ def add_colorize(commands: Any) -> None:
 
 
 def _colorize(options: Any, printer: Printer) -> int:
-    from colorjax import batch, video
+    from colorjax import batch, planning, video
     from colorjax.colouring import Wishes
     from colorjax.gallery import page_name, write_gallery
     from colorjax.weights import load_weights
@@ -128,13 +128,13 @@ def _colorize(options: Any, printer: Printer) -> int:
         return _colorize_stream(options, wishes, suffix, written)
     weights = load_weights(options.weights)
     if options.gallery:
-        batch.make_folder(pathlib.Path(options.gallery))
+        planning.make_folder(pathlib.Path(options.gallery))
     films = [place for place in options.inputs if video.is_film(place)]
     inputs = [place for place in options.inputs if place not in films]
     if films and (options.hints or wishes.variants > 1):
         raise UsageError(f"{films[0]}: a film; expected no --hints and no --variants")
-    film_jobs = batch.plan_films(films, options.out, alone=len(options.inputs) == 1)
-    jobs, failures = batch.plan(
+    film_jobs = planning.plan_films(films, options.out, alone=len(options.inputs) == 1)
+    jobs, failures = planning.plan(
         inputs,
         options.out,
         variants=wishes.variants,
@@ -196,12 +196,12 @@ def _colorize(options: Any, printer: Printer) -> int:
 
 
 def _colorize_film(job: Any, weights: Any, wishes: Any, overwrite: bool, printer: Printer) -> Any:
-    from colorjax import batch, video
+    from colorjax import batch, planning, video
 
     if job.target.exists() and not overwrite:
         return batch.Result(job, "skipped")
     try:
-        batch.make_folder(job.target.parent)
+        planning.make_folder(job.target.parent)
         total = len(video.frame_times(job.source))
         with printer.progress(total, "frames") as show:
             video.colorize_film(
