@@ -317,6 +317,10 @@ def test_format_is_an_option(album, tiny_weights, tmp_path, capsys):
     assert photos.read_photo(out / "scan-0.webp").format == "WEBP"
     assert colorize(album, "--weights", tiny_weights, "--out", out, "--format", "gif") == 2
     assert "--format gif" in capsys.readouterr().err
+    one = [album / "scan-0.png", "--weights", tiny_weights, "--out", tmp_path / "one.jpg"]
+    assert colorize(*one, "--format", "png") == 2
+    assert "one.jpg" in capsys.readouterr().err
+    assert colorize(*one, "--format", "jpeg") == 0
 
 
 def grainy(seed, still=None):

@@ -127,6 +127,24 @@ def test_parts_of_another_run_are_not_taken(network, tmp_path):
 
 
 @needs_ffmpeg
+@pytest.mark.req("VID-002")
+def test_two_runs_at_once(network, tmp_path):
+    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=12)
+    target, refused = tmp_path / "target.mkv", []
+
+    def again(done):
+        if target.exists():  # the last call, when all is done
+            return
+        with pytest.raises(errors.OutputError, match="another run"):
+            video.colorize_film(path, target, network, colouring.Wishes())
+        refused.append(done)
+
+    video.colorize_film(path, target, network, colouring.Wishes(), show=again)
+    assert refused == [0, 10]
+    assert len(pictures(target)) == 12
+
+
+@needs_ffmpeg
 @pytest.mark.req("VID-003")
 def test_a_still_scene_does_not_flicker(tmp_path):
     grain = [grainy(seed).pixels for seed in range(8)]
