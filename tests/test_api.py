@@ -45,6 +45,7 @@ FLOORS = [
     {"inference", "feed", "devices"},
     {"evaluation", "colouring", "hintfiles", "logbook"},
     {"trainer", "export", "video"},
+    {"planning"},
     {"batch"},
     {"studio", "archive"},
     {"app"},
