@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+TABLE = 160  # characters that the widest table may take
 LINES = 10  # progress lines of a run where there is no terminal
 
 
@@ -44,10 +45,10 @@ class Printer:
             table.add_column(column, justify="right" if i else "left", no_wrap=True)
         for row in rows:
             table.add_row(*row)
-        self.console.print(table, soft_wrap=False, width=self._width())
-
-    def _width(self) -> int:
-        return self.console.width if self.console.is_terminal else 160
+        self.console.width = max(
+            self.console.width, TABLE
+        )  # a narrow terminal folds lines; none is cut
+        self.console.print(table, soft_wrap=False)
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
