@@ -172,10 +172,10 @@ class AugmentConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Checked):
-    """The optax chain: clipping, Adam or momentum, weight decay, a schedule.
+    """The optax chain: clipping, Adam, Muon or momentum, weight decay, a schedule.
 
     Attributes:
-        algorithm: Adam, or gradient descent with momentum 0.9.
+        algorithm: Adam; Muon for kernels with Adam for the rest; or gradient descent with momentum 0.9.
         second_moment: decay of Adam's second moment.
         learning_rate: peak step size.
         schedule: after the warm-up: constant, a cosine to 0, or 1 / pass³.
@@ -184,7 +184,7 @@ class OptimizerConfig(Checked):
         clip_norm: largest global norm of a gradient.
     """
 
-    algorithm: Literal["adam", "momentum"] = "adam"
+    algorithm: Literal["adam", "muon", "momentum"] = "adam"
     learning_rate: float = number(1e-4, above=0)
     schedule: Literal["constant", "cosine", "inverse-cube"] = "cosine"
     warmup: float = number(0.05, at_least=0, at_most=1)
@@ -259,12 +259,14 @@ _PHOTO = Config(
         stains=0.03,
         grain=0.1,
         jpeg=0.05,
-        hints=0.4,
+        hints=0.15,
     ),
-    optimizer=OptimizerConfig(learning_rate=1.2e-3, weight_decay=0.05, second_moment=0.99),
+    optimizer=OptimizerConfig(
+        algorithm="muon", learning_rate=1.5e-3, weight_decay=0.05, second_moment=0.99
+    ),
     ema_decay=0.999,
-    steps=10_000,
-    batch=32,
+    steps=6_000,
+    batch=64,
 )
 
 PRESETS = {

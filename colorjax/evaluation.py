@@ -11,6 +11,7 @@ from colorjax.baselines import LUMA, apply_baselines
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
 from colorjax.fullsize import paint, shrink_gray
+from colorjax.hints import Hints
 from colorjax.inference import colorize, recolor, working_shape
 from colorjax.metrics import measure, summarize
 from colorjax.networks.unet import CELL
@@ -18,13 +19,14 @@ from colorjax.resample import SLOPE, edge_lines, resize_matrix
 
 
 def evaluate(
-    rgb: UInt8[np.ndarray, "photos n n 3"],
+    rgb: Sequence[UInt8[np.ndarray, "n n 3"]] | UInt8[np.ndarray, "photos n n 3"],
     names: Sequence[str],
     params: PyTree,
     config: Config,
     baselines: dict[str, Any],
     *,
     vividness: float = 1.0,
+    hints: int = 0,
 ) -> dict[str, Any]:
     """Measure weights and baselines on photos of one size.
 
@@ -38,16 +40,17 @@ def evaluate(
         config: of the network.
         baselines: as `fit_baselines` gives them.
         vividness: as for `colorize`; not for a dense network at its own size.
+        hints: places whose true colour is told, the same at each call: one is the centre, more are random; likewise.
 
     Returns:
         JSON-able: `summary`, from method to its mean metrics, and `photos`, each with its name and its metrics by
         method.
 
-    Spec: EVL-021, EVL-025, CMD-011
+    Spec: EVL-021, EVL-025, EVL-026, CMD-011
     """
-    own_size = isinstance(config.network, DenseConfig) and rgb.shape[1] == config.size
+    own_size = isinstance(config.network, DenseConfig) and rgb[0].shape[0] == config.size
     if own_size:
-        ours = np.asarray(recolor(params, jnp.asarray(rgb), config))
+        ours = np.asarray(recolor(params, jnp.asarray(np.stack(rgb)), config))
     photos = []
     for i, (name, truth) in enumerate(zip(names, rgb, strict=True)):
         gray = truth @ LUMA
@@ -57,7 +60,12 @@ def evaluate(
             rounded = np.rint(gray).astype(np.uint8)
             bound = _upper_bound(rounded, truth, config)
             coloured = {
-                "weights": colorize(rounded, (params, config), vividness=vividness),
+                "weights": colorize(
+                    rounded,
+                    (params, config),
+                    vividness=vividness,
+                    hints=_true_hints(truth, hints, i),
+                ),
                 "upper bound": bound,
             }
         coloured |= apply_baselines(baselines, gray)
@@ -65,6 +73,15 @@ def evaluate(
     methods = [how for how in photos[0] if how != "name"]
     summary = {how: summarize([photo[how] for photo in photos]) for how in methods}
     return {"summary": summary, "photos": photos}
+
+
+def _true_hints(truth, count, seed):
+    """Return the true colour of the centre, or of some random places."""
+    side = truth.shape[0]
+    places = np.full((1, 2), side // 2)
+    if count != 1:
+        places = np.random.default_rng(seed).integers(0, side, (count, 2))
+    return Hints(places, truth[tuple(places.T)])
 
 
 def _upper_bound(gray, truth, config):

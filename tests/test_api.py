@@ -49,7 +49,14 @@ FLOORS = [
     {"studio", "archive"},
     {"app"},
     {"commands", "commands.options"},
-    {"commands.colorize", "commands.app", "commands.export", "commands.train", "commands.archive"},
+    {
+        "commands.colorize",
+        "commands.app",
+        "commands.evaluate",
+        "commands.export",
+        "commands.archive",
+    },
+    {"commands.train"},
     {"cli"},
     {"__main__"},
 ]

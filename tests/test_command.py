@@ -13,6 +13,7 @@ import safetensors.numpy
 from PIL import Image
 
 from colorjax import cli
+from colorjax.commands.evaluate import COLUMNS
 
 LIGHT = np.array([21, 72, 7])
 TINY = ["--size", "4", "--set", "network.hidden_multiple=1", "--steps", "4", "--batch", "3"]
@@ -63,7 +64,7 @@ def test_folder_is_mirrored(album, weights, tmp_path, capsys):
     assert "7 colorized" in capsys.readouterr().out
     assert cli.main(["evaluate", str(album), "--weights", weights]) == 0
     table = capsys.readouterr().out
-    for row in ("weights", "gray", "tint", "level tint", "mean photo", "loss", "psnr", "ssim"):
+    for row in ("weights", "gray", "tint", "level tint", "mean photo", *COLUMNS):
         assert row in table
 
 

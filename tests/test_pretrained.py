@@ -36,6 +36,16 @@ def test_quality_is_held():
     assert ours["colourfulness"] == pytest.approx(COLOURFULNESS, abs=1.5)
 
 
+@pytest.mark.req("EVL-026")
+def test_true_hints_help(tmp_path):
+    report = tmp_path / "report.json"
+    gains = []
+    for count in ("0", "10", "10"):
+        assert cli.main(["evaluate", "samples", "--hints", count, "--json", str(report)]) == 0
+        gains.append(json.loads(report.read_text())["summary"]["weights"]["psnr"])
+    assert gains[1] == gains[2] >= gains[0] + 1.5
+
+
 @pytest.mark.req("QLT-003")
 def test_colorize_needs_no_weights_named(tmp_path, capsys):
     assert cli.main(["colorize", "samples", "--out", str(tmp_path / "out")]) == 0

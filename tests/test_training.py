@@ -213,3 +213,30 @@ def test_averaged_parameters(decay):
                 expected,
             )
         state = after
+
+
+@pytest.mark.req("TRN-037")
+def test_muon_orthogonalizes_kernels():
+    rng = np.random.default_rng(0)
+    gradients = {
+        "conv": jnp.asarray(rng.normal(size=(3, 3, 8, 16)), jnp.float32),
+        "dense": jnp.asarray(rng.normal(size=(24, 10)), jnp.float32),
+        "bias": jnp.asarray(rng.normal(size=16), jnp.float32),
+    }
+    options = {"learning_rate": 1.0, "warmup": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    optimizer = colorjax.make_optimizer(plain(algorithm="muon", **options))
+    updates, _ = optimizer.update(gradients, optimizer.init(gradients), gradients)
+    for name in ("conv", "dense"):
+        update, gradient = (
+            np.asarray(t[name]).reshape(-1, t[name].shape[-1]) for t in (updates, gradients)
+        )
+        left, _, right = np.linalg.svd(gradient, full_matrices=False)
+        polar = left @ right
+        cosine = -np.sum(update * polar) / np.linalg.norm(update) / np.linalg.norm(polar)
+        assert cosine >= 0.95
+        values = np.linalg.svd(update, compute_uv=False)
+        assert values[0] <= 2 * values[-1]
+        assert 0.2 / 1.5 <= np.sqrt(np.mean(update**2)) <= 0.2 * 1.5
+    adam = optax.scale_by_adam(b2=0.999, nesterov=True)
+    expected, _ = adam.update(gradients, adam.init(gradients))
+    np.testing.assert_allclose(updates["bias"], -expected["bias"], rtol=1e-4)

@@ -9,10 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from colorjax.console import Printer
 from colorjax.errors import ConfigError, UsageError
-
-RESULTS = (("loss", ".4g"), ("psnr", ".2f"), ("ssim", ".4f"), ("colourfulness", ".1f"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,24 +78,6 @@ def add_vividness(parser: argparse.ArgumentParser) -> None:
     """
     text = "strength of the colour: 0 is gray, 1 (default) natural, 2 twice as strong"
     parser.add_argument("--vividness", type=value, default=1.0, metavar="X", help=text)
-
-
-def print_results(printer: Printer, result: dict[str, Any]) -> None:
-    """Print what `evaluate` found as a table, a row a method.
-
-    Spec: EVL-025
-    """
-    rows = [
-        [
-            method,
-            *(
-                "–" if summary[name] is None else format(summary[name], how)
-                for name, how in RESULTS
-            ),
-        ]
-        for method, summary in result["summary"].items()
-    ]
-    printer.table(["", *(name for name, _ in RESULTS)], rows)
 
 
 def value(text: str) -> Any:

@@ -1,0 +1,102 @@
+"""`colorjax evaluate`: weights measured on photos beside the baselines."""
+
+import json
+from typing import Any
+
+from colorjax import config as configs
+from colorjax.commands.options import add_command, add_vividness, value, vividness, whole
+from colorjax.console import Printer
+
+PROTOCOL = 256  # side of the photos that colorizers are compared on
+COLUMNS = {  # of the table: each metric and how it is written
+    "psnr": ".2f",
+    "psnr_pooled": ".2f",
+    "ssim": ".4f",
+    "ciede2000": ".2f",
+    "auc": ".4f",
+    "colourfulness": ".1f",
+    "colourfulness_absolute": ".1f",
+    "loss": ".4g",
+}
+
+
+def add_evaluate(commands: Any) -> None:
+    """Add the subcommand.
+
+    Spec: CMD-001, CMD-006
+    """
+    parser = add_command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "Measure weights on colour photos, beside the baselines.",
+        """  colorjax evaluate my-photos --weights run/weights.safetensors
+  colorjax evaluate my-photos --weights run/weights.safetensors --size 256 --json result.json
+  colorjax evaluate my-photos --hints 10""",
+    )
+    parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
+    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    parser.add_argument(
+        "--size",
+        type=value,
+        metavar="N",
+        help="of the photos (default: 256, or the dense network's own)",
+    )
+    add_vividness(parser)
+    parser.add_argument(
+        "--hints",
+        type=value,
+        default=0,
+        metavar="N",
+        help="tell the true colour of N places: 1 is the centre, more are random",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
+
+
+def print_results(printer: Printer, result: dict[str, Any]) -> None:
+    """Print the summary of an evaluation as a table.
+
+    Spec: EVL-025
+    """
+    rows = [
+        [
+            method,
+            *(
+                "–" if summary[name] is None else format(summary[name], how)
+                for name, how in COLUMNS.items()
+            ),
+        ]
+        for method, summary in result["summary"].items()
+    ]
+    printer.table(["", *COLUMNS], rows)
+
+
+def _evaluate(options: Any, printer: Printer) -> int:
+    from colorjax import data
+    from colorjax.evaluation import evaluate
+    from colorjax.photos import write_bytes
+    from colorjax.weights import load_record, load_weights
+
+    strength, hints = vividness(options.vividness), whole("hints", options.hints, 0)
+    params, config = load_weights(options.weights)
+    baselines = load_record(options.weights).get("baselines", {})
+    dense = isinstance(config.network, configs.DenseConfig)
+    usual = config.size if dense else PROTOCOL
+    size = usual if options.size is None else whole("size", options.size, 1)
+    if dense and size == config.size:
+        framing = "crop" if config.framing == "whole" else config.framing
+        found = data.load_photos(options.photos, size, framing=framing)
+    else:
+        found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
+    for failure in found.failures:
+        printer.error(failure)
+    result = evaluate(
+        found.rgb, found.names, params, config, baselines, vividness=strength, hints=hints
+    )
+    left_out = f", {len(found.gray)} without colour left out" if found.gray else ""
+    printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
+    print_results(printer, result)
+    if options.json:
+        text = json.dumps({"size": size, "left_out": found.gray, **result}, indent=1)
+        write_bytes(options.json, text.encode(), overwrite=True)
+    return 1 if found.failures else 0
