@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+WIDTH = 160  # columns of a table where there is no terminal
 LINES = 10  # progress lines of a run where there is no terminal
 
 
@@ -19,6 +20,8 @@ class Printer:
 
     def __init__(self, *, quiet: bool = False):
         self.console = Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH
 
     def line(self, text: str) -> None:
         """Print one line.
@@ -44,10 +47,7 @@ class Printer:
             table.add_column(column, justify="right" if i else "left", no_wrap=True)
         for row in rows:
             table.add_row(*row)
-        self.console.print(table, soft_wrap=False, width=self._width())
-
-    def _width(self) -> int:
-        return self.console.width if self.console.is_terminal else 160
+        self.console.print(table, soft_wrap=False)
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:

@@ -6,9 +6,11 @@ import os
 import pathlib
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 from colorjax.config import Config
@@ -18,6 +20,7 @@ from colorjax.networks import forward
 from colorjax.photos import write_bytes
 
 FORMATS = ("onnx", "stablehlo")
+WIDEST = 2.0  # aspect of the photos that files are written for
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
@@ -60,11 +63,12 @@ def export(
 
 
 def shapes(config: Config) -> list[tuple[int, int]]:
-    """Return the shapes that working copies have, squares first.
+    """Return the shapes that working copies of photos up to 2 : 1 have, the square first.
 
     Spec: EXP-001, INF-010
     """
-    wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in ASPECTS]
+    usual = [aspect for aspect in ASPECTS if aspect <= WIDEST]
+    wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in usual]
     return list(dict.fromkeys([*wide, *((w, h) for h, w in wide)]))
 
 
@@ -84,7 +88,12 @@ def to_onnx(function: Callable, shape: tuple[int, int]) -> bytes:
             from jax2onnx import to_onnx  # pyright: ignore[reportMissingImports]
 
             inputs = [jax.ShapeDtypeStruct(shape, jnp.float32)]
-            return to_onnx(function, inputs, model_name="colorjax").SerializeToString()
+            model = to_onnx(function, inputs, model_name="colorjax")
+            _make_bounds_float(model.graph)
+            model.graph.ClearField(
+                "value_info"
+            )  # some of its notes on shapes are wrong, and none is needed
+            return model.SerializeToString()
     except ImportError:
         raise _not_installed() from None
     finally:
@@ -107,6 +116,17 @@ def to_stablehlo(function: Callable, shape: tuple[int, int]) -> bytes:
         return bytes(exported.serialize())
     except ImportError:  # flatbuffers
         raise _not_installed() from None
+
+
+def _make_bounds_float(graph: Any) -> None:
+    """Make the numbers that arrays are bounded by float32: jax2onnx leaves Python's as double or integer."""
+    from onnx import numpy_helper  # pyright: ignore[reportMissingImports]
+
+    bounds = {name for node in graph.node if node.op_type in ("Max", "Min") for name in node.input}
+    for constant in graph.initializer:
+        if constant.name in bounds:
+            number = numpy_helper.to_array(constant).astype(np.float32)
+            constant.CopyFrom(numpy_helper.from_array(number, constant.name))
 
 
 def _not_installed() -> UsageError:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from colorjax.batch import COLOUR
 from colorjax.colouring import Weights, Wishes, colour_all, likely_colours
 from colorjax.hints import Hints
 from colorjax.photos import (
@@ -21,6 +20,7 @@ from colorjax.photos import (
     format_of,
     suffix_for,
 )
+from colorjax.planning import COLOUR
 
 Colour = tuple[int, int, int]
 

@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
 import numpy as np
@@ -19,6 +19,11 @@ from colorjax.blending import Steady
 from colorjax.colouring import Weights, Wishes, colour_frames
 from colorjax.errors import ColorjaxError, OutputError, PhotoError
 from colorjax.photos import Photo, write_bytes
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
 KEPT_CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")
@@ -80,31 +85,32 @@ def colorize_film(
         parts.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{parts}: cannot make the folder ({error.strerror})") from None
-    _forget_other_runs(parts, source, wishes)
-    done = len(list(parts.glob("*.ts")))
-    memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
+    with _alone(parts, target):
+        _forget_other_runs(parts, source, wishes)
+        done = len(list(parts.glob("*.ts")))
+        memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
-    with contextlib.closing(_decoded(source, skip=done * PART)) as frames:
-        for number in itertools.count(done):
-            photos = list(itertools.islice(frames, PART))
-            if not photos:
-                break
-            memories: list[Steady] = []
-            coloured = colour_frames(
-                map(Photo, photos), weights, wishes, memory=memory, remember=memories.append
-            )
-            first = number * PART
-            with _encoder(source, parts / "unfinished.ts", photos[0].shape) as pipe:
-                for i, photo in enumerate(coloured, first):
-                    pipe.write(matroska_frame(photo.pixels, _time(times, i)))
-                    if not i % 10:
-                        show(i)
-            memory = memories[-1]
-            _write_memory(parts / f"{number:06}.npz", memory)
-            os.replace(parts / "unfinished.ts", parts / f"{number:06}.ts")
-    _join(source, target, parts, _step(times), overwrite)
-    show(len(times))
-    shutil.rmtree(parts)
+        with contextlib.closing(_decoded(source, skip=done * PART)) as frames:
+            for number in itertools.count(done):
+                photos = list(itertools.islice(frames, PART))
+                if not photos:
+                    break
+                memories: list[Steady] = []
+                coloured = colour_frames(
+                    map(Photo, photos), weights, wishes, memory=memory, remember=memories.append
+                )
+                first = number * PART
+                with _encoder(source, parts / "unfinished.ts", photos[0].shape) as pipe:
+                    for i, photo in enumerate(coloured, first):
+                        pipe.write(matroska_frame(photo.pixels, _time(times, i)))
+                        if not i % 10:
+                            show(i)
+                memory = memories[-1]
+                _write_memory(parts / f"{number:06}.npz", memory)
+                os.replace(parts / "unfinished.ts", parts / f"{number:06}.ts")
+        _join(source, target, parts, _step(times))
+        show(len(times))
+        shutil.rmtree(parts)
 
 
 def frame_times(source: pathlib.Path) -> list[float]:
@@ -160,7 +166,7 @@ def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
     return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a film")
 
 
-def _decoded(source: pathlib.Path, skip: int) -> Iterator[Frame]:
+def _decoded(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
     """Yield the frames of a film from one on, upright."""
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", _plain(source), "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
@@ -274,9 +280,7 @@ def _number(value: int) -> bytes:
     return value.to_bytes(8, "big")
 
 
-def _join(
-    source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float, overwrite: bool
-):
+def _join(source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float) -> None:
     """Put the parts one after the other, and the film's sound, subtitles and titles beside them."""
     whole = parts / f"whole{target.suffix}"
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
@@ -289,12 +293,25 @@ def _join(
     if done.returncode:
         raise _failed(source, done.stderr)
     try:
-        if overwrite:
-            os.replace(whole, target)
-        else:
-            os.link(whole, target)
+        os.replace(whole, target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
+    """Refuse to work where another run is at work; the lock goes with the process, however it ends."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(parts, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise OutputError(f"{target}: another run is at work on it; expected to be alone") from None
+    finally:
+        os.close(folder)
 
 
 def _forget_other_runs(parts: pathlib.Path, source: pathlib.Path, wishes: Wishes) -> None:

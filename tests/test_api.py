@@ -45,6 +45,7 @@ FLOORS = [
     {"inference", "feed", "devices"},
     {"evaluation", "colouring", "hintfiles", "logbook"},
     {"trainer", "export", "video"},
+    {"planning"},
     {"batch"},
     {"studio", "archive"},
     {"app"},
@@ -54,9 +55,9 @@ FLOORS = [
         "commands.app",
         "commands.evaluate",
         "commands.export",
+        "commands.train",
         "commands.archive",
     },
-    {"commands.train"},
     {"cli"},
     {"__main__"},
 ]

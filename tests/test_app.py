@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from pictures import encoded, scene
 
-from colorjax import app, cli, errors, photos
+from colorjax import app, cli, errors, gallery, photos
 
 LIGHT = np.array([21, 72, 7])
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -270,3 +270,23 @@ def test_nothing_stays(tmp_path, browser):
         assert list(temporary.rglob("photo.jpg"))
         page.close()
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.req("CMD-034")
+def test_gallery_is_worked_by_keyboard(browser, tmp_path):
+    photo, pair = photos.Photo(PHOTO), photos.Photo(scene(120, 160))
+    gallery.write_gallery(tmp_path, [gallery.Pair("old.jpg", photo, pair)] * 2)
+    page, asked = browser.new_page(viewport={"width": 390, "height": 844}), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((tmp_path / "index.html").as_uri())
+    slider = page.get_by_role("slider", name="old.jpg").first
+    slider.press("Home")
+    start = page.evaluate("document.querySelector('figure').style.getPropertyValue('--at')")
+    slider.press("ArrowRight")
+    moved = page.evaluate("document.querySelector('figure').style.getPropertyValue('--at')")
+    assert float(moved.rstrip("%")) > float(start.rstrip("%"))
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth == 160)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert len([url for url in asked if not url.startswith("data:")]) == 1
+    page.close()

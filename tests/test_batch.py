@@ -16,7 +16,7 @@ from commanding import colorize, files
 from pictures import encoded, noise, scene
 from PIL import Image
 
-from colorjax import batch, blending, color, colouring, photos
+from colorjax import batch, blending, color, colouring, photos, planning
 from colorjax.photos import Photo
 
 LIGHT = np.array([21, 72, 7])
@@ -66,7 +66,7 @@ def test_threads_and_memory_change_nothing(album, network, tmp_path):
     written = []
     for options in ({"threads": 1}, {"threads": 4}, {"threads": 4, "memory": 1}):
         out = tmp_path / str(len(written))
-        jobs, _ = batch.plan([str(album)], str(out))
+        jobs, _ = planning.plan([str(album)], str(out))
         results = list(batch.colorize_files(jobs, network, colouring.Wishes(), **options))
         assert [result.job for result in results] == jobs
         assert {result.status for result in results} == {"done"}
@@ -89,7 +89,7 @@ def test_memory_is_shared(album, network, tmp_path, monkeypatch):
             counted[0] -= 1
 
     monkeypatch.setattr(batch, "read_frames", counting)
-    jobs, _ = batch.plan([str(album)], str(tmp_path / "out"))
+    jobs, _ = planning.plan([str(album)], str(tmp_path / "out"))
     size = 24 * 32 * batch.BYTES_PER_PIXEL
     results = batch.colorize_files(jobs, network, colouring.Wishes(), threads=9, memory=2 * size)
     assert len(list(results)) == 9
@@ -106,7 +106,7 @@ def test_killed_and_run_again(album, tiny_weights, tmp_path):
         pass
     process.kill()
     process.wait()
-    done = {name: (out / name).stat().st_mtime_ns for name in files(out) if name[0] != "."}
+    done = {name: (out / name).stat().st_mtime_ns for name in files(out) if ".tmp" not in name}
     (out / ".colorjax-0123456789abcdef.tmp").write_bytes(b"half")  # as if killed while writing
     assert colorize(album, "--weights", tiny_weights, "--out", out) == 0
     assert contents(out) == contents(tmp_path / "whole")
@@ -117,9 +117,9 @@ def test_killed_and_run_again(album, tiny_weights, tmp_path):
 @pytest.mark.req("CMD-023")
 def test_two_runs_at_once(album, network, tmp_path):
     alone, both = tmp_path / "alone", tmp_path / "both"
-    jobs, _ = batch.plan([str(album)], str(alone))
+    jobs, _ = planning.plan([str(album)], str(alone))
     list(batch.colorize_files(jobs, network, colouring.Wishes()))
-    jobs, _ = batch.plan([str(album)], str(both))
+    jobs, _ = planning.plan([str(album)], str(both))
     found = []
     runs = [
         threading.Thread(
@@ -251,8 +251,10 @@ def test_standard_input_to_a_file(tiny_weights, tmp_path, monkeypatch, capsys):
     assert run(b"no photo") == 1
     assert colorize("-", "other.png", "--weights", tiny_weights) == 2
     assert colorize(tmp_path, "--out", "-", "--weights", tiny_weights) == 2
+    for option in (["--compare"], ["--gallery", "g"], ["--json", "j"], ["--variants", "2"]):
+        assert colorize("-", *option, "--weights", tiny_weights) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 4
+    assert len(errors) == 8
     assert "standard input: not a photo" in errors[1]
 
 
@@ -290,6 +292,23 @@ def test_own_colour_is_kept(dtype):
     assert np.abs(mixed[:20].astype(int) - np.asarray(expected)).max() <= max(1, peak // 20000)
 
 
+@pytest.mark.req("CMD-035")
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_depth_is_kept(tiny_weights, tmp_path, suffix, channels):
+    coarse = scene(40, 50) if channels else scene(40, 50)[..., 1]
+    levels = coarse.astype(np.uint16) * 257 // 2 + noise(*coarse.shape, dtype=np.uint16) % 257
+    alpha = noise(40, 50, seed=1, dtype=np.uint16)
+    photos.write_photo(tmp_path / f"old{suffix}", Photo(levels, alpha))
+    assert colorize(tmp_path, "--weights", tiny_weights) == 0
+    new = photos.read_photo(tmp_path / f"old.colour{suffix}")
+    assert new.pixels.dtype == np.uint16
+    light = levels.astype(int) @ LIGHT if channels else 100 * levels.astype(int)
+    assert np.abs(new.pixels.astype(int) @ LIGHT - light).max() <= 50
+    assert np.ptp(new.pixels.astype(int), axis=-1).mean() > 200
+    np.testing.assert_array_equal(new.alpha, alpha)
+
+
 @pytest.mark.req("CMD-029")
 def test_format_is_an_option(album, tiny_weights, tmp_path, capsys):
     out = tmp_path / "out"
@@ -298,6 +317,10 @@ def test_format_is_an_option(album, tiny_weights, tmp_path, capsys):
     assert photos.read_photo(out / "scan-0.webp").format == "WEBP"
     assert colorize(album, "--weights", tiny_weights, "--out", out, "--format", "gif") == 2
     assert "--format gif" in capsys.readouterr().err
+    one = [album / "scan-0.png", "--weights", tiny_weights, "--out", tmp_path / "one.jpg"]
+    assert colorize(*one, "--format", "png") == 2
+    assert "one.jpg" in capsys.readouterr().err
+    assert colorize(*one, "--format", "jpeg") == 0
 
 
 def grainy(seed, still=None):

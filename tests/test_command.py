@@ -13,7 +13,7 @@ import safetensors.numpy
 from PIL import Image
 
 from colorjax import cli
-from colorjax.commands.evaluate import COLUMNS
+from colorjax.commands.options import COLUMNS
 
 LIGHT = np.array([21, 72, 7])
 TINY = ["--size", "4", "--set", "network.hidden_multiple=1", "--steps", "4", "--batch", "3"]

@@ -127,6 +127,24 @@ def test_parts_of_another_run_are_not_taken(network, tmp_path):
 
 
 @needs_ffmpeg
+@pytest.mark.req("VID-002")
+def test_two_runs_at_once(network, tmp_path):
+    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=12)
+    target, refused = tmp_path / "target.mkv", []
+
+    def again(done):
+        if target.exists():  # the last call, when all is done
+            return
+        with pytest.raises(errors.OutputError, match="another run"):
+            video.colorize_film(path, target, network, colouring.Wishes())
+        refused.append(done)
+
+    video.colorize_film(path, target, network, colouring.Wishes(), show=again)
+    assert refused == [0, 10]
+    assert len(pictures(target)) == 12
+
+
+@needs_ffmpeg
 @pytest.mark.req("VID-003")
 def test_a_still_scene_does_not_flicker(tmp_path):
     grain = [grainy(seed).pixels for seed in range(8)]
@@ -174,3 +192,5 @@ def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
         )
     command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
     assert colorize(*command, "--overwrite") == 2
+    for option in (["--variants", "2"], ["--hints", "dots.png"]):
+        assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights, *option) == 2

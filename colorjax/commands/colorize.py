@@ -109,9 +109,10 @@ def add_colorize(commands: Any) -> None:
 
 
 def _colorize(options: Any, printer: Printer) -> int:
-    from colorjax import batch, video
+    from colorjax import batch, planning, video
     from colorjax.colouring import Wishes
     from colorjax.gallery import page_name, write_gallery
+    from colorjax.photos import write_bytes
     from colorjax.weights import load_weights
 
     wishes = Wishes(
@@ -119,7 +120,7 @@ def _colorize(options: Any, printer: Printer) -> int:
         variants=whole("variants", options.variants, 1, 16),
         keep_colour=options.keep_colour,
     )
-    suffix = _suffix(options.format)
+    suffix = _suffix(options.format, options.out)
     written: dict[str, Any] = {
         "quality": whole("quality", options.quality, 1, 100),
         "max_pixels": 1_000_000 * whole("max-megapixels", options.max_megapixels, 1),
@@ -128,11 +129,13 @@ def _colorize(options: Any, printer: Printer) -> int:
         return _colorize_stream(options, wishes, suffix, written)
     weights = load_weights(options.weights)
     if options.gallery:
-        batch.make_folder(pathlib.Path(options.gallery))
+        planning.make_folder(pathlib.Path(options.gallery))
     films = [place for place in options.inputs if video.is_film(place)]
     inputs = [place for place in options.inputs if place not in films]
-    film_jobs = batch.plan_films(films, options.out, alone=len(options.inputs) == 1)
-    jobs, failures = batch.plan(
+    if films and (options.hints or wishes.variants > 1):
+        raise UsageError(f"{films[0]}: a film; expected no --hints and no --variants")
+    film_jobs = planning.plan_films(films, options.out, alone=len(options.inputs) == 1)
+    jobs, failures = planning.plan(
         inputs,
         options.out,
         variants=wishes.variants,
@@ -144,26 +147,7 @@ def _colorize(options: Any, printer: Printer) -> int:
         hints_dir=options.hints_dir,
         outputs=[each for each in (options.gallery, options.hints_dir) if each],
     )
-    for failure in failures:
-        printer.error(failure)
-    counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
-    report: list[dict[str, Any]] = [{"status": "failed", "error": failure} for failure in failures]
-    exit_code = 1 if failures else 0
-    start = time.monotonic()
-
-    def note(result: Any) -> None:
-        nonlocal exit_code
-        counts[result.status] += 1
-        report.append({"photo": str(result.job.source), "status": result.status})
-        if result.error is None:
-            report[-1]["output"] = str(result.job.target)
-            return
-        text = str(result.error)
-        if isinstance(result.error, TooLargeError):
-            text += ", or --max-megapixels to raise the limit"
-        printer.error(text)
-        report[-1]["error"] = text
-        exit_code = max(exit_code, result.error.exit_code)
+    tally = _Tally(printer, failures)
 
     with terminable():
         results = batch.colorize_files(
@@ -176,30 +160,82 @@ def _colorize(options: Any, printer: Printer) -> int:
         )
         with printer.progress(max(1, len(jobs)), "photos") as show:
             for number, result in enumerate(results, 1):
-                note(result)
+                tally.note(result)
                 show(number, str(result.job.target))
         for job in film_jobs:
-            note(_colorize_film(job, weights, wishes, options.overwrite, printer))
+            tally.note(_colorize_film(job, weights, wishes, options.overwrite, printer))
 
-    seconds = time.monotonic() - start
+    summary = tally.summary()
     if options.gallery:
         write_gallery(options.gallery, batch.finished_pairs(jobs, variants=wishes.variants))
         printer.line(f"before and after:  {pathlib.Path(options.gallery, page_name(1))}")
-    rate = counts["done"] / seconds if counts["done"] else 0.0
-    printer.line(_summary(counts, rate))
+    printer.line(tally.line())
     if options.json:
-        summary = counts | {"seconds": seconds, "photos_per_second": rate, "photos": report}
-        _write_json(options.json, summary)
-    return exit_code
+        write_bytes(options.json, json.dumps(summary, indent=1).encode(), overwrite=True)
+    return tally.exit_code
+
+
+class _Tally:
+    """Counts what became of the photos, and prints what failed."""
+
+    def __init__(self, printer: Printer, failures: list[str]) -> None:
+        self.printer, self.start = printer, time.monotonic()
+        self.counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
+        self.photos: list[dict[str, Any]] = []
+        self.exit_code = 1 if failures else 0
+        for failure in failures:
+            printer.error(failure)
+            self.photos.append({"status": "failed", "error": failure})
+
+    def note(self, result: Any) -> None:
+        """Count a result.
+
+        Spec: CMD-004, CMD-026
+        """
+        self.counts[result.status] += 1
+        self.photos.append({"photo": str(result.job.source), "status": result.status})
+        if result.error is None:
+            self.photos[-1]["output"] = str(result.job.target)
+            return
+        text = str(result.error)
+        if isinstance(result.error, TooLargeError):
+            text += ", or --max-megapixels to raise the limit"
+        self.printer.error(text)
+        self.photos[-1]["error"] = text
+        self.exit_code = max(self.exit_code, result.error.exit_code)
+
+    def summary(self) -> dict[str, Any]:
+        """Return all numbers up to now.
+
+        Spec: CMD-026
+        """
+        self.seconds = time.monotonic() - self.start
+        rate = self.counts["done"] / self.seconds
+        numbers = {"seconds": self.seconds, "photos_per_second": rate}
+        return self.counts | numbers | {"photos": self.photos}
+
+    def line(self) -> str:
+        """Return the summary in a line.
+
+        Spec: CMD-026
+        """
+        parts = [f"{self.counts['done']} colorized"]
+        if self.counts["skipped"]:
+            parts.append(f"{self.counts['skipped']} there already (--overwrite to redo)")
+        if self.counts["failed"]:
+            parts.append(f"{self.counts['failed']} failed")
+        if self.counts["done"]:
+            parts.append(f"{self.counts['done'] / self.seconds:.3g} photos a second")
+        return ", ".join(parts)
 
 
 def _colorize_film(job: Any, weights: Any, wishes: Any, overwrite: bool, printer: Printer) -> Any:
-    from colorjax import batch, video
+    from colorjax import batch, planning, video
 
     if job.target.exists() and not overwrite:
         return batch.Result(job, "skipped")
     try:
-        batch.make_folder(job.target.parent)
+        planning.make_folder(job.target.parent)
         total = len(video.frame_times(job.source))
         with printer.progress(total, "frames") as show:
             video.colorize_film(
@@ -215,17 +251,6 @@ def _colorize_film(job: Any, weights: Any, wishes: Any, overwrite: bool, printer
     return batch.Result(job, "done")
 
 
-def _summary(counts: dict[str, int], rate: float) -> str:
-    parts = [f"{counts['done']} colorized"]
-    if counts["skipped"]:
-        parts.append(f"{counts['skipped']} there already (--overwrite to redo)")
-    if counts["failed"]:
-        parts.append(f"{counts['failed']} failed")
-    if counts["done"]:
-        parts.append(f"{rate:.3g} photos a second")
-    return ", ".join(parts)
-
-
 def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any) -> int:
     """Colour one photo from or to a standard stream, on which nothing else is printed."""
     from colorjax import batch
@@ -234,6 +259,11 @@ def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any
 
     if len(options.inputs) > 1:
         raise UsageError("- stands for one photo; expected no other input")
+    for name in ("compare", "gallery", "json", "hints_dir"):
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} goes with no standard stream")
+    if wishes.variants > 1:
+        raise UsageError("--variants goes with no standard stream, which holds one photo")
     (source,) = options.inputs
     out = "-" if options.out is None else options.out
     if source != "-" and os.path.isdir(source):
@@ -244,7 +274,9 @@ def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any
     weights = load_weights(options.weights)
     name = "standard input" if source == "-" else source
     data = sys.stdin.buffer.read() if source == "-" else read_bytes(source)
-    coloured = batch.colorize_bytes(data, weights, wishes, name=name, suffix=suffix, **written)
+    coloured = batch.colorize_bytes(
+        data, weights, wishes, name=name, suffix=suffix, hints=options.hints, **written
+    )
     if out != "-":
         write_bytes(out, coloured, overwrite=options.overwrite)
     else:
@@ -253,22 +285,19 @@ def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any
     return 0
 
 
-def _suffix(name: str | None) -> str | None:
-    """Return the suffix of a format by its name."""
+def _suffix(name: str | None, out: str | None) -> str | None:
+    """Return the suffix of a format by its name, which must not contradict that of an output file."""
     if name is None:
         return None
-    from colorjax.photos import format_of
+    from colorjax.photos import SUFFIXES, format_of
 
     suffix = f".{name.lower().removeprefix('.')}"
     try:
-        format_of(f"photo{suffix}")
+        kind = format_of(f"photo{suffix}")
     except OutputError:
         expected = "jpg, png, tif, webp, avif, heic, bmp or jp2"
         raise UsageError(f"--format {name}: expected {expected}") from None
+    ending = os.path.splitext(out or "")[1].lower()
+    if ending not in SUFFIXES[kind] and any(ending in known for known in SUFFIXES.values()):
+        raise UsageError(f"--format {name}: --out {out} is of another; expected one of the two")
     return suffix
-
-
-def _write_json(path: str, summary: dict[str, Any]) -> None:
-    from colorjax.photos import write_bytes
-
-    write_bytes(path, json.dumps(summary, indent=1).encode(), overwrite=True)

@@ -4,20 +4,17 @@ import json
 from typing import Any
 
 from colorjax import config as configs
-from colorjax.commands.options import add_command, add_vividness, value, vividness, whole
+from colorjax.commands.options import (
+    add_command,
+    add_vividness,
+    print_results,
+    value,
+    vividness,
+    whole,
+)
 from colorjax.console import Printer
 
 PROTOCOL = 256  # side of the photos that colorizers are compared on
-COLUMNS = {  # of the table: each metric and how it is written
-    "psnr": ".2f",
-    "psnr_pooled": ".2f",
-    "ssim": ".4f",
-    "ciede2000": ".2f",
-    "auc": ".4f",
-    "colourfulness": ".1f",
-    "colourfulness_absolute": ".1f",
-    "loss": ".4g",
-}
 
 
 def add_evaluate(commands: Any) -> None:
@@ -53,24 +50,6 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
 
 
-def print_results(printer: Printer, result: dict[str, Any]) -> None:
-    """Print the summary of an evaluation as a table.
-
-    Spec: EVL-025
-    """
-    rows = [
-        [
-            method,
-            *(
-                "–" if summary[name] is None else format(summary[name], how)
-                for name, how in COLUMNS.items()
-            ),
-        ]
-        for method, summary in result["summary"].items()
-    ]
-    printer.table(["", *COLUMNS], rows)
-
-
 def _evaluate(options: Any, printer: Printer) -> int:
     from colorjax import data
     from colorjax.evaluation import evaluate
@@ -90,9 +69,8 @@ def _evaluate(options: Any, printer: Printer) -> int:
         found = data.load_photos(options.photos, size, framing="crop", method="bicubic")
     for failure in found.failures:
         printer.error(failure)
-    result = evaluate(
-        found.rgb, found.names, params, config, baselines, vividness=strength, hints=hints
-    )
+    rgb = data.centre_squares(found.rgb, size)
+    result = evaluate(rgb, found.names, params, config, baselines, vividness=strength, hints=hints)
     left_out = f", {len(found.gray)} without colour left out" if found.gray else ""
     printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
     print_results(printer, result)

@@ -9,7 +9,19 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from colorjax.console import Printer
 from colorjax.errors import ConfigError, UsageError
+
+COLUMNS = {  # of the table: each metric and how it is written
+    "psnr": ".2f",
+    "psnr_pooled": ".2f",
+    "ssim": ".4f",
+    "ciede2000": ".2f",
+    "auc": ".4f",
+    "colourfulness": ".1f",
+    "colourfulness_absolute": ".1f",
+    "loss": ".4g",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +90,24 @@ def add_vividness(parser: argparse.ArgumentParser) -> None:
     """
     text = "strength of the colour: 0 is gray, 1 (default) natural, 2 twice as strong"
     parser.add_argument("--vividness", type=value, default=1.0, metavar="X", help=text)
+
+
+def print_results(printer: Printer, result: dict[str, Any]) -> None:
+    """Print the summary of an evaluation as a table.
+
+    Spec: EVL-025
+    """
+    rows = [
+        [
+            method,
+            *(
+                "–" if summary[name] is None else format(summary[name], how)
+                for name, how in COLUMNS.items()
+            ),
+        ]
+        for method, summary in result["summary"].items()
+    ]
+    printer.table(["", *COLUMNS], rows)
 
 
 def value(text: str) -> Any:

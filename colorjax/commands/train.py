@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from colorjax import config as configs
-from colorjax.commands.evaluate import print_results
-from colorjax.commands.options import add_command, whole
+from colorjax.commands.options import add_command, print_results, whole
 from colorjax.commands.options import value as parse
 from colorjax.console import Printer
 from colorjax.errors import ConfigError, UsageError

@@ -44,7 +44,9 @@ def forward(
     height, width = gray.shape[-2:]
     multiple = unet.stride(config.network)
     missing = [(0, 0)] * (gray.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]
-    logits = unet.apply_unet(params, jnp.pad(gray, missing, mode="edge"), None, config.network)
+    # nothing to add, nothing to do: jax2onnx turns an empty padding into one of a pixel
+    padded = jnp.pad(gray, missing, mode="edge") if any(map(any, missing)) else gray
+    logits = unet.apply_unet(params, padded, None, config.network)
     chroma = unet.decode(logits, config.network)
     rows, columns = (
         resize_matrix(cells, unet.CELL * cells)[:side]

@@ -1,0 +1,224 @@
+"""Which photos of what was named are coloured, and which file each goes to."""
+
+import dataclasses
+import fnmatch
+import hashlib
+import itertools
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+from colorjax.errors import OutputError, PhotoError, UsageError
+from colorjax.hintfiles import find_hints
+from colorjax.photos import SUFFIXES, find_photos, output_suffix
+from colorjax.video import film_suffix, is_film
+
+COLOUR, COMPARE = ".colour", ".compare"  # what the names of our own files end in, before the suffix
+OURS = re.compile(rf"({re.escape(COLOUR)}(\.\d+)?|{re.escape(COMPARE)})$")
+LONGEST_NAME = 255  # bytes of a file's name on the usual file systems
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photo to colour: where it is, where its colour goes, what to call it in messages, and where its hints are."""
+
+    source: pathlib.Path
+    target: pathlib.Path
+    name: str
+    hints: pathlib.Path | None = None
+
+    def targets(self, variants: int) -> list[pathlib.Path]:
+        """Return where its colour goes, or where each of several colourings goes: `old.colour.2.jpg`.
+
+        Spec: CMD-031
+        """
+        if variants == 1:
+            return [self.target]
+        endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
+        return [self.target.with_name(fitting_name(self.target.stem, each)) for each in endings]
+
+    @property
+    def sheet(self) -> pathlib.Path:
+        """Where its comparison sheet goes.
+
+        Spec: CMD-009
+        """
+        stem = self.target.stem.removesuffix(COLOUR)
+        return self.target.with_name(fitting_name(stem, f"{COMPARE}.png"))
+
+
+def plan(
+    inputs: Sequence[str],
+    out: str | None,
+    *,
+    variants: int = 1,
+    compare: bool = False,
+    suffix: str | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    hints: str | None = None,
+    hints_dir: str | None = None,
+    outputs: Sequence[str] = (),
+) -> tuple[list[Job], list[str]]:
+    """Decide where each photo's colour goes, before any work.
+
+    Args:
+        inputs: files, folders or `samples`.
+        out: a file for one input file, else a folder that mirrors the inputs' tree; None puts `old.colour.jpg` beside
+            `old.jpg`.
+        variants: colourings of each photo.
+        compare: whether there will be comparison sheets.
+        suffix: of all outputs, such as ".png"; None for the one that each input asks for.
+        include: shell patterns, of which a photo in a folder must match one, if there are any: its name in the folder
+            where the pattern holds "/", else the last part of it.
+        exclude: patterns of which it must match none.
+        hints: the file of hints, if there is one photo.
+        hints_dir: a folder of hints, by the photos' names.
+        outputs: other folders of ours; what lies in them, or in `out`, is no input when a folder around is searched.
+
+    Returns:
+        The jobs, and a line for each input that is missing or no photo. Our own outputs are no inputs.
+
+    Raises:
+        UsageError: two photos would go to one place.
+        OutputError: a photo would be written over an input, or `out` cannot be a folder.
+
+    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033
+    """
+    found, failures = [], []
+    ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
+    for place in inputs:
+        try:
+            photos = find_photos([place])
+        except PhotoError as error:
+            failures.append(str(error))
+            continue
+        if os.path.isdir(place):
+            root = os.path.realpath(place)
+            inner = [folder for folder in ours if _is_inside(folder, root)]
+            photos = [
+                (source, name)
+                for source, name in photos
+                if _chosen(name, include, exclude)
+                and not OURS.search(source.stem)
+                and not any(_is_inside(os.path.realpath(source), folder) for folder in inner)
+            ]
+        found += photos
+    one_file = len(inputs) == 1 and not os.path.isdir(inputs[0]) and inputs[0] != "samples"
+    to_file = out is not None and one_file and _has_photo_suffix(out) and not os.path.isdir(out)
+    if out is not None and not to_file and os.path.exists(out) and not os.path.isdir(out):
+        raise OutputError(f"{out}: a file; expected a folder for several photos")
+    jobs = []
+    for source, name in found:
+        try:
+            own = output_suffix(source) if suffix is None else suffix
+        except PhotoError as error:
+            failures.append(str(error))
+            continue
+        if out is None:
+            target = source.with_name(fitting_name(source.stem, COLOUR + own))
+        elif to_file:
+            target = pathlib.Path(out)
+        else:
+            mirrored = pathlib.Path(out) / name
+            target = mirrored.with_name(fitting_name(mirrored.stem, own))
+        jobs.append(Job(source, target, name, find_hints(hints_dir, name) if hints_dir else None))
+    if hints is not None:
+        if len(jobs) > 1:
+            raise UsageError(f"--hints {hints}: for {len(jobs)} photos; expected --hints-dir")
+        jobs = [dataclasses.replace(job, hints=pathlib.Path(hints)) for job in jobs]
+    _refuse_collisions(jobs, variants, compare)
+    return jobs, failures
+
+
+def plan_films(films: Sequence[str], out: str | None, *, alone: bool) -> list[Job]:
+    """Decide where each film's colour goes.
+
+    Args:
+        films: their files.
+        out: as for `plan`.
+        alone: whether it is the only input, so that `out` may be a file.
+
+    Raises:
+        UsageError: two films would go to one place.
+        OutputError: a film would be written over.
+
+    Spec: VID-001, VID-004, CMD-002, CMD-003
+    """
+    jobs = []
+    for film in films:
+        source = pathlib.Path(film)
+        own = film_suffix(source)
+        if out is None:
+            target = source.with_name(fitting_name(source.stem, COLOUR + own))
+        elif alone and is_film(out) and not os.path.isdir(out):
+            target = pathlib.Path(out)
+        else:
+            target = pathlib.Path(out, fitting_name(source.stem, own))
+        jobs.append(Job(source, target, source.name))
+    _refuse_collisions(jobs, 1, False)
+    return jobs
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """Return a file's name; of a stem too long the end becomes a hash, so that long names stay apart.
+
+    Args:
+        stem: of any length.
+        ending: kept whole.
+
+    Spec: CMD-025
+    """
+    room = LONGEST_NAME - len(os.fsencode(ending))
+    if len(os.fsencode(stem)) <= room:
+        return stem + ending
+    mark = "~" + hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]
+    short = stem
+    while len(os.fsencode(short)) > room - len(mark):
+        short = short[:-1]
+    return short + mark + ending
+
+
+def _chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    def matches(pattern):
+        return fnmatch.fnmatch(name if "/" in pattern else name.rpartition("/")[2], pattern)
+
+    return (not include or any(map(matches, include))) and not any(map(matches, exclude))
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))
+
+
+def _has_photo_suffix(path):
+    return pathlib.Path(path).suffix.lower() in itertools.chain(*SUFFIXES.values())
+
+
+def _refuse_collisions(jobs, variants, compare):
+    sources = {os.path.realpath(job.source) for job in jobs}
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        for target in [*job.targets(variants), *([job.sheet] if compare else [])]:
+            place = os.path.realpath(target)
+            if place in sources:
+                raise OutputError(f"{target}: is an input; expected another --out")
+            other = taken.setdefault(place, job)
+            if other is not job:
+                raise UsageError(
+                    f"{other.source} and {job.source} would both be written to {target}"
+                )
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """Make a folder and those around it, if they are not there.
+
+    Raises:
+        OutputError: it cannot be made.
+
+    Spec: CMD-002, CMD-025
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder ({error.strerror})") from None
