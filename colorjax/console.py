@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-TABLE = 160  # characters that the widest table may take
+WIDTH = 160  # columns of a table where there is no terminal
 LINES = 10  # progress lines of a run where there is no terminal
 
 
@@ -20,6 +20,8 @@ class Printer:
 
     def __init__(self, *, quiet: bool = False):
         self.console = Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH
 
     def line(self, text: str) -> None:
         """Print one line.
@@ -45,9 +47,6 @@ class Printer:
             table.add_column(column, justify="right" if i else "left", no_wrap=True)
         for row in rows:
             table.add_row(*row)
-        self.console.width = max(
-            self.console.width, TABLE
-        )  # a narrow terminal folds lines; none is cut
         self.console.print(table, soft_wrap=False)
 
     @contextlib.contextmanager

@@ -9,7 +9,22 @@ import pytest
 import colorjax
 from colorjax import cli, data, evaluation, weights
 
-GAIN, COLOURFULNESS = 1.53, 13.55  # on scikit-image's colour photos; spec/quality.md
+GAIN, COLOURFULNESS = 2.66, 17.03  # on scikit-image's colour photos; spec/quality.md
+SMALLER = 0.0  # dB that photo-small may lose on them
+
+
+@pytest.mark.req("QLT-004")
+def test_the_small_network_is_small_and_close():
+    path = weights.PACKAGED.with_name("photo-small.safetensors")
+    assert path.stat().st_size <= 4e6
+    small = colorjax.load_weights(path)
+    assert small[1].network == colorjax.preset("photo-small").network
+    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    summaries = [
+        evaluation.evaluate(found.rgb, found.names, *one, {})["summary"]["weights"]
+        for one in (colorjax.load_weights(), small)
+    ]
+    assert summaries[1]["psnr"] >= summaries[0]["psnr"] - SMALLER
 
 
 @pytest.mark.req("QLT-001")
