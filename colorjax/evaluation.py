@@ -50,7 +50,7 @@ def evaluate(
     """
     own_size = isinstance(config.network, DenseConfig) and rgb[0].shape[0] == config.size
     if own_size:
-        ours = np.asarray(recolor(params, jnp.asarray(np.stack(rgb)), config))
+        ours = np.asarray(recolor(params, jnp.asarray(np.stack(list(rgb))), config))
     photos = []
     for i, (name, truth) in enumerate(zip(names, rgb, strict=True)):
         gray = truth @ LUMA

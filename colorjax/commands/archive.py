@@ -32,7 +32,7 @@ def add_archive(commands: Any) -> None:
 
 
 def _archive(options: Any, printer: Printer) -> int:
-    from colorjax import archive, batch
+    from colorjax import archive, planning
     from colorjax.colouring import Wishes
     from colorjax.weights import load_weights
 
@@ -44,7 +44,7 @@ def _archive(options: Any, printer: Printer) -> int:
     }
     wishes = Wishes(vividness=vividness(options.vividness))
     load_weights(options.weights)  # a wrong file is one line here, not one from each worker
-    jobs, failures = batch.plan(options.inputs, options.out)
+    jobs, failures = planning.plan(options.inputs, options.out)
     for failure in failures:
         printer.error(failure)
     counts = {"done": 0, "skipped": 0, "failed": len(failures)}
