@@ -99,3 +99,15 @@ def test_bench_of_training(folders):
     assert result["checkpoints_over_none"] > 0
     assert 0.9 < result["steps"][0]["peak_over_state_and_activations"] <= 2.2
     assert 0 < result["steps"][0]["utilisation"] < 1.5
+
+
+@pytest.mark.req("TRN-063")
+def test_slurm_example_starts_one_command_a_host(tmp_path):
+    (tmp_path / "srun").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "srun").chmod(0o755)
+    command = [SCRIPTS / "train-slurm", "run", "a b", "c", "--", "--steps", "9"]
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    told = subprocess.run(list(map(str, command)), env=path, capture_output=True, text=True)
+    expected = "colorjax train a b c --preset photo --distributed --resume --out run --steps 9\n"
+    assert told.stdout == expected, told.stderr
+    assert "Not run: this script, Slurm" in (SCRIPTS / "train-slurm").read_text()

@@ -89,7 +89,11 @@ def add_train(commands: Any) -> None:
         "--checkpoint-every", type=parse, default=500, metavar="N", help="in steps (default 500)"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
-    parser.add_argument("--init-from", metavar="WEIGHTS", help="start from these parameters")
+    parser.add_argument(
+        "--init-from",
+        metavar="WEIGHTS",
+        help="start from these parameters; `packaged` for the weights in the package",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
     parser.add_argument(
         "--profile", type=parse, default=0, metavar="N", help="trace N steps into RUN/profile"
@@ -153,7 +157,8 @@ def _train(options, printer: Printer) -> int:
         printer = Printer(quiet=True)
     initial_params = None
     if options.init_from:
-        initial_params, _ = load_weights(options.init_from)
+        packaged = options.init_from == "packaged"
+        initial_params, _ = load_weights(None if packaged else options.init_from)
         if not fits(initial_params, config):
             raise UsageError(f"{options.init_from}: of another network than this command's")
     share, mix = _share(options.validation), _mix(options.mix, len(options.photos))
