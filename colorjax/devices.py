@@ -102,12 +102,12 @@ def parameter_shardings(shapes: PyTree, mesh: Mesh) -> PyTree:
     return jax.tree.map(place, shapes)
 
 
-def photo_sharding(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of a chunk (steps, batch, …): each device takes its photos of every step.
+def photo_sharding(mesh: Mesh, *, steps: bool = False) -> NamedSharding:
+    """Return the sharding of a batch of photos, or with `steps` of a chunk (steps, batch, …): each device its photos.
 
     Spec: TRN-062
     """
-    return NamedSharding(mesh, PartitionSpec(None, AXES))
+    return NamedSharding(mesh, PartitionSpec(*[None] * steps, AXES))
 
 
 def own_slots(batch: int, mesh: Mesh) -> range:
@@ -115,8 +115,8 @@ def own_slots(batch: int, mesh: Mesh) -> range:
 
     Spec: TRN-050, TRN-063
     """
-    places = photo_sharding(mesh).addressable_devices_indices_map((1, batch))
-    parts = [part[1] for part in places.values() if part is not None]
+    places = photo_sharding(mesh).addressable_devices_indices_map((batch,))
+    parts = [part[0] for part in places.values() if part is not None]
     rows = sorted(row for part in parts for row in range(*part.indices(batch)))
     return range(rows[0], rows[-1] + 1)
 

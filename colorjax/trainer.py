@@ -18,14 +18,14 @@ from jaxtyping import Int, PyTree, UInt8
 from colorjax import data, devices, runs
 from colorjax.baselines import fit_baselines
 from colorjax.checkpoint import Checkpoints
-from colorjax.config import Config
+from colorjax.config import Config, DenseConfig
 from colorjax.errors import ConfigError, TrainingError
 from colorjax.feed import Feed
 from colorjax.interrupts import Interrupted, collected_signals
 from colorjax.logbook import Logbook
 from colorjax.networks import init_params
 from colorjax.report import read_metrics
-from colorjax.training import evaluation_loss, init_state, train_chunk, train_step
+from colorjax.training import EVALUATED, evaluation_loss, init_state, train_chunk, train_step
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps
@@ -217,10 +217,14 @@ class _Programs:
         shapes = jax.eval_shape(partial(init_state, config=config), jax.random.key(0))
         places = devices.parameter_shardings(shapes, self.mesh)
         averaged = places.averaged
-        self._photos, self._everywhere = devices.photo_sharding(self.mesh), everywhere
+        # small dense steps cost less than their dispatch: a chunk of them is one scan; XLA runs convolutions far slower
+        # inside a loop on CPUs: these are stepped one by one
+        self._scans = isinstance(config.network, DenseConfig)
+        self._photos = devices.photo_sharding(self.mesh, steps=self._scans)
+        self._everywhere = everywhere
         self._init = jax.jit(init_state, static_argnames="config", out_shardings=places)
-        self._chunk = jax.jit(
-            train_chunk,
+        self._step = jax.jit(
+            train_chunk if self._scans else train_step,
             static_argnames="config",
             donate_argnames="state",
             out_shardings=(places, everywhere),
@@ -239,12 +243,13 @@ class _Programs:
         """
         return self._init(key, config=self.config, params=params)
 
-    def put(self, array):
-        """Copy an array to every device.
+    def put(self, photos):
+        """Copy validation photos to every device, in parts that are evaluated one by one.
 
         Spec: TRN-062
         """
-        return devices.put(array, self._everywhere)
+        starts = range(0, len(photos), EVALUATED)
+        return [devices.put(photos[i : i + EVALUATED], self._everywhere) for i in starts]
 
     def step(self, state, batches):
         """Take a chunk's steps; the metrics come back to the host.
@@ -252,20 +257,28 @@ class _Programs:
         Spec: TRN-073
         """
         with jax.transfer_guard("disallow"):
-            batches = devices.put(batches, self._photos)
-            state, metrics = self._chunk(state, batches, config=self.config)
-            return state, jax.device_get(metrics)
+            if self._scans:
+                batches = devices.put(batches, self._photos)
+                state, metrics = self._step(state, batches, config=self.config)
+                return state, jax.device_get(metrics)
+            each = []
+            for batch in batches:
+                batch = devices.put(batch, self._photos)
+                state, metrics = self._step(state, batch, config=self.config)
+                each.append(metrics)
+            each = jax.device_get(each)
+            return state, {name: np.stack([metrics[name] for metrics in each]) for name in each[0]}
 
-    def evaluate(self, state, photos):
-        """Return the loss of the averaged parameters; None without photos.
+    def evaluate(self, state, parts):
+        """Return the mean loss of the averaged parameters over parts of photos; None without any.
 
         Spec: TRN-011, TRN-073
         """
-        if not len(photos):
+        if not parts:
             return None
         with jax.transfer_guard("disallow"):
-            loss = self._evaluate(state.averaged, photos, config=self.config)
-            return jax.device_get(loss).item()
+            losses = [self._evaluate(state.averaged, part, config=self.config) for part in parts]
+            return np.average(jax.device_get(losses), weights=[len(p) for p in parts]).item()
 
     def fetch(self, params):
         """Return parameters on the host, whole.

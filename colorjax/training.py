@@ -392,6 +392,8 @@ def evaluation_loss(
         rgb = photo.astype(jnp.float32)
         return loss(params, rgb_to_gray(rgb), rgb, config)
 
+    if len(photos) <= EVALUATED:
+        return one(photos)
     return jnp.mean(jax.lax.map(one, photos, batch_size=EVALUATED))
 
 

@@ -108,6 +108,7 @@ def test_killed_and_run_again(album, tiny_weights, tmp_path):
     process.wait()
     done = {name: (out / name).stat().st_mtime_ns for name in files(out) if ".tmp" not in name}
     (out / ".colorjax-0123456789abcdef.tmp").write_bytes(b"half")  # as if killed while writing
+    (out / ".colorjax-123456789abcdef0.tmp").write_bytes(b"")  # and just before
     assert colorize(album, "--weights", tiny_weights, "--out", out) == 0
     assert contents(out) == contents(tmp_path / "whole")
     for name, time in done.items():

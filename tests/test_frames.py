@@ -151,6 +151,23 @@ def test_what_a_killed_writer_leaves_is_swept(tmp_path):
     photos.sweep(tmp_path / "absent")
 
 
+@pytest.mark.req("FIL-036")
+def test_swept_before_it_is_locked(tmp_path, monkeypatch):
+    lock, swept = writing.fcntl.flock, []
+
+    def flock(file, how):
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            photos.sweep(tmp_path)
+            assert not swept[0].exists()
+        lock(file, how)
+
+    monkeypatch.setattr(writing.fcntl, "flock", flock)
+    photos.write_bytes(tmp_path / "photo.png", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+    assert (tmp_path / "photo.png").read_bytes() == b"whole"
+
+
 @pytest.mark.req("FIL-036", "FIL-014")
 def test_a_file_system_without_links_will_do(tmp_path, monkeypatch):
     def refuse(*_):

@@ -113,8 +113,10 @@ def test_kernels_lie_in_parts():
     assert places.params["stem"]["bias"].spec == places.step.spec == spec()
     kernel = devices.put(np.zeros((3, 3, 19, 8)), places.params["stem"]["kernel"])
     assert [part.data.shape for part in kernel.addressable_shards] == [(3, 3, 19, 4)] * 2
-    batch = devices.put(np.asarray(photos())[None], devices.photo_sharding(mesh))
-    assert [part.data.shape for part in batch.addressable_shards] == [(1, 4, 16, 16, 3)] * 2
+    batch = devices.put(np.asarray(photos()), devices.photo_sharding(mesh))
+    assert [part.data.shape for part in batch.addressable_shards] == [(4, 16, 16, 3)] * 2
+    chunk = devices.put(np.asarray(photos())[None], devices.photo_sharding(mesh, steps=True))
+    assert [part.data.shape for part in chunk.addressable_shards] == [(1, 4, 16, 16, 3)] * 2
     assert devices.own_slots(8, mesh) == range(8)
 
 

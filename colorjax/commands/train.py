@@ -242,7 +242,7 @@ def _share(validation: str) -> float | None:
     return value
 
 
-def _mix(text: str | None, places: int) -> tuple[float, ...]:
+def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
     """Return the weights that --mix names."""
     if text is None:
         return ()

@@ -160,10 +160,10 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
     """
     if not overwrite:
         _check_free(path)
-    temporary = os.path.join(os.path.dirname(path), f".colorjax-{secrets.token_hex(8)}.tmp")
+    temporary = None
     try:
-        with open(temporary, "xb") as file:
-            _lock(file)  # as long as it is open: `sweep` leaves it alone
+        temporary, opened = _open_temporary(os.path.dirname(path))
+        with opened as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -177,8 +177,9 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
         found = f"cannot be written ({error.strerror or error})"
         raise OutputError(f"{in_one_line(path)}: {found}; expected a place to write to") from error
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
 
 def sweep(folder: PathLike) -> None:
@@ -189,16 +190,24 @@ def sweep(folder: PathLike) -> None:
     with contextlib.suppress(OSError):
         for name in os.listdir(folder) if fcntl else ():
             path = os.path.join(folder, name)
-            if _TEMPORARY.fullmatch(name) and os.path.getsize(path):  # empty: about to be locked
+            if _TEMPORARY.fullmatch(name):
                 with contextlib.suppress(OSError), open(path, "rb") as file:
-                    _lock(file)
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     os.unlink(path)
 
 
-def _lock(file: BinaryIO) -> None:
-    """Lock a file until it is closed, which the end of the process does too; OSError if another holds it."""
-    if fcntl:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _open_temporary(folder: str) -> tuple[str, BinaryIO]:
+    """Open a new file that is locked as long as it is open, or its process lives: `sweep` leaves it alone."""
+    while True:
+        name = os.path.join(folder, f".colorjax-{secrets.token_hex(8)}.tmp")
+        file = open(name, "xb")  # the caller closes it
+        if not fcntl:
+            return name, file
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return name, file
+        file.close()  # swept before it was locked
 
 
 def _name(temporary: str, path: PathLike, overwrite: bool) -> None:
