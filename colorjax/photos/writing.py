@@ -187,8 +187,10 @@ def sweep(folder: PathLike) -> None:
 
     Spec: FIL-036
     """
+    if not fcntl:
+        return
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder) if fcntl else ():
+        for name in os.listdir(folder):
             path = os.path.join(folder, name)
             if _TEMPORARY.fullmatch(name):
                 with contextlib.suppress(OSError), open(path, "rb") as file:
