@@ -1,6 +1,8 @@
 """Weights files: safetensors with one metadata key."""
 
+import hashlib
 import json
+import re
 
 import jax
 import numpy as np
@@ -128,3 +130,58 @@ def test_nothing_half_written(tmp_path):
         colorjax.save_weights(tmp_path / "absent" / "w.safetensors", params, config)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.req("FIL-054")
+@pytest.mark.xfail(strict=True, reason="FIL-054 not built")
+@pytest.mark.parametrize("what", ["tensor", "record", "config"])
+def test_other_content_is_refused(tmp_path, what):
+    path, _, _ = saved(tmp_path, record={"photos": 3})
+    tensors = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["colorjax"])
+    assert re.fullmatch("[0-9a-f]{64}", header["sha256"])
+    match what:
+        case "tensor":
+            tensors["layer_0.kernel"][0, 0] += 1
+        case "record":
+            header["record"]["photos"] = 4
+        case "config":
+            header["config"]["steps"] += 1
+    safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
+    with pytest.raises(colorjax.ColorjaxError, match="its content is not what was saved") as caught:
+        colorjax.load_weights(path)
+    assert "\n" not in str(caught.value)
+    del header["sha256"]  # as an older colorjax wrote it
+    safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
+    colorjax.load_weights(path)
+
+
+@pytest.mark.req("FIL-054")
+@pytest.mark.xfail(strict=True, reason="FIL-054 not built")
+def test_sum_by_hand(tmp_path):
+    path, _, _ = saved(tmp_path)
+    with safetensors.safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["colorjax"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    found = header.pop("sha256")
+    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        total.update(tensor.astype("<f4").tobytes())
+    assert total.hexdigest() == found
+
+
+@pytest.mark.req("FIL-055")
+@pytest.mark.xfail(strict=True, reason="FIL-055 not built")
+def test_packaged_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo", "photo-small"):
+        _, config = colorjax.load_weights(name)
+        assert config.network == colorjax.preset(name).network
+        assert weights.load_record(name)["licence"]
+    (tmp_path / "photo").write_bytes(b"mine")
+    colorjax.load_weights("photo")
+    with pytest.raises(colorjax.ColorjaxError, match="not a safetensors file"):
+        colorjax.load_weights("./photo")
