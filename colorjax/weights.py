@@ -1,5 +1,6 @@
 """Weights files: safetensors, whose one metadata key holds the config and the record of the training."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -18,7 +19,9 @@ from colorjax.networks import init_params
 from colorjax.photos import write_bytes
 
 FORMAT = 1
-PACKAGED = pathlib.Path(__file__).parent / "pretrained" / "photo.safetensors"
+_PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
+PACKAGED = {name: _PRETRAINED / f"{name}.safetensors" for name in ("photo", "photo-small")}
+DEFAULT = "photo"
 KEY = "colorjax"  # one key: safetensors writes several in random order
 
 
@@ -54,7 +57,7 @@ def save_weights(
         "config": json.loads(configs.to_json(config)),
         "record": record or {},
     }
-    text = json.dumps(header, sort_keys=True)
+    text = json.dumps(header | {"sha256": _digest(header, tensors)}, sort_keys=True)
     write_bytes(path, safetensors.numpy.save(tensors, {KEY: text}), overwrite=True)
 
 
@@ -62,14 +65,14 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     """Read the parameters and the config of a weights file.
 
     Args:
-        path: of the file; None for the packaged weights.
+        path: of the file; `photo` or `photo-small` for the packaged weights, None for the former.
 
     Raises:
         WeightsError: the file is absent, damaged, of another format, or does not fit its config.
 
-    Spec: FIL-050, FIL-052
+    Spec: FIL-050, FIL-052, FIL-054, FIL-055
     """
-    path = PACKAGED if path is None else path
+    path = _find(path)
     header, tensors = _read(path)
     try:
         config = configs.from_json(json.dumps(header["config"]))
@@ -96,14 +99,19 @@ def fits(params: PyTree, config: Config) -> bool:
 
 
 def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
-    """Read what `save_weights` recorded beside the parameters; None is the packaged weights.
+    """Read what `save_weights` recorded beside the parameters; paths as for `load_weights`.
 
     Raises:
         WeightsError: the file is absent, damaged or of another format.
 
-    Spec: FIL-051, FIL-052
+    Spec: FIL-051, FIL-052, FIL-055
     """
-    return _read(PACKAGED if path is None else path)[0]["record"]
+    return _read(_find(path))[0]["record"]
+
+
+def _find(path):
+    """Return the path of packaged weights that are named, or the path itself."""
+    return PACKAGED.get(os.fspath(path or DEFAULT), path)
 
 
 def _shapes(config):
@@ -135,7 +143,18 @@ def _read(path):
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         found = header.get("format") if isinstance(header, dict) else None
         raise WeightsError(f"{path}: format {found}; this colorjax reads format {FORMAT}")
+    if header.pop("sha256", None) not in (None, _digest(header, tensors)):
+        raise WeightsError(f"{path}: its content is not what was saved: the SHA-256 differs")
     return {"config": {}, "record": {}} | header, tensors
+
+
+def _digest(header, tensors):
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        total.update(np.ascontiguousarray(tensor).data)
+    return total.hexdigest()
 
 
 def _check_finite(path, name, tensor):

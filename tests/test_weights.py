@@ -84,6 +84,8 @@ def corrupt(kind, path):
         case "garbled":
             header = "{"
     if kind in {"newer", "config", "field", "shape", "name", "nan", "garbled"}:
+        if isinstance(header, dict):
+            del header["sha256"]  # which would differ
         text = header if isinstance(header, str) else json.dumps(header)
         safetensors.numpy.save_file(tensors, path, {"colorjax": text})
     del params, config
@@ -133,7 +135,6 @@ def test_nothing_half_written(tmp_path):
 
 
 @pytest.mark.req("FIL-054")
-@pytest.mark.xfail(strict=True, reason="FIL-054 not built")
 @pytest.mark.parametrize("what", ["tensor", "record", "config"])
 def test_other_content_is_refused(tmp_path, what):
     path, _, _ = saved(tmp_path, record={"photos": 3})
@@ -158,7 +159,6 @@ def test_other_content_is_refused(tmp_path, what):
 
 
 @pytest.mark.req("FIL-054")
-@pytest.mark.xfail(strict=True, reason="FIL-054 not built")
 def test_sum_by_hand(tmp_path):
     path, _, _ = saved(tmp_path)
     with safetensors.safe_open(path, "numpy") as file:
@@ -174,7 +174,6 @@ def test_sum_by_hand(tmp_path):
 
 
 @pytest.mark.req("FIL-055")
-@pytest.mark.xfail(strict=True, reason="FIL-055 not built")
 def test_packaged_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("photo", "photo-small"):

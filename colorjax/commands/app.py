@@ -4,7 +4,7 @@ import time
 import webbrowser
 from typing import Any
 
-from colorjax.commands.options import add_command, terminable, value, whole
+from colorjax.commands.options import add_command, add_weights, terminable, value, whole
 from colorjax.console import Printer
 
 
@@ -21,7 +21,7 @@ def add_app(commands: Any) -> None:
         """  colorjax app
   colorjax app --port 8000 --no-browser --weights run/weights.safetensors""",
     )
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    add_weights(parser)
     parser.add_argument(
         "--port", type=value, default=0, metavar="N", help="to listen on (default: any free one)"
     )

@@ -3,7 +3,14 @@
 import os
 from typing import Any
 
-from colorjax.commands.options import add_command, add_vividness, value, vividness, whole
+from colorjax.commands.options import (
+    add_command,
+    add_vividness,
+    add_weights,
+    value,
+    vividness,
+    whole,
+)
 from colorjax.console import Printer
 
 
@@ -22,7 +29,7 @@ def add_archive(commands: Any) -> None:
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or `samples`")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="mirrors the inputs' tree")
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    add_weights(parser)
     parser.add_argument(
         "--workers", type=value, metavar="N", help="a core each (default: this machine's cores)"
     )

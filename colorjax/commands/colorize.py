@@ -10,6 +10,7 @@ from typing import Any
 from colorjax.commands.options import (
     add_command,
     add_vividness,
+    add_weights,
     terminable,
     value,
     vividness,
@@ -49,7 +50,7 @@ def add_colorize(commands: Any) -> None:
         metavar="FILE_OR_FOLDER",
         help="default: beside each input; - for standard output",
     )
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    add_weights(parser)
     add_vividness(parser)
     parser.add_argument(
         "--keep-colour",

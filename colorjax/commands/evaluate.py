@@ -7,6 +7,7 @@ from colorjax import config as configs
 from colorjax.commands.options import (
     add_command,
     add_vividness,
+    add_weights,
     print_results,
     value,
     vividness,
@@ -32,7 +33,7 @@ def add_evaluate(commands: Any) -> None:
   colorjax evaluate my-photos --hints 10""",
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    add_weights(parser)
     parser.add_argument(
         "--size",
         type=value,

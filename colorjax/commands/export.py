@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from colorjax.commands.options import add_command
+from colorjax.commands.options import add_command, add_weights
 from colorjax.console import Printer
 
 
@@ -21,7 +21,7 @@ def add_export(commands: Any) -> None:
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="a file a shape goes there")
     parser.add_argument("--format", choices=["onnx", "stablehlo"], default="onnx")
-    parser.add_argument("--weights", metavar="FILE", help="default: the packaged weights")
+    add_weights(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 

@@ -83,6 +83,18 @@ def add_command(
     return parser
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Add `--weights`.
+
+    Spec: CMD-012, FIL-055
+    """
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="or `photo` or `photo-small`, the packaged ones (default: photo)",
+    )
+
+
 def add_vividness(parser: argparse.ArgumentParser) -> None:
     """Add `--vividness`.
 

@@ -92,7 +92,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="start from these parameters; `packaged` for the weights in the package",
+        help="start from these parameters; `packaged` for the preset's in the package",
     )
     parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
     parser.add_argument(
@@ -151,14 +151,15 @@ def _train(options, printer: Printer) -> int:
 
     from colorjax import data, devices, trainer, training
     from colorjax.evaluation import evaluate
-    from colorjax.weights import fits, load_record, load_weights
+    from colorjax.weights import PACKAGED, fits, load_record, load_weights
 
     if not devices.is_first():
         printer = Printer(quiet=True)
     initial_params = None
     if options.init_from:
-        packaged = options.init_from == "packaged"
-        initial_params, _ = load_weights(None if packaged else options.init_from)
+        packaged = options.preset if options.preset in PACKAGED else None
+        name = packaged if options.init_from == "packaged" else options.init_from
+        initial_params, _ = load_weights(name)
         if not fits(initial_params, config):
             raise UsageError(f"{options.init_from}: of another network than this command's")
     share, mix = _share(options.validation), _mix(options.mix, len(options.photos))
