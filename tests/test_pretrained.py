@@ -1,6 +1,9 @@
 """The weights in the box: there, sound, and as good as they are said to be."""
 
 import json
+import pathlib
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -68,3 +71,24 @@ def test_colorize_needs_no_weights_named(tmp_path, capsys):
     report = tmp_path / "report.json"
     assert cli.main(["evaluate", "samples", "--json", str(report)]) == 0
     assert json.loads(report.read_text())["size"] == 256
+
+
+@pytest.mark.slow
+@pytest.mark.req("QLT-005")
+def test_a_run_is_packaged(tmp_path):
+    run, out = tmp_path / "run", tmp_path / "packaged.safetensors"
+    tiny = ["--size", "4", "--steps", "4", "--set", "network.hidden_multiple=1", "--quiet"]
+    assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
+    script = pathlib.Path(__file__).parent.parent / "scripts" / "package"
+    subprocess.run([sys.executable, script, run, "photo", "--out", out], check=True)
+    assert out.stat().st_size < (run / "weights.safetensors").stat().st_size
+    packaged, before = weights.load_record(out), weights.load_record()
+    reached = json.loads((run / "evaluation.json").read_text())["summary"]["weights"]
+    assert packaged["validation"] == reached
+    assert packaged["licence"] == before["licence"]
+    assert packaged["step"] == weights.load_record(run / "weights.safetensors")["step"]
+    np.testing.assert_allclose(
+        colorjax.load_weights(out)[0]["layer_0"]["kernel"],
+        colorjax.load_weights(run / "weights.safetensors")[0]["layer_0"]["kernel"],
+        atol=1e-3,
+    )

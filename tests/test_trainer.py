@@ -227,6 +227,7 @@ def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
     assert sum(re.fullmatch(shown, line) is not None for line in lines) >= 5
     assert {"weights", "gray", "tint", "level tint"} <= {x.split("  ")[0] for x in lines}
     assert lines[-1].endswith(f"colorjax colorize PHOTO --weights {run}/weights.safetensors")
+    assert "psnr" in json.loads((run / "evaluation.json").read_text())["summary"]["gray"]
 
 
 @pytest.mark.req("TRN-071")

@@ -1,6 +1,7 @@
 """`colorjax train`."""
 
 import argparse
+import json
 import math
 import os
 from functools import partial
@@ -149,7 +150,7 @@ def _train(options, printer: Printer) -> int:
 
     import numpy as np
 
-    from colorjax import data, devices, trainer, training
+    from colorjax import data, devices, photos, trainer, training
     from colorjax.evaluation import evaluate
     from colorjax.weights import PACKAGED, fits, load_record, load_weights
 
@@ -222,6 +223,8 @@ def _train(options, printer: Printer) -> int:
     params, _ = load_weights(outcome.weights)
     baselines = load_record(outcome.weights)["baselines"]
     result = evaluate(judged, names, params, config, baselines)
+    text = json.dumps({"size": judged.shape[1], **result}, indent=1)
+    photos.write_bytes(f"{options.out}/evaluation.json", text.encode(), overwrite=True)
     kept = f"the best of {len(outcome.metrics)} passes is after step {outcome.best_step}"
     printer.line(f"{kept}; on {which}:")
     print_results(printer, result)
