@@ -219,10 +219,10 @@ def choose(
 
     Spec: INF-012, INF-013
     """
-    numbers = (jnp.float32(number) for number in (config.vividness * vividness, temperature))
+    strengths = _strengths(config, vividness, temperature)
     bins = 1 if isinstance(config.network, DenseConfig) else seen.cells.shape[-1]
     tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
-    return np.asarray(_choose(seen, *numbers, tilt, config))
+    return np.asarray(_choose(seen, *strengths, tilt, config))
 
 
 def draw(
@@ -326,6 +326,11 @@ def _predict(params: PyTree, gray: Float[Array, "h w"], config: Config) -> Predi
     return Prediction(logits, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)), None)
 
 
+def _strengths(config: Config, vividness: float, temperature: float):
+    """Return the factor on the chroma, and the temperature: arrays, so that all values share programs."""
+    return jnp.float32(config.vividness * vividness), jnp.float32(temperature)
+
+
 def _chroma(seen: Prediction, vividness, temperature, tilt, config: Config):
     """Return the chosen chroma of the cells, drawn to the hints."""
     if isinstance(config.network, DenseConfig):
@@ -354,8 +359,8 @@ def _distinct_tilts(
     seen: Prediction, config: Config, count: int, *, vividness: float, temperature: float
 ) -> Float[np.ndarray, "count bins"]:
     """Return the preferences of variants: the weakest that set all colourings apart, or the strongest that is tried."""
-    numbers = (jnp.float32(number) for number in (config.vividness * vividness, temperature))
-    tilts, apart = _tilts(seen, *numbers, config, count)
+    strengths = _strengths(config, vividness, temperature)
+    tilts, apart = _tilts(seen, *strengths, config, count)
     enough = np.flatnonzero(np.asarray(apart) >= DISTINCT)
     return np.asarray(tilts)[enough[0] if len(enough) else -1]
 
