@@ -30,7 +30,7 @@ FLOORS = [
     {"augment"},
     {"networks.dense", "networks.unet"},
     {"networks"},
-    {"losses", "metrics", "baselines"},
+    {"losses", "metrics", "baselines", "optimizer"},
     {
         "weights",
         "checkpoint",
@@ -43,7 +43,7 @@ FLOORS = [
         "training",
     },
     {"inference", "feed", "devices"},
-    {"evaluation", "colouring", "hintfiles", "logbook"},
+    {"evaluation", "colouring", "hintfiles", "logbook", "programs", "profiling"},
     {"trainer", "export", "video"},
     {"planning"},
     {"batch"},
