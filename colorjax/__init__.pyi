@@ -4,7 +4,8 @@ from .errors import ColorjaxError
 from .inference import colorize
 from .losses import loss
 from .networks import forward, init_params
-from .training import TrainState, init_state, make_optimizer, train_step
+from .optimizer import make_optimizer
+from .training import TrainState, init_state, train_step
 from .weights import load_weights, save_weights
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import logging
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ def colorize_archive(
     found again, not done again.
 
     Args:
-        jobs: from `batch.plan`; all machines see their paths.
+        jobs: from `planning.plan`; all machines see their paths.
         weights: a file that all machines see; None for the packaged weights.
         wishes: how they are to be coloured.
         workers: how many; each takes one core.
@@ -65,18 +66,20 @@ def colorize_archive(
         ray_data = importlib.import_module("ray.data")
     except ImportError:
         raise UsageError("archives need a package more: pip install 'colorjax[ray]'") from None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every run
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level="error")
     ray_data.DataContext.get_current().enable_progress_bars = False
-    rows = [
+    rows = [  # workers have another working folder
         {
-            "source": str(j.source),
-            "target": str(j.target),
+            "source": os.path.abspath(j.source),
+            "target": os.path.abspath(j.target),
             "name": j.name,
-            "hints": str(j.hints or ""),
+            "hints": os.path.abspath(j.hints) if j.hints else "",
         }
         for j in jobs
     ]
+    weights = weights and os.path.abspath(weights)
     how = {"weights": weights, "wishes": wishes, "overwrite": overwrite, "quality": quality}
     coloured = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
         _Worker,

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -39,6 +40,8 @@ class Checkpoints:
         """
         self.folder, self.digest = pathlib.Path(folder).absolute(), digest
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs what it also raises
+        if sys.unraisablehook is sys.__unraisablehook__:
+            sys.unraisablehook = _report_unraisable
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
         try:
             self._manager = ocp.CheckpointManager(self.folder, options=options)
@@ -138,6 +141,12 @@ class Checkpoints:
         raise CheckpointError(
             f"{self.folder}: the checkpoint of step {step} {what}; remove its folder to go on {before}"
         )
+
+
+def _report_unraisable(unraisable: Any) -> None:
+    """Report as Python does, but not how the other writes end after one failed: orbax has closed their event loop."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def _fault(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Which devices train, and which part of photos and parameters lies on which."""
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -17,7 +18,10 @@ from colorjax.errors import ConfigError, UsageError
 
 AXES = ("data", "shard")  # both share photos out; the second also parameters
 HEARTBEAT = 30  # seconds of silence after which a process counts as gone, and the others stop
-PROBE = 2048  # side of the matrices by whose product a device's speed is measured
+PROBE = (
+    1024,
+    8192,
+)  # sides of the matrices by whose product a CPU's and an accelerator's speed are measured
 
 
 def join_processes(
@@ -175,8 +179,16 @@ def operations_per_second(config: Config) -> float:
 
     Spec: TRN-072
     """
-    compute = config.network.compute if isinstance(config.network, UNetConfig) else "float32"
-    square = jnp.ones((PROBE, PROBE), compute)
+    return _matrix_speed(
+        config.network.compute if isinstance(config.network, UNetConfig) else "float32"
+    )
+
+
+@functools.cache
+def _matrix_speed(dtype):
+    """Return the operations a second of the best of three matrix products; measured once a process."""
+    side = PROBE[jax.default_backend() != "cpu"]
+    square = jnp.ones((side, side), dtype)
     multiply = jax.jit(jnp.matmul)
     multiply(square, square).block_until_ready()
     times = []
@@ -184,4 +196,4 @@ def operations_per_second(config: Config) -> float:
         started = time.perf_counter()
         multiply(square, square).block_until_ready()
         times.append(time.perf_counter() - started)
-    return 2 * PROBE**3 / min(times)
+    return 2 * side**3 / min(times)

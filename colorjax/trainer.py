@@ -5,27 +5,25 @@ import dataclasses
 import math
 import os
 import pathlib
-import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PyTree, UInt8
 
 from colorjax import data, devices, runs
 from colorjax.baselines import fit_baselines
 from colorjax.checkpoint import Checkpoints
-from colorjax.config import Config, DenseConfig
+from colorjax.config import Config
 from colorjax.errors import ConfigError, TrainingError
 from colorjax.feed import Feed
 from colorjax.interrupts import Interrupted, collected_signals
 from colorjax.logbook import Logbook
 from colorjax.networks import init_params
+from colorjax.profiling import Speed, Trace
+from colorjax.programs import Programs
 from colorjax.report import read_metrics
-from colorjax.training import EVALUATED, evaluation_loss, init_state, train_chunk, train_step
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps
@@ -105,7 +103,7 @@ def train(
     if devices.is_first():
         runs.open_run(run, manifest, resume=resume)
     devices.wait_for_all("the run's folder")
-    programs = _Programs(config)
+    programs = Programs(config)
     state = programs.start(jax.random.key(seed), initial_params)
     # without validation photos there is nothing to choose a pass by: the last one is kept
     best_params = programs.copy(state.averaged) if len(validation) else None
@@ -140,10 +138,10 @@ def train(
             arrays = {"state": state, "best": best_params}
             checkpoints.save(step, arrays, {"reached": dataclasses.asdict(reached)})
 
-        speed = _Speed(programs, config)
+        speed = Speed(config, devices_used=programs.mesh.size)
         signal = devices.any_process(received[0] if received else 0)
         chunks = feed.chunks(step, config.steps, _chunk_steps(config))
-        trace = _Trace(run / "profile", step, profile)
+        trace = Trace(run / "profile", step, profile)
         while step < config.steps and not signal:
             batches = next(chunks)
             steps = len(batches)
@@ -160,7 +158,7 @@ def train(
                     "validation_loss": programs.evaluate(state, judged),
                     "learning_rate": metrics["learning_rate"][-1].item(),
                     "skipped": int(metrics["skipped"][-1]),
-                    **speed.measure(),
+                    **speed.measure(programs.operations or math.nan),
                 }
                 if reached.judge(line) and best_params is not None:
                     best_params = programs.copy(state.averaged)
@@ -206,155 +204,6 @@ def train(
         devices.wait_for_all("the weights")
         lines = read_metrics(run / "metrics.jsonl")
     return Outcome(weights, reached.best_step, reached.best_loss, lines)
-
-
-class _Programs:
-    """The compiled programs of a run, and where their arrays lie."""
-
-    def __init__(self, config: Config):
-        self.config, self.mesh = config, devices.training_mesh(config)
-        everywhere = devices.replicated(self.mesh)
-        shapes = jax.eval_shape(partial(init_state, config=config), jax.random.key(0))
-        places = devices.parameter_shardings(shapes, self.mesh)
-        averaged = places.averaged
-        # small dense steps cost less than their dispatch: a chunk of them is one scan; XLA runs convolutions far slower
-        # inside a loop on CPUs: these are stepped one by one
-        self._scans = isinstance(config.network, DenseConfig)
-        self._photos = devices.photo_sharding(self.mesh, steps=self._scans)
-        self._everywhere = everywhere
-        self._init = jax.jit(init_state, static_argnames="config", out_shardings=places)
-        self._step = jax.jit(
-            train_chunk if self._scans else train_step,
-            static_argnames="config",
-            donate_argnames="state",
-            out_shardings=(places, everywhere),
-        )
-        self._evaluate = jax.jit(
-            evaluation_loss, static_argnames="config", out_shardings=everywhere
-        )
-        # the state itself is donated
-        self.copy = jax.jit(partial(jax.tree.map, jnp.copy), out_shardings=averaged)
-        self._gather = jax.jit(lambda tree: tree, out_shardings=everywhere)
-
-    def start(self, key, params):
-        """Return the state before the first step.
-
-        Spec: TRN-062
-        """
-        return self._init(key, config=self.config, params=params)
-
-    def put(self, photos):
-        """Copy validation photos to every device, in parts that are evaluated one by one.
-
-        Spec: TRN-062
-        """
-        starts = range(0, len(photos), EVALUATED)
-        return [devices.put(photos[i : i + EVALUATED], self._everywhere) for i in starts]
-
-    def step(self, state, batches):
-        """Take a chunk's steps; the metrics come back to the host.
-
-        Spec: TRN-073
-        """
-        with jax.transfer_guard("disallow"):
-            if self._scans:
-                batches = devices.put(batches, self._photos)
-                state, metrics = self._step(state, batches, config=self.config)
-                return state, jax.device_get(metrics)
-            each = []
-            for batch in batches:
-                batch = devices.put(batch, self._photos)
-                state, metrics = self._step(state, batch, config=self.config)
-                each.append(metrics)
-            each = jax.device_get(each)
-            return state, {name: np.stack([metrics[name] for metrics in each]) for name in each[0]}
-
-    def evaluate(self, state, parts):
-        """Return the mean loss of the averaged parameters over parts of photos; None without any.
-
-        Spec: TRN-011, TRN-073
-        """
-        if not parts:
-            return None
-        with jax.transfer_guard("disallow"):
-            losses = [self._evaluate(state.averaged, part, config=self.config) for part in parts]
-            return np.average(jax.device_get(losses), weights=[len(p) for p in parts]).item()
-
-    def fetch(self, params):
-        """Return parameters on the host, whole.
-
-        Spec: TRN-062
-        """
-        return jax.device_get(self._gather(params))
-
-
-class _Speed:
-    """How fast a run goes since this process began."""
-
-    def __init__(self, programs: _Programs, config: Config):
-        self.config, self.photos = config, 0
-        self.started = self.since = time.perf_counter()
-        one = dataclasses.replace(config, accumulate=1, shard=1)  # loops count once
-        shapes = jax.eval_shape(partial(init_state, config=one), jax.random.key(0))
-        side = config.source_size or config.size
-        batch = jax.ShapeDtypeStruct((config.batch, side, side, 3), jnp.uint8)
-        step = jax.jit(train_step, static_argnames="config")
-        self.operations = devices.count_operations(step, shapes, batch, config=one) / config.batch
-        self.most = devices.operations_per_second(config) * programs.mesh.size
-        self.counted = 0
-
-    def count(self, steps: int) -> float:
-        """Count a chunk; return photos a second.
-
-        Spec: TRN-070
-        """
-        self.photos += steps * self.config.batch
-        return self.photos / (time.perf_counter() - self.started)
-
-    def measure(self) -> dict[str, float]:
-        """Return what has gone by since the last evaluation.
-
-        Spec: TRN-072
-        """
-        now = time.perf_counter()
-        rate = (self.photos - self.counted) / (now - self.since)
-        self.since, self.counted = now, self.photos
-        return {
-            "photos_per_second": round(rate, 1),
-            "utilisation": round(rate * self.operations / self.most, 4),
-            "seconds": round(now - self.started, 3),
-        }
-
-
-class _Trace:
-    """A trace of some steps, after the first chunk, which compiles."""
-
-    def __init__(self, folder: pathlib.Path, first: int, steps: int):
-        self.folder, self.first, self.steps = folder, first, steps
-        self.began: int | None = None
-
-    @contextlib.contextmanager
-    def step(self, step: int) -> Iterator[None]:
-        """Trace the chunk that begins at a step, if it is one of those asked for.
-
-        Spec: TRN-071
-        """
-        if self.steps and self.began is None and step > self.first:
-            jax.profiler.start_trace(str(self.folder))
-            self.began = step
-        if self.began is not None and self.steps and step >= self.began + self.steps:
-            self.stop()
-        with jax.profiler.StepTraceAnnotation("train_chunk", step_num=step):
-            yield
-
-    def stop(self) -> None:
-        """End the trace, if one is under way.
-
-        Spec: TRN-071
-        """
-        if self.began is not None and self.steps:
-            jax.profiler.stop_trace()
-            self.steps = 0
 
 
 @dataclasses.dataclass

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-import optax.contrib
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
 from colorjax import augment
@@ -19,6 +18,7 @@ from colorjax.config import Config
 from colorjax.errors import ConfigError
 from colorjax.losses import loss, objective
 from colorjax.networks import init_params
+from colorjax.optimizer import make_optimizer, schedule
 
 EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
 
@@ -88,93 +88,6 @@ def fit_config(
     return configs.replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
 
 
-def schedule(config: Config) -> optax.Schedule:
-    """Return the share of the learning rate at a step: warm-up, then the config's schedule.
-
-    Source: seed S7 for 1 / pass³.
-    Spec: TRN-004
-    """
-    optimizer = config.optimizer
-    warmup = round(optimizer.warmup * config.steps)
-    after: optax.Schedule
-    match optimizer.schedule:
-        case "constant":
-            after = optax.constant_schedule(1.0)
-        case "cosine":
-            after = optax.cosine_decay_schedule(1.0, max(1, config.steps - warmup))
-        case "inverse-cube":
-
-            def inverse_cube(count):  # counts from the end of the warm-up
-                return (1.0 + jnp.floor_divide(count + warmup, config.pass_steps)) ** -3.0
-
-            after = inverse_cube
-    if warmup == 0:
-        return after
-    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup])
-
-
-def make_optimizer(
-    config: Config,
-    *,
-    learning_rate: Float[Array, ""] | None = None,
-    weight_decay: Float[Array, ""] | None = None,
-) -> optax.GradientTransformation:
-    """Return the optax chain: clip by global norm, Adam, Muon or momentum, weight decay, schedule.
-
-    Args:
-        config: its `optimizer`, `steps` and `pass_steps` decide.
-        learning_rate: in place of the config's; may be traced, as in a sweep.
-        weight_decay: likewise.
-
-    Spec: TRN-001, TRN-004, TRN-005, TRN-018, TRN-037
-    """
-    optimizer = config.optimizer
-    rate = optimizer.learning_rate if learning_rate is None else learning_rate
-    decay = optimizer.weight_decay if weight_decay is None else weight_decay
-    return optax.chain(
-        optax.clip_by_global_norm(optimizer.clip_norm),
-        _direction(config),
-        optax.add_decayed_weights(decay, _is_kernel),
-        optax.scale_by_schedule(schedule(config)),
-        optax.scale(-rate),
-    )
-
-
-def _direction(config: Config) -> optax.GradientTransformation:
-    """Return the part of the chain that turns gradients into a direction."""
-    second_moment = config.optimizer.second_moment
-    match config.optimizer.algorithm:
-        case "adam":
-            return optax.scale_by_adam(b2=second_moment)
-        case "momentum":
-            return optax.trace(decay=0.9)
-        case "muon":
-            return optax.contrib.muon(
-                -1.0,  # a direction up, as the others give; the chain's end turns it down
-                ns_steps=4,
-                preconditioning="aol",
-                adam_b2=second_moment,
-                muon_weight_dimension_numbers=_as_matrices,
-                consistent_rms=0.2,  # updates as large as Adam's: the same learning rates serve
-            )
-
-
-def _as_matrices(params: PyTree) -> PyTree:
-    """Tell Muon how kernels are matrices, from all that an output sees to the outputs; the rest is Adam's."""
-
-    def axes(leaf):
-        last = leaf.ndim - 1
-        numbers = optax.contrib.MuonDimensionNumbers(tuple(range(last)), last)
-        return numbers if leaf.ndim > 1 else None
-
-    return jax.tree.map(axes, params)
-
-
-def _is_kernel(params):
-    """Tell which leaves decay: kernels, not biases or scales."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
-
-
 def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) -> TrainState:
     """Return the state before the first step.
 
@@ -227,27 +140,28 @@ def augment_batch(
     return gray, rgb, hints
 
 
+# from a photo's gray to an old photo's: film and lens first, then age, then the scanner
+_AGEING = (
+    ("tone_curve", augment.random_tone_curve, "strength"),
+    ("blur", augment.random_blur, "share"),
+    ("grain", augment.random_grain, "strength"),
+    ("low_contrast", augment.random_low_contrast, "strength"),
+    ("fading", augment.random_fading, "strength"),
+    ("stains", augment.random_stains, "share"),
+    ("scratches", augment.random_scratches, "share"),
+    ("jpeg", augment.random_jpeg_blocks, "share"),
+)
+
+
 def _old_gray(keys, rgb, how):
-    """Make the gray as an old photo's would be: film and lens first, then age, then the scanner."""
-    gray = rgb_to_gray(rgb)
+    """Make the gray as an old photo's would be; effects that are not asked for cost nothing."""
     if how.orthochromatic:
         gray = augment.random_orthochromatic_gray(next(keys), rgb, share=how.orthochromatic)
-    if how.tone_curve:
-        gray = augment.random_tone_curve(next(keys), gray, strength=how.tone_curve)
-    if how.blur:
-        gray = augment.random_blur(next(keys), gray, share=how.blur)
-    if how.grain:
-        gray = augment.random_grain(next(keys), gray, strength=how.grain)
-    if how.low_contrast:
-        gray = augment.random_low_contrast(next(keys), gray, strength=how.low_contrast)
-    if how.fading:
-        gray = augment.random_fading(next(keys), gray, strength=how.fading)
-    if how.stains:
-        gray = augment.random_stains(next(keys), gray, share=how.stains)
-    if how.scratches:
-        gray = augment.random_scratches(next(keys), gray, share=how.scratches)
-    if how.jpeg:
-        gray = augment.random_jpeg_blocks(next(keys), gray, share=how.jpeg)
+    else:
+        gray = rgb_to_gray(rgb)
+    for name, effect, option in _AGEING:
+        if amount := getattr(how, name):
+            gray = effect(next(keys), gray, **{option: amount})
     return gray
 
 
@@ -326,25 +240,25 @@ def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
 
 
 def _gradients(params, gray, rgb, hints, config):
-    """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for."""
-    asked = partial(objective, config=config)
-    if config.remat:
-        asked = jax.checkpoint(asked, policy=_is_dear)
-    grad = jax.value_and_grad(
-        lambda params, gray, rgb, hints: asked(params, gray, rgb, hints=hints)
-    )
+    """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for.
+
+    The parts are no loop, in which XLA runs convolutions far slower on CPUs. Each but the first waits for the gradients
+    of those before it, or XLA would have all of them in memory at once.
+    """
+    grad = jax.value_and_grad(make_objective(config))
     parts = config.accumulate
-    if parts == 1:
-        return grad(params, gray, rgb, hints)
 
     def fold(x):  # each part takes photos from all over the batch, so that all devices have some
         return x.reshape(len(x) // parts, parts, *x.shape[1:]).swapaxes(0, 1)
 
-    def add(total, part):
-        return jax.tree.map(jnp.add, total, grad(params, *part)), None
+    def part(i, wait):
+        return jax.tree.map(lambda x: x[i] + wait, folded)
 
-    nothing = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
-    total, _ = jax.lax.scan(add, nothing, jax.tree.map(fold, (gray, rgb, hints)))
+    folded = jax.tree.map(fold, (gray, rgb, hints))
+    total = grad(params, *part(0, 0.0))
+    for i in range(1, parts):
+        found = grad(params, *part(i, 0.0 * optax.tree.norm(total[1])))
+        total = jax.tree.map(jnp.add, total, found)
     return jax.tree.map(lambda leaf: leaf / parts, total)
 
 

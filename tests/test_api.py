@@ -31,7 +31,7 @@ FLOORS = [
     {"augment"},
     {"networks.dense", "networks.unet"},
     {"networks"},
-    {"losses", "metrics", "baselines"},
+    {"losses", "metrics", "baselines", "optimizer"},
     {
         "weights",
         "checkpoint",
@@ -44,7 +44,7 @@ FLOORS = [
         "training",
     },
     {"inference", "feed", "devices"},
-    {"evaluation", "colouring", "hintfiles", "logbook"},
+    {"evaluation", "colouring", "hintfiles", "logbook", "programs", "profiling"},
     {"trainer", "export", "video"},
     {"planning"},
     {"batch"},

@@ -4,13 +4,14 @@ import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
+import photo_network
 import pytest
 from dense import PRESETS, small
 from hypothesis import strategies as st
 from PIL import Image
 
 import colorjax
-from colorjax import color, config, data, fullsize, hints, inference, metrics, resample
+from colorjax import color, data, fullsize, hints, inference, metrics, resample
 
 LIGHT = np.array([21, 72, 7])
 
@@ -118,13 +119,7 @@ def test_gray_stays_gray():
 
 def photo_weights(**changes):
     """Return a small photo network that predicts strong colours."""
-    small_net = {
-        "network.width": 8,
-        "network.group": 4,
-        "network.head_width": 8,
-        "working_size": 32,
-    }
-    conf = config.replace(colorjax.preset("photo"), small_net | changes)
+    conf = photo_network.small(**{"network.blocks": 0} | changes)
     params = colorjax.init_params(jax.random.key(0), conf)
     head = params["head"]["conv_1"]
     head["kernel"] = 3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)

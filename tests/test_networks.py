@@ -101,8 +101,10 @@ def test_every_output_unit_learns(name, start):
 
 @pytest.mark.req("NET-008")
 @pytest.mark.parametrize("hidden", ["relu", "sigmoid", "tanh"])
-@pytest.mark.parametrize("output", ["clip", "sigmoid", "tanh"])
-@pytest.mark.parametrize(("depth", "multiple", "size"), [(1, 10, 1), (2, 1, 2), (4, 3, 3)])
+@pytest.mark.parametrize(
+    ("output", "depth", "multiple", "size"),
+    [("clip", 1, 10, 1), ("sigmoid", 2, 1, 2), ("tanh", 4, 3, 3)],
+)
 def test_free_shape(hidden, output, depth, multiple, size):
     config = small(
         "seed-relu",

@@ -33,7 +33,7 @@ def test_python_runs():
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_parse(line):
     options = cli.make_parser().parse_args(shlex.split(line.split("<")[0], comments=True))
-    assert options.command in ("train", "colorize", "evaluate", "app", "export")
+    assert options.command in ("train", "colorize", "evaluate", "app", "export", "archive")
 
 
 @pytest.fixture
@@ -105,6 +105,17 @@ def test_export_commands_run(desk):
     for line in COMMANDS:
         if line.startswith("export"):
             assert cli.main(shlex.split(line, comments=True)) == 0, line
+
+
+@pytest.mark.slow
+@pytest.mark.req("CMD-013", "CMD-040")
+@pytest.mark.filterwarnings("ignore")
+def test_archive_commands_run(desk):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    for line in COMMANDS:
+        if line.startswith("archive"):
+            assert cli.main(shlex.split(line, comments=True)) == 0, line
+            assert files(desk / "coloured") == {"scan-1.jpg", "inner/scan-2.jpg"}
 
 
 @pytest.mark.req("CMD-013")

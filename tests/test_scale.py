@@ -11,24 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import training_process
+from photo_network import small
 
 import colorjax
 from colorjax import config, devices, training
-
-TINY = {
-    "network.width": 8,
-    "network.group": 8,
-    "network.head_width": 8,
-    "network.levels": 2,
-    "size": 16,
-    "source_size": 0,
-    "batch": 8,
-    "optimizer.warmup": 0.0,
-}
-
-
-def tiny(**changes):
-    return config.replace(colorjax.preset("photo"), TINY | changes)
 
 
 def photos(count=8, size=16):
@@ -36,9 +22,11 @@ def photos(count=8, size=16):
     return jnp.asarray(gray + np.array([40, 0, -40]), jnp.uint8)
 
 
+step = jax.jit(colorjax.train_step, static_argnames="config")
+
+
 def one_step(conf, batch):
-    state = colorjax.init_state(jax.random.key(3), conf)
-    return jax.jit(colorjax.train_step, static_argnames="config")(state, batch, config=conf)
+    return step(colorjax.init_state(jax.random.key(3), conf), batch, config=conf)
 
 
 @pytest.mark.req("TRN-060")
@@ -59,15 +47,32 @@ def test_accumulated_step_is_the_step(parts):
 
 
 @pytest.mark.req("TRN-060")
+def test_parts_take_less_memory_without_a_loop():
+    conf = config.replace(colorjax.preset("seed-tanh2"), {"size": 8, "batch": 8192})
+    conf = config.replace(conf, {"network.hidden_multiple": 4})
+    state = jax.eval_shape(lambda: colorjax.init_state(jax.random.key(0), conf))
+    batch = jax.ShapeDtypeStruct((8192, 8, 8, 3), jnp.uint8)
+
+    def cost(parts):
+        lowered = step.lower(state, batch, config=config.replace(conf, {"accumulate": parts}))
+        memory = lowered.compile().memory_analysis().temp_size_in_bytes
+        return memory, lowered.as_text().count("stablehlo.while")
+
+    (whole, loops), (parted, others) = cost(1), cost(8)
+    assert parted <= 0.5 * whole
+    assert others == loops
+
+
+@pytest.mark.req("TRN-060")
 def test_parts_divide_the_batch():
     with pytest.raises(colorjax.ColorjaxError, match="accumulate is 3; expected a divisor"):
-        training.fit_config(tiny(accumulate=3), photos=100)
+        training.fit_config(small(accumulate=3), photos=100)
 
 
 @pytest.mark.req("TRN-061")
 def test_remat_keeps_less():
     def kept(remat):
-        conf = tiny(**{"network.width": 32, "network.blocks": 2, "remat": remat})
+        conf = small(**{"network.width": 32, "network.blocks": 2, "remat": remat})
         asked = training.make_objective(conf)
         params = jax.eval_shape(lambda: colorjax.init_params(jax.random.key(0), conf))
         gray, rgb = jnp.zeros((8, 64, 64)), jnp.zeros((8, 64, 64, 3))
@@ -93,8 +98,8 @@ def test_remat_gives_the_same_step():
 @pytest.mark.slow
 @pytest.mark.req("TRN-061")
 def test_bfloat16_keeps_parameters():
-    _, metrics = one_step(tiny(), photos())
-    half, found = one_step(tiny(**{"network.compute": "bfloat16"}), photos())
+    _, metrics = one_step(small(), photos())
+    half, found = one_step(small(**{"network.compute": "bfloat16"}), photos())
     np.testing.assert_allclose(found["objective"], metrics["objective"], rtol=0.02)
     kept = (half.params, half.ema_params, half.opt_state)
     for leaf in jax.tree.leaves(kept):
@@ -103,7 +108,7 @@ def test_bfloat16_keeps_parameters():
 
 @pytest.mark.req("TRN-062")
 def test_kernels_lie_in_parts():
-    conf = tiny(shard=2)
+    conf = small(shard=2)
     mesh = devices.training_mesh(conf)
     assert dict(mesh.shape) == {"data": 1, "shard": 2}
     shapes = jax.eval_shape(lambda: colorjax.init_state(jax.random.key(0), conf))
@@ -130,14 +135,14 @@ def test_kernels_lie_in_parts():
 )
 def test_what_cannot_be_shared_out_is_one_line(changes, says):
     with pytest.raises(colorjax.ColorjaxError, match=says):
-        devices.training_mesh(tiny(**changes))
+        devices.training_mesh(small(**changes))
 
 
 @pytest.mark.req("TRN-062")
 def test_devices_that_do_not_divide_the_batch_are_left_out():
-    assert devices.training_mesh(tiny(batch=7)).size == 1
-    assert devices.training_mesh(tiny(batch=6)).size == 2
-    assert devices.training_mesh(tiny(batch=6, accumulate=2)).size == 1
+    assert devices.training_mesh(small(batch=7)).size == 1
+    assert devices.training_mesh(small(batch=6)).size == 2
+    assert devices.training_mesh(small(batch=6, accumulate=2)).size == 1
 
 
 def command(run, *options):
@@ -149,16 +154,29 @@ def losses(run):
     return [[line["train_loss"], line["validation_loss"]] for line in lines]
 
 
+@pytest.fixture(scope="module")
+def on_one_device(tmp_path_factory):
+    """The losses of a run on one device; all others are hidden from it."""
+    run, first = tmp_path_factory.mktemp("one") / "run", jax.devices()[:1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "devices", lambda *_: first)
+        training_process.run(run, changes={"batch": 8})
+    return losses(run)
+
+
 @pytest.mark.req("TRN-062")
-def test_any_number_of_devices_gives_the_same_losses(tmp_path):
-    found = {}
-    for count, shard in ((1, 1), (2, 1), (8, 1), (8, 2)):
-        run = tmp_path / f"{count}-{shard}"
-        options = ["--devices", count, "--set", "batch=8", "--set", f"shard={shard}"]
-        subprocess.run(command(run, *options), check=True)
-        found[count, shard] = losses(run)
-    for other in found.values():
-        np.testing.assert_allclose(other, found[1, 1], rtol=1e-4)
+@pytest.mark.parametrize("shard", [1, 2])
+def test_two_devices_give_the_same_losses(on_one_device, tmp_path, shard):
+    training_process.run(tmp_path / "run", changes={"batch": 8, "shard": shard})
+    np.testing.assert_allclose(losses(tmp_path / "run"), on_one_device, rtol=1e-4)
+
+
+@pytest.mark.req("TRN-062")
+@pytest.mark.parametrize("shard", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_eight_devices_give_the_same_losses(on_one_device, tmp_path, shard):
+    options = ["--devices", 8, "--set", "batch=8", "--set", f"shard={shard}"]
+    subprocess.run(command(tmp_path / "run", *options), check=True)
+    np.testing.assert_allclose(losses(tmp_path / "run"), on_one_device, rtol=1e-4)
 
 
 def together(run, *options):

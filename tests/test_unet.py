@@ -6,22 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from photo_network import small
 
 import colorjax
-from colorjax import config
 from colorjax.networks import unet
-
-SMALL = {
-    "size": 32,
-    "network.width": 8,
-    "network.group": 4,
-    "network.head_width": 8,
-    "network.bottom_blocks": 1,
-}
-
-
-def small(**changes):
-    return config.replace(colorjax.preset("photo"), SMALL | changes)
 
 
 def drawn(conf, seed=0):
@@ -65,7 +53,7 @@ def test_shapes_and_batches(compute):
     if compute == "float32":
         one = np.stack([apply(params, g, None, config=conf.network) for g in gray])
         np.testing.assert_allclose(one, head, atol=1e-4, rtol=1e-4)
-        mapped = jax.vmap(lambda g: unet.apply_unet(params, g, None, conf.network))(gray)
+        mapped = jax.vmap(lambda g: apply(params, g, None, config=conf.network))(gray)
         np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
 
 
@@ -129,9 +117,15 @@ def test_forward_keeps_the_gray(shape):
     assert rgb.min() >= 0
     assert rgb.max() <= 255
     np.testing.assert_allclose(colorjax.rgb_to_gray(rgb), gray, atol=1e-3)
+
+
+@pytest.mark.req("NET-024")
+def test_gradient_is_finite():
+    conf = small()
+    params = drawn(conf)
     for level in (0.0, 255.0):
-        flat = jnp.full((1, *shape), level)
-        truth = jnp.full((1, *shape, 3), 100.0)
+        flat = jnp.full((1, 33, 47), level)
+        truth = jnp.full((1, 33, 47, 3), 100.0)
         gradient = gradients(params, flat, truth, config=conf)
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
 

@@ -1,0 +1,22 @@
+"""Shared by the tests of the photo network: the preset made small enough to compile in a second or two."""
+
+import colorjax
+from colorjax import config
+
+CHANGES = {
+    "size": 16,
+    "source_size": 0,
+    "working_size": 32,
+    "batch": 8,
+    "optimizer.warmup": 0.0,
+    "network.width": 8,
+    "network.levels": 2,
+    "network.bottom_blocks": 1,
+    "network.group": 4,
+    "network.head_width": 8,
+}
+
+
+def small(**changes):
+    """Return the small config, with more fields replaced."""
+    return config.replace(colorjax.preset("photo"), CHANGES | changes)
