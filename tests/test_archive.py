@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import colorjax
-from colorjax import archive, batch, cli, weights
+from colorjax import archive, cli, planning, weights
 from colorjax.colouring import Wishes
 
 LIGHT = np.array([21, 72, 7])
@@ -36,7 +36,7 @@ def test_a_worker_dies_and_no_photo_is_lost(album, tmp_path):
     params = colorjax.init_params(jax.random.key(0), conf)
     weights.save_weights(tmp_path / "w.safetensors", params, conf)
     out = tmp_path / "out"
-    jobs, _ = batch.plan([str(album)], str(out))
+    jobs, _ = planning.plan([str(album)], str(out))
     found = []
     for done in archive.colorize_archive(jobs, tmp_path / "w.safetensors", Wishes(), workers=2):
         found.append(done)
