@@ -21,7 +21,6 @@ from colorjax.studio import Work
 
 HOST = "127.0.0.1"
 LARGEST_FILE = "1gb"
-VARIANTS = 4
 COLOURS = 8
 FORMATS = {"as the photo": None, "PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp"}
 POLICY = (
@@ -122,15 +121,20 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
     def draw(works: list[Work], number: int | None) -> list[Any]:
         """Return the values of `views` for a photo."""
         if number is None or number >= len(works):
-            return [None, None, 1.0, gr.update(visible=False), gr.update(interactive=False)]
+            return [None, None, "", 1.0, gr.update(visible=False), gr.update(interactive=False)]
         work = works[number]
         (after, *_) = studio.coloured(work, weights)
-        picture = shown(after)
+        pair = (shown(work.frames[0]), shown(after))
+        marked = shown(studio.marked(work, after)) if work.setting.hints else pair[1]
         more = gr.update(interactive=len(work.settings) > 1)
-        pair = (shown(work.frames[0]), picture)
-        return [pair, picture, work.setting.vividness, gr.update(visible=True), more]
+        marks = marks_in_words(work.setting)
+        return [pair, marked, marks, work.setting.vividness, gr.update(visible=True), more]
 
-    def add(files: Sequence[str] | None, works: list[Work]) -> list[Any]:
+    def draw_anew(works: list[Work], number: int | None) -> list[Any]:
+        """Return the values of `views` and `offers` for a photo that was not in view."""
+        return [*draw(works, number), hidden(), hidden()]
+
+    def add(files: Sequence[str] | None, works: list[Work], number: int | None) -> list[Any]:
         """Open photos; name those that are none."""
         lines, opened = [], []
         for place in files or []:
@@ -142,11 +146,22 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
             except ColorjaxError as error:
                 lines.append(str(error))
             path.unlink(missing_ok=True)
-        first = len(works) if opened else max(0, len(works) - 1)
+        number = len(works) if opened else number
         works = [*works, *opened]
-        names = [(work.name, number) for number, work in enumerate(works)]
-        which = gr.update(choices=names, value=first if works else None, visible=len(works) > 1)
-        return [works, which, None, message(lines, len(opened))]
+        return [works, choice(works, number), None, message(lines, len(opened))]
+
+    def choice(works: list[Work], number: int | None) -> Any:
+        """Return an update of the list of photos, with the one that comes into view."""
+        names = [(work.name, place) for place, work in enumerate(works)]
+        return gr.update(choices=names, value=number, visible=len(works) > 1)
+
+    def remove(works: list[Work], number: int | None) -> list[Any]:
+        """Take the photo in view out of the list; the next one comes into view."""
+        if number is None:
+            return [works, choice(works, None), ""]
+        others = [*works[:number], *works[number + 1 :]]
+        following = min(number, len(others) - 1) if others else None
+        return [others, choice(others, following), _plain(f"{works[number].name} removed.")]
 
     def changed(make: Callable[..., Work]) -> Callable[..., list[Any]]:
         """Return a handler that replaces the photo in view by what `make` makes of it, and draws it."""
@@ -169,8 +184,8 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
     def offer_variants(works: list[Work], number: int | None) -> Any:
         if number is None:
             return hidden()
-        variants = studio.colourings(works[number], weights, VARIANTS)
-        pictures = [(shown(v[0]), f"Colouring {i}") for i, v in enumerate(variants, 1)]
+        variants = studio.colourings(works[number], weights)
+        pictures = [(shown(photo), f"Colouring {i}") for i, photo in enumerate(variants, 1)]
         return gr.update(value=pictures, visible=True, selected_index=None)
 
     def pick_variant(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
@@ -245,7 +260,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                             step=1,
                             label="Where colour begins (percent)",
                         )
-                    with gr.Tab("Set a colour"):
+                    with gr.Tab("Set a colour") as by_hand:
                         canvas = gr.Image(
                             label="Click the place whose colour you know",
                             type="filepath",
@@ -254,6 +269,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                             elem_id="canvas",
                             alt_text="The photo in colour",
                         )
+                        marks = gr.Markdown("", elem_id="marks")
                         with gr.Row():
                             x = gr.Number(
                                 label="From the left (pixels)", value=0, precision=0, min_width=120
@@ -269,6 +285,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                             columns=COLOURS,
                             height="auto",
                             allow_preview=False,
+                            interactive=False,
                             buttons=[],
                             elem_id="swatches",
                         )
@@ -296,6 +313,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                         columns=2,
                         height="auto",
                         allow_preview=False,
+                        interactive=False,
                         buttons=[],
                         elem_id="variants",
                     )
@@ -303,14 +321,20 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
                     format = gr.Dropdown(list(FORMATS), value="as the photo", label="Format")
                     save = gr.Button("Download this photo", variant="primary")
                     save_all = gr.Button("Download all as a zip")
+                    take_out = gr.Button("Remove this photo from the list")
             ready = gr.DownloadButton("Your file", elem_id="ready", elem_classes="unseen")
 
-        views = [slider, canvas, vividness, desk, undo]
+        views = [slider, canvas, marks, vividness, desk, undo]
+        offers = [variants, swatches]
         here = [works, which]
         press = "() => setTimeout(() => document.querySelector('#ready')?.click(), 300)"
-        upload.upload(add, [upload, works], [works, which, upload, status]).then(draw, here, views)
-        which.input(draw, here, views).then(
-            lambda: [hidden(), hidden()], None, [variants, swatches]
+        upload.upload(add, [upload, *here], [works, which, upload, status]).then(
+            draw_anew, here, [*views, *offers]
+        )
+        by_hand.select(None, None, None, js=_SCRIPT)  # what is in it is made when it opens
+        which.input(draw_anew, here, [*views, *offers])
+        take_out.click(remove, here, [works, which, status]).then(
+            draw_anew, here, [*views, *offers]
         )
         border.input(
             lambda share: gr.update(slider_position=share),
@@ -321,7 +345,7 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
         vividness.input(
             changed(set_vividness),
             [*here, vividness],
-            [works, slider, canvas, vividness, desk, undo],
+            [works, *views],
             trigger_mode="always_last",
         )
         other.click(offer_variants, here, variants)
@@ -352,6 +376,18 @@ def listen(port: int) -> socket.socket:
         listener.close()
         raise UsageError(f"port {port}: cannot be listened on ({error.strerror})") from None
     return listener
+
+
+def marks_in_words(setting: studio.Setting) -> str:
+    """Return what the rings on a photo show, for those who do not see them.
+
+    Spec: APP-008
+    """
+    places = [
+        f"{_to_hex(np.array(colour))} at {column} from the left, {row} from the top"
+        for row, column, colour in setting.hints
+    ]
+    return _plain(f"Set, where the rings are: {'; '.join(places)}.") if places else ""
 
 
 def message(lines: Sequence[str], opened: int) -> str:
@@ -387,9 +423,10 @@ _STYLE = """
 .unseen { position: absolute; left: -9999px }
 #swatches .grid-container { grid-template-columns: repeat(auto-fill, minmax(4.75rem, 1fr)) !important }
 :is(#swatches, #variants) :is(.gallery-container, .grid-wrap) { height: auto !important; min-height: 0 !important }
-#status p { margin: .25rem 0 }
+:is(#status, #marks) p { margin: .25rem 0 }
 .gradio-container { --block-info-text-color: var(--body-text-color); --body-text-color-subdued: var(--body-text-color) }
 .gradio-container { max-width: 100rem !important }
 """
 
-_SCRIPT = "() => document.querySelector('#status')?.setAttribute('aria-live', 'polite')"
+_SCRIPT = """() => setTimeout(() => document.querySelectorAll('#status, #marks').forEach(
+  element => element.setAttribute('aria-live', 'polite')), 300)"""

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from colorjax.batch import Job, colorize_files
+from colorjax.batch import Job, colorize_files, colorize_film
 from colorjax.colouring import Wishes
 from colorjax.errors import UsageError
 from colorjax.weights import load_weights
@@ -101,7 +101,10 @@ class _Worker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         hints = pathlib.Path(row["hints"]) if row["hints"] else None
         job = Job(pathlib.Path(row["source"]), pathlib.Path(row["target"]), row["name"], hints)
-        (result,) = colorize_files([job], self.weights, self.wishes, **self.how)
+        if job.is_film:
+            result = colorize_film(job, self.weights, self.wishes, overwrite=self.how["overwrite"])
+        else:
+            (result,) = colorize_files([job], self.weights, self.wishes, **self.how)
         error = str(result.error or "")
         done = Done(job.name, result.status, error, os.getpid())
         return dataclasses.asdict(done)

@@ -1,19 +1,23 @@
-"""Many photos coloured with all cores, in bounded memory, each written whole or not at all."""
+"""Many photos coloured with all cores, in bounded memory, and films; each written whole or not at all."""
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
+import pathlib
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from colorjax import video
 from colorjax.baselines import LUMA
-from colorjax.colouring import Weights, Wishes, colour_all
+from colorjax.colouring import Weights, Wishes, colour_all, set_apart
 from colorjax.errors import ColorjaxError, OutputError, PhotoError
 from colorjax.gallery import Pair
 from colorjax.hintfiles import read_hints
@@ -32,6 +36,8 @@ from colorjax.photos import (
 )
 from colorjax.planning import Job, make_folder
 from colorjax.report import make_sheet
+
+Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[..., Any]]]
 
 BYTES_PER_PIXEL = 40  # held while in work; measured: 17 (gray JPEG) to 31 (16-bit TIFF)
 
@@ -69,7 +75,7 @@ def colorize_files(
     network.
 
     Args:
-        jobs: from `plan`.
+        jobs: photos, from `plan`.
         weights: (params, config).
         wishes: how they are to be coloured.
         compare: also write a sheet of gray and colour side by side.
@@ -88,24 +94,15 @@ def colorize_files(
     for folder in {job.target.parent for job in jobs}:
         sweep(folder)
 
-    def hinted(job: Job, photo: Photo) -> Wishes:
-        if job.hints is None:
-            return wishes
-        return dataclasses.replace(wishes, hints=read_hints(job.hints, photo.pixels.shape))
-
     def work(job: Job) -> Result:
-        targets = job.targets(wishes.variants)
-        missing = [overwrite or not os.path.lexists(target) for target in targets]
+        targets, missing = _targets(job, wishes, overwrite=overwrite)
         if not any(missing):
             return Result(job, "skipped")
         try:
             h, w = photo_size(job.source)
             with budget(h * w * BYTES_PER_PIXEL):
                 frames = list(read_frames(job.source, max_pixels=max_pixels))
-                if len(frames) > 1 and wishes.variants > 1:
-                    found = f"{job.source}: {len(frames)} pages or frames"
-                    raise PhotoError(f"{found}; expected a still photo for variants")
-                coloured = colour_all(frames, weights, hinted(job, frames[0]))
+                coloured = colour_all(frames, weights, _hinted(wishes, job, frames[0]))
                 make_folder(job.target.parent)
                 if compare and (overwrite or not job.sheet.exists()):
                     sheet = side_by_side(frames[0], [variant[0] for variant in coloured])
@@ -115,9 +112,7 @@ def colorize_files(
                 ):
                     write_photo(target, variant, quality=quality, overwrite=overwrite)
         except ColorjaxError as error:
-            if isinstance(error, OutputError) and not overwrite and targets[-1].exists():
-                return Result(job, "skipped")  # another run was first
-            return Result(job, "failed", error)
+            return _failed(job, error, targets[-1], overwrite=overwrite)
         return Result(job, "done")
 
     pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
@@ -127,17 +122,71 @@ def colorize_files(
         pool.shutdown(cancel_futures=True)
 
 
-def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
-    """Read the photos and their colour again, for a gallery, where both can be read.
+@contextlib.contextmanager
+def _unseen(total: int, unit: str) -> Iterator[Callable[..., None]]:
+    yield lambda done, note: None
 
-    Spec: CMD-034
+
+def colorize_film(
+    job: Job,
+    weights: Weights,
+    wishes: Wishes,
+    *,
+    compare: bool = False,
+    overwrite: bool = False,
+    progress: Progress = _unseen,
+) -> Result:
+    """Colour a film, in as many variants as are wished, and go on where a killed run stopped.
+
+    Args:
+        job: a film, from `plan`.
+        weights: (params, config).
+        wishes: how it is to be coloured, at fixed points of the picture.
+        compare: also write a sheet of a still.
+        overwrite: replace outputs that exist; they are kept otherwise.
+        progress: called with the number of frames and their unit before each film that is written; what it yields is
+            called with how many are done, and with the film's name.
+
+    Returns:
+        What became of it.
+
+    Spec: VID-002, VID-004, VID-005, VID-006
+    """
+    targets, missing = _targets(job, wishes, overwrite=overwrite)
+    sheet_too = compare and (overwrite or not job.sheet.exists())
+    try:
+        if any(missing):
+            total = len(video.frame_times(job.source))
+            variants = _film_wishes(job, weights, wishes)
+            make_folder(job.target.parent)
+            for target, each in itertools.compress(zip(targets, variants, strict=True), missing):
+                with progress(total, "frames") as show:
+                    video.colorize_film(
+                        job.source,
+                        target,
+                        weights,
+                        each,
+                        overwrite=overwrite,
+                        show=functools.partial(show, note=str(target)),
+                    )
+        if sheet_too:
+            before, *after = (Photo(video.still(path)) for path in (job.source, *targets))
+            write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
+    except ColorjaxError as error:
+        return _failed(job, error, targets[-1], overwrite=overwrite)
+    return Result(job, "done" if any(missing) else "skipped")
+
+
+def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
+    """Read the photos, and stills of the films, and their colour again, for a gallery, where both can be read.
+
+    Spec: CMD-034, VID-006
     """
     for job in jobs:
         for number, target in enumerate(job.targets(variants), 1):
             name = job.name if variants == 1 else f"{job.name}, {number}"
             with contextlib.suppress(PhotoError):
-                limit = {"max_pixels": sys.maxsize}  # they were read before
-                yield Pair(name, read_photo(job.source, **limit), read_photo(target, **limit))
+                yield Pair(name, _picture(job.source), _picture(target))
 
 
 def colorize_bytes(
@@ -191,6 +240,39 @@ def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "
     row = [np.repeat(gray[..., None], 3, -1), *(variant.to_8bit().pixels for variant in variants)]
     labels = ["colorized"] if len(variants) == 1 else map(str, range(1, len(variants) + 1))
     return make_sheet([row], ["gray", *labels])
+
+
+def _targets(job: Job, wishes: Wishes, *, overwrite: bool) -> tuple[list[pathlib.Path], list[bool]]:
+    """Return where a job's colour goes, and of which of them it is still to be made."""
+    targets = job.targets(wishes.variants)
+    return targets, [overwrite or not os.path.lexists(target) for target in targets]
+
+
+def _hinted(wishes: Wishes, job: Job, photo: Photo) -> Wishes:
+    if job.hints is None:
+        return wishes
+    return dataclasses.replace(wishes, hints=read_hints(job.hints, photo.pixels.shape))
+
+
+def _film_wishes(job: Job, weights: Weights, wishes: Wishes) -> list[Wishes]:
+    """Return what is wished of each variant of a film."""
+    if job.hints is None and wishes.variants == 1:
+        return [wishes]
+    still = Photo(video.still(job.source))
+    return set_apart(still, weights, _hinted(wishes, job, still))
+
+
+def _failed(job: Job, error: ColorjaxError, target: pathlib.Path, *, overwrite: bool) -> Result:
+    if isinstance(error, OutputError) and not overwrite and target.exists():
+        return Result(job, "skipped")  # another run was first
+    return Result(job, "failed", error)
+
+
+def _picture(path: pathlib.Path) -> Photo:
+    """Read a photo of any size, as it was read before, or a film's still."""
+    if video.is_film(path):
+        return Photo(video.still(path))
+    return read_photo(path, max_pixels=sys.maxsize)
 
 
 class _Budget:

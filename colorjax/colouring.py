@@ -24,19 +24,21 @@ class Wishes:
         variants: how many plausible colourings.
         keep_colour: blend with what colour there is, instead of colouring a photo's gray anew.
         hints: colours that are known at places of the photo.
+        tilt: a preference for some of the network's colours, as `set_apart` finds it.
     """
 
     vividness: float = 1.0
     variants: int = 1
     keep_colour: bool = False
     hints: Hints | None = None
+    tilt: float | np.ndarray = 0.0
 
 
 def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> list[Sequence[Photo]]:
     """Colour what a file holds, in as many variants as are wished.
 
     Args:
-        frames: its photo, or its pages or frames, of which there is one variant only.
+        frames: its photo, or its pages or frames; a variant leans to one hue in all of them.
         weights: (params, config).
         wishes: how.
 
@@ -48,13 +50,34 @@ def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> lis
 
     Spec: CMD-030, CMD-031
     """
-    if wishes.variants == 1:
-        return [list(colour_frames(frames, weights, wishes))]
+    if wishes.variants == 1 or len(frames) > 1:
+        variants = set_apart(frames[len(frames) // 2], weights, wishes)
+        return [list(colour_frames(frames, weights, each)) for each in variants]
     (photo,) = frames
     pictures = inference.colorize_variants(
         _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
     )
     return [[_finish(photo, rgb, wishes)] for rgb in pictures]
+
+
+def set_apart(photo: Photo, weights: Weights, wishes: Wishes) -> list[Wishes]:
+    """Return what is wished of each variant alone, so that all frames of one lean to the same hue.
+
+    Args:
+        photo: on which the variants are told apart: the still of a film.
+        weights: (params, config).
+        wishes: of several variants.
+
+    Raises:
+        ConfigError: as for `colour_all`.
+
+    Spec: CMD-031, VID-006
+    """
+    if wishes.variants == 1:
+        return [wishes]
+    seen = inference.predict(_gray(photo), weights, hints=wishes.hints)
+    tilts = inference.distinct_tilts(seen, weights[1], wishes.variants, vividness=wishes.vividness)
+    return [dataclasses.replace(wishes, variants=1, tilt=tilt) for tilt in tilts]
 
 
 def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
@@ -67,7 +90,9 @@ def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
 
     Spec: CMD-028
     """
-    rgb = inference.colorize(_gray(photo), weights, vividness=wishes.vividness, hints=wishes.hints)
+    rgb = inference.colorize(
+        _gray(photo), weights, vividness=wishes.vividness, tilt=wishes.tilt, hints=wishes.hints
+    )
     return _finish(photo, rgb, wishes)
 
 

@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from colorjax.config import Config
+from colorjax.config import Config, DenseConfig
 from colorjax.errors import OutputError, UsageError
 from colorjax.inference import ASPECTS, working_shape
 from colorjax.networks import forward
+from colorjax.networks.unet import stride
 from colorjax.photos import write_bytes
 
 FORMATS = ("onnx", "stablehlo")
-WIDEST = 2.0  # aspect of the photos that files are written for
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
@@ -31,7 +31,7 @@ def export(
     format: str = "onnx",
     overwrite: bool = False,
 ) -> Iterator[pathlib.Path]:
-    """Write `forward` of one working copy to RGB levels, a file a shape.
+    """Write `forward` of working copies to RGB levels as one program for any number and size, and how to use it.
 
     Args:
         folder: made if it is not there.
@@ -46,40 +46,112 @@ def export(
         UsageError: the extra is not installed.
         OutputError: a file exists, or cannot be written.
 
-    Spec: EXP-001, EXP-002, EXP-003
+    Spec: EXP-001, EXP-002, EXP-003, EXP-004
     """
-    params, config = weights
     encode = {"onnx": to_onnx, "stablehlo": to_stablehlo}[format]
-    function = functools.partial(forward, params, config=config)
     try:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot make the folder ({error.strerror})") from None
-    for h, w in shapes(config):
-        path = pathlib.Path(folder, f"colorjax-{h}x{w}.{format}")
+    program, text = (pathlib.Path(folder, f"colorjax.{suffix}") for suffix in (format, "txt"))
+    for path, make in (
+        (program, functools.partial(encode, *weights)),
+        (text, lambda: usage(weights[1]).encode()),
+    ):
         if overwrite or not path.exists():
-            write_bytes(path, encode(function, (h, w)), overwrite=overwrite)
+            write_bytes(path, make(), overwrite=overwrite)
         yield path
 
 
 def shapes(config: Config) -> list[tuple[int, int]]:
-    """Return the shapes that working copies of photos up to 2 : 1 have, the square first.
+    """Return the shapes of all working copies that `colorize` makes, the square first.
 
-    Spec: EXP-001, INF-010
+    Spec: EXP-004, INF-010
     """
-    usual = [aspect for aspect in ASPECTS if aspect <= WIDEST]
-    wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in usual]
+    wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in ASPECTS]
     return list(dict.fromkeys([*wide, *((w, h) for h, w in wide)]))
 
 
-def to_onnx(function: Callable, shape: tuple[int, int]) -> bytes:
-    """Return a function of a float32 array as the bytes of an ONNX model.
+def usage(config: Config) -> str:
+    """Return how to use the program, in a few lines of text.
+
+    Spec: EXP-004
+    """
+    copies = ", ".join(f"{h} x {w}" for h, w in shapes(config))
+    sides = (
+        "of just this size"
+        if _multiple(config) is None
+        else (f"whose height and width are multiples of {_multiple(config)}")
+    )
+    return f"""The network of colorjax, for programs without Python.
+
+Input "gray": float32 [photos, height, width], levels 0 to 255, 0.21 R + 0.72 G + 0.07 B of sRGB.
+Output "rgb": float32 [photos, height, width, 3], sRGB levels 0 to 255.
+
+Any number of photos of one size {sides}.
+The sizes of working copies that colorjax itself makes: {copies}.
+It squashes the gray of a photo to the one whose aspect is closest (antialiased, such as Lanczos).
+
+For a photo at its own size: take r = R - Y and b = B - Y of the output, Y = 0.21 R + 0.72 G + 0.07 B, enlarge both
+to its size (bilinear), and put them on its own gray g: R = g + r, B = g + b, G = (g - 0.21 R - 0.07 B) / 0.72.
+"""
+
+
+def to_onnx(params: PyTree, config: Config) -> bytes:
+    """Return the network as the bytes of an ONNX model.
 
     Raises:
         UsageError: the extra is not installed.
 
-    Spec: EXP-001, EXP-003
+    Spec: EXP-001, EXP-003, EXP-004
     """
+    multiple = _multiple(config)
+
+    def from_blocks(blocks: jax.Array) -> jax.Array:
+        photos, rows, high, columns, wide = blocks.shape
+        return forward(params, blocks.reshape(photos, rows * high, columns * wide), config)
+
+    if multiple is None:
+        shape = ("photos", config.size, config.size)
+        model = _converted(lambda gray: forward(params, gray, config), shape, "gray")
+    else:  # jax2onnx knows no size that is a multiple of another
+        shape = ("photos", "rows", multiple, "columns", multiple)
+        model = _from_plain(_converted(from_blocks, shape, "blocks"), multiple)
+    return model.SerializeToString()
+
+
+def to_stablehlo(params: PyTree, config: Config) -> bytes:
+    """Return the network as the bytes that `jax.export.deserialize` reads.
+
+    Raises:
+        UsageError: the extra is not installed.
+
+    Spec: EXP-002, EXP-003, EXP-004
+    """
+    from jax import export as jax_export
+
+    multiple = _multiple(config)
+    side = f"photos, {config.size}, {config.size}"
+    if multiple is not None:
+        side = f"photos, {multiple}*rows, {multiple}*columns"
+    shape = jax_export.symbolic_shape(side)
+    program = jax.jit(lambda gray: forward(params, gray, config))
+    exported = jax_export.export(program, platforms=PLATFORMS)(
+        jax.ShapeDtypeStruct(shape, jnp.float32)
+    )
+    try:
+        return bytes(exported.serialize())
+    except ImportError:  # flatbuffers
+        raise _not_installed() from None
+
+
+def _multiple(config: Config) -> int | None:
+    """Return what height and width are multiples of; None where they are given."""
+    return None if isinstance(config.network, DenseConfig) else stride(config.network)
+
+
+def _converted(function: Callable, shape: tuple[int | str, ...], name: str) -> Any:
+    """Return a function of a float32 array as ONNX."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)  # it tells of plugins for other libraries that it cannot load
     try:
@@ -87,35 +159,34 @@ def to_onnx(function: Callable, shape: tuple[int, int]) -> bytes:
             warnings.simplefilter("ignore")
             from jax2onnx import to_onnx  # pyright: ignore[reportMissingImports]
 
-            inputs = [jax.ShapeDtypeStruct(shape, jnp.float32)]
-            model = to_onnx(function, inputs, model_name="colorjax")
-            _make_bounds_float(model.graph)
-            model.graph.ClearField(
-                "value_info"
-            )  # some of its notes on shapes are wrong, and none is needed
-            return model.SerializeToString()
+            names = {"input_names": [name], "output_names": ["rgb"]}
+            model = to_onnx(function, [shape], model_name="colorjax", **names)
     except ImportError:
         raise _not_installed() from None
     finally:
         logging.disable(disabled)
+    _make_bounds_float(model.graph)
+    model.graph.ClearField(
+        "value_info"
+    )  # some of its notes on shapes are wrong, and none is needed
+    return model
 
 
-def to_stablehlo(function: Callable, shape: tuple[int, int]) -> bytes:
-    """Return a function of a float32 array as the bytes that `jax.export.deserialize` reads.
+def _from_plain(model: Any, multiple: int) -> Any:
+    """Let a model of blocks take [photos, height, width]: nodes in front of it cut columns, then rows into blocks."""
+    from onnx import compose, parser  # pyright: ignore[reportMissingImports]
 
-    Raises:
-        UsageError: the extra is not installed.
-
-    Spec: EXP-002, EXP-003
-    """
-    from jax import export as jax_export
-
-    inputs = jax.ShapeDtypeStruct(shape, jnp.float32)
-    exported = jax_export.export(jax.jit(function), platforms=PLATFORMS)(inputs)
-    try:
-        return bytes(exported.serialize())
-    except ImportError:  # flatbuffers
-        raise _not_installed() from None
+    versions = ", ".join(f'"{each.domain}": {each.version}' for each in model.opset_import)
+    front = parser.parse_model(f"""
+        <ir_version: {model.ir_version}, opset_import: [{versions}]>
+        front (float[photos, height, width] gray) => (float[photos, rows, {multiple}, columns, {multiple}] cut)
+        <int64[4] columns = {{0, 0, -1, {multiple}}}, int64[5] rows = {{0, 0, 0, -1, {multiple}}}> {{
+            by_columns = Reshape (gray, columns)
+            turned = Transpose <perm = [0, 2, 3, 1]> (by_columns)
+            by_both = Reshape (turned, rows)
+            cut = Transpose <perm = [0, 3, 4, 1, 2]> (by_both)
+        }}""")
+    return compose.merge_models(front, model, io_map=[("cut", "blocks")])
 
 
 def _make_bounds_float(graph: Any) -> None:

@@ -65,6 +65,7 @@ def colorize(
     *,
     vividness: float = 1.0,
     temperature: float = 1.0,
+    tilt: float | np.ndarray = 0.0,
     hints: Hints | None = None,
     tile: int = TILE,
 ) -> UInt[np.ndarray, "h w 3"]:
@@ -76,6 +77,7 @@ def colorize(
         vividness: 0 is gray, 1 is natural (the config says how much that is), above 1 more vivid.
         temperature: below 1, undecided places take their likeliest colour; above 1, they turn gray; nothing to a dense
             network.
+        tilt: a preference for some colours, from `distinct_tilts`.
         hints: colours that are known: kept where they are, and spread to what is of like gray around.
         tile: side in pixels of the squares in which the photo is painted; the result does not depend on it.
 
@@ -92,7 +94,7 @@ def colorize(
     """
     weights = _loaded(weights)
     seen = predict(photo, weights, hints=hints)
-    lines = choose(seen, weights[1], vividness=vividness, temperature=temperature)
+    lines = choose(seen, weights[1], vividness=vividness, temperature=temperature, tilt=tilt)
     return draw(photo, lines, hints=hints, tile=tile)
 
 
@@ -126,18 +128,11 @@ def colorize_variants(
     Spec: INF-030
     """
     weights = _loaded(weights)
-    config = weights[1]
-    if count < 1:
-        raise ConfigError(f"variants is {count}; expected an integer of at least 1")
-    _bin_centres(config)
     seen = predict(photo, weights, hints=hints)
     settings = {"vividness": vividness, "temperature": temperature}
-    tilts = [0.0]
-    if count > 1:
-        tilts += list(_distinct_tilts(seen, config, count - 1, **settings))
     return [
-        draw(photo, choose(seen, config, tilt=tilt, **settings), hints=hints, tile=tile)
-        for tilt in tilts
+        draw(photo, choose(seen, weights[1], tilt=tilt, **settings), hints=hints, tile=tile)
+        for tilt in distinct_tilts(seen, weights[1], count, **settings)
     ]
 
 
@@ -223,6 +218,41 @@ def choose(
     bins = 1 if isinstance(config.network, DenseConfig) else seen.cells.shape[-1]
     tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
     return np.asarray(_choose(seen, *strengths, tilt, config))
+
+
+def distinct_tilts(
+    seen: Prediction,
+    config: Config,
+    count: int,
+    *,
+    vividness: float = 1.0,
+    temperature: float = 1.0,
+) -> Float[np.ndarray, "count bins"]:
+    """Return the preferences for `choose` of several colourings unlike each other, of which the first has none.
+
+    They are the weakest that set all colourings apart, or the strongest that are tried.
+
+    Args:
+        seen: from `predict`; of the photo network.
+        config: of the network.
+        count: at least 1.
+        vividness: as for `colorize`.
+        temperature: as for `colorize`.
+
+    Raises:
+        ConfigError: as for `colorize_variants`.
+
+    Spec: INF-030, VID-006
+    """
+    if count < 1:
+        raise ConfigError(f"variants is {count}; expected an integer of at least 1")
+    natural = np.zeros((1, len(_bin_centres(config))), np.float32)
+    if count == 1:
+        return natural
+    tilts, apart = _tilts(seen, *_strengths(config, vividness, temperature), config, count - 1)
+    enough = np.flatnonzero(np.asarray(apart) >= DISTINCT)
+    chosen = np.asarray(tilts)[enough[0] if len(enough) else -1]
+    return np.concatenate([natural, chosen])
 
 
 def draw(
@@ -353,16 +383,6 @@ def _choose(
     share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
     chroma = _chroma(seen, vividness, temperature, tilt, config)
     return edge_lines(chroma, seen.gray, share=share)
-
-
-def _distinct_tilts(
-    seen: Prediction, config: Config, count: int, *, vividness: float, temperature: float
-) -> Float[np.ndarray, "count bins"]:
-    """Return the preferences of variants: the weakest that set all colourings apart, or the strongest that is tried."""
-    strengths = _strengths(config, vividness, temperature)
-    tilts, apart = _tilts(seen, *strengths, config, count)
-    enough = np.flatnonzero(np.asarray(apart) >= DISTINCT)
-    return np.asarray(tilts)[enough[0] if len(enough) else -1]
 
 
 @partial(jax.jit, static_argnames=("config", "count"))

@@ -1,27 +1,32 @@
-"""Which photos of what was named are coloured, and which file each goes to."""
+"""Which photos and films of what was named are coloured, and which file each goes to."""
 
 import dataclasses
 import fnmatch
-import hashlib
 import itertools
 import os
 import pathlib
 import re
 from collections.abc import Sequence
 
+from colorjax import video
 from colorjax.errors import OutputError, PhotoError, UsageError
 from colorjax.hintfiles import find_hints
-from colorjax.photos import SUFFIXES, find_photos, output_suffix
-from colorjax.video import film_suffix, is_film
+from colorjax.photos import SUFFIXES, find_photos, fitting_name, format_of, output_suffix
 
 COLOUR, COMPARE = ".colour", ".compare"  # what the names of our own files end in, before the suffix
 OURS = re.compile(rf"({re.escape(COLOUR)}(\.\d+)?|{re.escape(COMPARE)})$")
-LONGEST_NAME = 255  # bytes of a file's name on the usual file systems
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A photo to colour: where it is, where its colour goes, what to call it in messages, and where its hints are."""
+    """A photo or film to colour.
+
+    Attributes:
+        source: where it is.
+        target: where its colour goes.
+        name: what to call it in messages.
+        hints: where its hints are.
+    """
 
     source: pathlib.Path
     target: pathlib.Path
@@ -37,6 +42,14 @@ class Job:
             return [self.target]
         endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
         return [self.target.with_name(fitting_name(self.target.stem, each)) for each in endings]
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is a film.
+
+        Spec: VID-005
+        """
+        return video.is_film(self.source)
 
     @property
     def sheet(self) -> pathlib.Path:
@@ -61,7 +74,7 @@ def plan(
     hints_dir: str | None = None,
     outputs: Sequence[str] = (),
 ) -> tuple[list[Job], list[str]]:
-    """Decide where each photo's colour goes, before any work.
+    """Decide where the colour of each photo and film goes, before any work.
 
     Args:
         inputs: files, folders or `samples`.
@@ -69,8 +82,8 @@ def plan(
             `old.jpg`.
         variants: colourings of each photo.
         compare: whether there will be comparison sheets.
-        suffix: of all outputs, such as ".png"; None for the one that each input asks for.
-        include: shell patterns, of which a photo in a folder must match one, if there are any: its name in the folder
+        suffix: of all photos' outputs, such as ".png"; None for the one that each asks for.
+        include: shell patterns, of which a file in a folder must match one, if there are any: its name in the folder
             where the pattern holds "/", else the last part of it.
         exclude: patterns of which it must match none.
         hints: the file of hints, if there is one photo.
@@ -78,19 +91,20 @@ def plan(
         outputs: other folders of ours; what lies in them, or in `out`, is no input when a folder around is searched.
 
     Returns:
-        The jobs, and a line for each input that is missing or no photo. Our own outputs are no inputs.
+        The jobs, photos and films in one order, and a line for each input that is missing or no photo. Our own outputs
+        are no inputs.
 
     Raises:
-        UsageError: two photos would go to one place.
-        OutputError: a photo would be written over an input, or `out` cannot be a folder.
+        UsageError: two of them would go to one place.
+        OutputError: one would be written over an input, or `out` can be neither its file nor a folder.
 
-    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033
+    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033, VID-004, VID-005
     """
     found, failures = [], []
     ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
     for place in inputs:
         try:
-            photos = find_photos([place])
+            photos = find_photos([place], besides=video.SUFFIXES)
         except PhotoError as error:
             failures.append(str(error))
             continue
@@ -106,13 +120,16 @@ def plan(
             ]
         found += photos
     one_file = len(inputs) == 1 and not os.path.isdir(inputs[0]) and inputs[0] != "samples"
-    to_file = out is not None and one_file and _has_photo_suffix(out) and not os.path.isdir(out)
+    to_file = False
+    if out is not None and one_file and _is_of_file(out) and not os.path.isdir(out):
+        _check_holds(out, inputs[0])
+        to_file = True
     if out is not None and not to_file and os.path.exists(out) and not os.path.isdir(out):
         raise OutputError(f"{out}: a file; expected a folder for several photos")
     jobs = []
     for source, name in found:
         try:
-            own = output_suffix(source) if suffix is None else suffix
+            own = _suffix(source, suffix)
         except PhotoError as error:
             failures.append(str(error))
             continue
@@ -126,58 +143,10 @@ def plan(
         jobs.append(Job(source, target, name, find_hints(hints_dir, name) if hints_dir else None))
     if hints is not None:
         if len(jobs) > 1:
-            raise UsageError(f"--hints {hints}: for {len(jobs)} photos; expected --hints-dir")
+            raise UsageError(f"--hints {hints}: for {len(jobs)} files; expected --hints-dir")
         jobs = [dataclasses.replace(job, hints=pathlib.Path(hints)) for job in jobs]
     _refuse_collisions(jobs, variants, compare)
     return jobs, failures
-
-
-def plan_films(films: Sequence[str], out: str | None, *, alone: bool) -> list[Job]:
-    """Decide where each film's colour goes.
-
-    Args:
-        films: their files.
-        out: as for `plan`.
-        alone: whether it is the only input, so that `out` may be a file.
-
-    Raises:
-        UsageError: two films would go to one place.
-        OutputError: a film would be written over.
-
-    Spec: VID-001, VID-004, CMD-002, CMD-003
-    """
-    jobs = []
-    for film in films:
-        source = pathlib.Path(film)
-        own = film_suffix(source)
-        if out is None:
-            target = source.with_name(fitting_name(source.stem, COLOUR + own))
-        elif alone and is_film(out) and not os.path.isdir(out):
-            target = pathlib.Path(out)
-        else:
-            target = pathlib.Path(out, fitting_name(source.stem, own))
-        jobs.append(Job(source, target, source.name))
-    _refuse_collisions(jobs, 1, False)
-    return jobs
-
-
-def fitting_name(stem: str, ending: str) -> str:
-    """Return a file's name; of a stem too long the end becomes a hash, so that long names stay apart.
-
-    Args:
-        stem: of any length.
-        ending: kept whole.
-
-    Spec: CMD-025
-    """
-    room = LONGEST_NAME - len(os.fsencode(ending))
-    if len(os.fsencode(stem)) <= room:
-        return stem + ending
-    mark = "~" + hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]
-    short = stem
-    while len(os.fsencode(short)) > room - len(mark):
-        short = short[:-1]
-    return short + mark + ending
 
 
 def _chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -191,8 +160,27 @@ def _is_inside(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, ""))
 
 
-def _has_photo_suffix(path):
-    return pathlib.Path(path).suffix.lower() in itertools.chain(*SUFFIXES.values())
+def _is_of_file(path: str) -> bool:
+    return pathlib.Path(path).suffix.lower() in {
+        *video.SUFFIXES,
+        *itertools.chain(*SUFFIXES.values()),
+    }
+
+
+def _check_holds(out: str, source: str) -> None:
+    """Refuse a file whose suffix says that it cannot hold a photo, or a film."""
+    if not video.is_film(source):
+        format_of(out)
+    elif pathlib.Path(out).suffix.lower() not in video.CONTAINERS:
+        expected = " ".join(video.CONTAINERS)
+        raise OutputError(f"{out}: cannot hold the film {source}; expected {expected}")
+
+
+def _suffix(source: pathlib.Path, suffix: str | None) -> str:
+    """Return the suffix of an output; one that is wished is for photos."""
+    if video.is_film(source):
+        return video.film_suffix(source)
+    return output_suffix(source) if suffix is None else suffix
 
 
 def _refuse_collisions(jobs, variants, compare):

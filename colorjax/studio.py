@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import io
+import math
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -10,7 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from colorjax.colouring import Weights, Wishes, colour_all, likely_colours
+from colorjax.colouring import (
+    Weights,
+    Wishes,
+    colour,
+    colour_frames,
+    likely_colours,
+    set_apart,
+)
 from colorjax.hints import Hints
 from colorjax.photos import (
     MAX_PIXELS,
@@ -21,6 +29,12 @@ from colorjax.photos import (
     suffix_for,
 )
 from colorjax.planning import COLOUR
+
+VARIANTS = 4  # colourings to pick from
+RING = (2, 3, 4, 6, 7, 8)  # radii between which a mark is black, white, of its colour, white, black
+UNITS = (
+    400  # of these units are in a photo's longest side, so that marks are seen in a large one, too
+)
 
 Colour = tuple[int, int, int]
 
@@ -103,19 +117,12 @@ def undo(work: Work) -> Work:
     return dataclasses.replace(work, settings=work.settings[:-1] or work.settings)
 
 
-def colourings(work: Work, weights: Weights, count: int = 1) -> list[Sequence[Photo]]:
-    """Colour a photo as it is set, in several variants from the usual one on; a moving picture in one only.
+def colourings(work: Work, weights: Weights) -> list[Photo]:
+    """Colour a photo, or the first frame, as it is set, in all variants from the usual one on.
 
     Spec: APP-001
     """
-    setting = work.setting
-    count = count if len(work.frames) == 1 else 1
-    hints = None
-    if setting.hints:
-        places = np.array([each[:2] for each in setting.hints])
-        hints = Hints(places, np.array([each[2] for each in setting.hints], np.uint8))
-    wishes = Wishes(vividness=setting.vividness, variants=count, hints=hints)
-    return colour_all(work.frames, weights, wishes)
+    return [colour(work.frames[0], weights, each) for each in _wishes(work, weights, VARIANTS)]
 
 
 def coloured(work: Work, weights: Weights) -> Sequence[Photo]:
@@ -123,7 +130,36 @@ def coloured(work: Work, weights: Weights) -> Sequence[Photo]:
 
     Spec: APP-001, APP-002
     """
-    return colourings(work, weights, work.setting.variant + 1)[-1]
+    variant = work.setting.variant
+    wishes = _wishes(work, weights, VARIANTS if variant else 1)[variant]
+    return list(colour_frames(work.frames, weights, wishes))
+
+
+def marked(work: Work, photo: Photo) -> Photo:
+    """Draw a ring around each place that was given a colour, for display only.
+
+    Args:
+        work: what was set.
+        photo: the same picture, in colour; it stays as it is.
+
+    Returns:
+        8-bit RGB.
+
+    Spec: APP-008
+    """
+    rgb = photo.to_8bit().pixels.copy()
+    unit = max(1.0, max(rgb.shape) / UNITS)
+    reach = math.ceil(RING[-1] * unit)
+    for row, column, given in work.setting.hints:
+        top, left = max(0, row - reach), max(0, column - reach)
+        spot = rgb[top : row + reach + 1, left : column + reach + 1]
+        y, x = np.ogrid[: spot.shape[0], : spot.shape[1]]
+        band = np.digitize(np.hypot(y + top - row, x + left - column) / unit, RING)
+        black, white = (0, 0, 0), (255, 255, 255)
+        colours = np.array([black, white, given, white, black], np.uint8)
+        ring = (band > 0) & (band < len(RING))
+        spot[ring] = colours[band[ring] - 1]
+    return Photo(rgb)
 
 
 def palette(
@@ -187,3 +223,13 @@ def zipped(
             archive.writestr(name, data)
             done(number)
     return file.getvalue()
+
+
+def _wishes(work: Work, weights: Weights, variants: int) -> list[Wishes]:
+    """Return what is wished of each variant."""
+    setting, hints = work.setting, None
+    if setting.hints:
+        places = np.array([each[:2] for each in setting.hints])
+        hints = Hints(places, np.array([each[2] for each in setting.hints], np.uint8))
+    wishes = Wishes(vividness=setting.vividness, variants=variants, hints=hints)
+    return set_apart(work.frames[len(work.frames) // 2], weights, wishes)

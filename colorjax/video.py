@@ -1,6 +1,8 @@
 """Films through ffmpeg: decoded, coloured and encoded as a stream, in parts that a killed run need not do again."""
 
 import contextlib
+import dataclasses
+import hashlib
 import itertools
 import json
 import os
@@ -12,13 +14,14 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
+import jax
 import numpy as np
 from jaxtyping import UInt8
 
 from colorjax.blending import Steady
 from colorjax.colouring import Weights, Wishes, colour_frames
 from colorjax.errors import ColorjaxError, OutputError, PhotoError
-from colorjax.photos import Photo, write_bytes
+from colorjax.photos import Photo, fitting_name, write_bytes
 
 try:
     import fcntl
@@ -26,8 +29,9 @@ except ImportError:  # not on Windows
     fcntl = None
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
-KEPT_CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")
+CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is usual
 PART = 200  # frames of a part, which a killed run does again
+STILL = 250  # the latest frame that stands for a film
 CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
 BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv".split()
 MATROSKA = ".mkv"
@@ -49,7 +53,7 @@ def film_suffix(path: str | os.PathLike) -> str:
     Spec: VID-001
     """
     suffix = pathlib.Path(path).suffix
-    return suffix if suffix.lower() in KEPT_CONTAINERS else MATROSKA
+    return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
 
 def colorize_film(
@@ -67,7 +71,7 @@ def colorize_film(
         source: the film.
         target: its suffix names the container.
         weights: (params, config).
-        wishes: as for photos; one variant.
+        wishes: as for photos, at fixed points of the picture; one variant.
         overwrite: replace a target that exists.
         show: called with the number of frames done, now and then.
 
@@ -75,18 +79,18 @@ def colorize_film(
         PhotoError: ffmpeg is not there, or cannot read the film.
         OutputError: the target exists or cannot be written.
 
-    Spec: VID-001, VID-002, VID-003, VID-004
+    Spec: VID-001, VID-002, VID-003, VID-004, VID-006
     """
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; expected a new name, or leave to overwrite")
     times = frame_times(source)
-    parts = target.with_name(f".{target.name}.parts")
+    parts = target.with_name(fitting_name(f".{target.name}", ".parts"))
     try:
         parts.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{parts}: cannot make the folder ({error.strerror})") from None
     with _alone(parts, target):
-        _forget_other_runs(parts, source, wishes)
+        _forget_other_runs(parts, _identity(source, weights, wishes))
         done = len(list(parts.glob("*.ts")))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
@@ -128,6 +132,21 @@ def frame_times(source: pathlib.Path) -> list[float]:
     if not times:
         raise PhotoError(f"{source}: no pictures; expected a film")
     return times
+
+
+def still(source: pathlib.Path) -> Frame:
+    """Return the frame that stands for a film: its middle one, or frame 250 if that comes earlier.
+
+    Raises:
+        PhotoError: ffmpeg is not there, or cannot read the film.
+
+    Spec: VID-006
+    """
+    number = min(STILL, len(frame_times(source)) // 2)
+    with contextlib.closing(_decoded(source, skip=number)) as frames:
+        for frame in frames:
+            return frame
+    raise PhotoError(f"{source}: frame {number} is missing; expected a film")
 
 
 def _time(times: list[float], number: int) -> float:
@@ -314,15 +333,27 @@ def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _forget_other_runs(parts: pathlib.Path, source: pathlib.Path, wishes: Wishes) -> None:
+def _identity(source: pathlib.Path, weights: Weights, wishes: Wishes) -> bytes:
+    """Return what tells runs apart: the film, the weights and the wishes, hashed."""
+    status, (params, config) = source.stat(), weights
+    arrays = [*jax.tree.leaves(params), np.asarray(wishes.tilt)]
+    if wishes.hints is not None:
+        arrays += [wishes.hints.places, wishes.hints.rgb]
+    plain = dataclasses.replace(wishes, hints=None, tilt=0.0)
+    facts = (os.path.realpath(source), status.st_size, status.st_mtime_ns, config, plain)
+    digest = hashlib.sha256(repr(facts).encode())
+    for array in arrays:
+        digest.update(np.asarray(array).tobytes())
+    return digest.hexdigest().encode()
+
+
+def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
     """Empty the folder of parts unless they are of the same film, coloured the same way."""
-    status = source.stat()
-    facts = [os.path.realpath(source), status.st_size, status.st_mtime_ns, repr(wishes)]
-    note, text = parts / "run.json", json.dumps(facts)
-    if not note.exists() or note.read_text() != text:
+    note = parts / "run"
+    if not note.exists() or note.read_bytes() != identity:
         for path in parts.iterdir():
             path.unlink()
-        write_bytes(note, text.encode(), overwrite=True)
+        write_bytes(note, identity, overwrite=True)
 
 
 def _write_memory(path: pathlib.Path, memory: Steady) -> None:

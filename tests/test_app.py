@@ -166,11 +166,23 @@ def test_a_person_colours_a_photo(page, asked, address, tmp_path):
     page.locator("#canvas img").click(position={"x": box["width"] / 2, "y": box["height"] / 4})
     page.locator("#swatches button").nth(1).click()
     chosen = page.locator("#swatches .caption-label").nth(1).inner_text().strip()
+    r, g, b = bytes.fromhex(chosen[1:])
     page.wait_for_function(
-        f"[...document.querySelectorAll('#colour *')].some(e => e.style.background || e.value == '{chosen}')"
+        f"document.querySelector('#colour button').style.background == 'rgb({r}, {g}, {b})'"
     )
+    assert page.inner_text("#marks").strip() == ""
     page.get_by_role("button", name="Give the place this colour").click()
     page.wait_for_function("!document.querySelector('#undo').disabled")
+    assert chosen in page.inner_text("#marks")
+    x, y = (int(page.get_by_label(f"From the {side}").input_value()) for side in ("left", "top"))
+    assert f"{x} from the left, {y} from the top" in page.inner_text("#marks")
+    source = page.locator("#canvas img").get_attribute("src")
+    shown = photos.decode_photo(page.request.get(source).body()).pixels
+    assert shown.shape[:2] == PHOTO.shape
+    ring = shown[y, x - 5].astype(int) - [r, g, b]
+    assert np.abs(ring).max() < 60  # it is a JPEG
+    name, bare = downloaded(page, "Download this photo")
+    assert lost_light(bare) <= 50  # no ring
     choose_format(page, "JPEG")
     name, hinted = downloaded(page, "Download this photo")
     assert name == "old.colour.jpg"
@@ -202,7 +214,32 @@ def test_several_photos_as_a_zip(page, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.req("APP-006")
+@pytest.mark.req("APP-001", "APP-006")
+def test_a_photo_is_taken_out_of_the_list(page, tmp_path):
+    names = ("one", "two", "three")
+    pictures = {f"{name}_png": encoded(scene(90, 70, i), "PNG") for i, name in enumerate(names)}
+    drop(page, tmp_path, **pictures)
+    page.wait_for_selector("#slider img")
+    page.get_by_role("button", name="Show other colourings").click()
+    page.locator("#variants button").nth(2).wait_for()
+    remove = page.get_by_role("button", name="Remove this photo from the list")
+    for removed, left in (("one", "two"), ("two", "three")):
+        remove.press("Enter")
+        page.wait_for_function(
+            f"document.querySelector('#status').innerText == '{removed}.png removed.'"
+        )
+        page.locator("#variants").wait_for(state="hidden")
+        page.wait_for_function("document.querySelector('#undo').disabled")
+        name, _ = downloaded(page, "Download this photo")
+        assert name == f"{left}.colour.png"
+    remove.press("Enter")
+    page.locator("#slider").wait_for(state="hidden")
+    drop(page, tmp_path, again_png=encoded(PHOTO, "PNG"))
+    page.wait_for_selector("#slider img")
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-006", "APP-008")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_page_is_for_all(page, tmp_path, width):
     page.set_viewport_size({"width": width, "height": 844})
@@ -220,6 +257,8 @@ def test_page_is_for_all(page, tmp_path, width):
     page.locator("#swatches button").first.press("Enter")
     page.get_by_role("button", name="Give the place this colour").press("Enter")
     page.wait_for_function("!document.querySelector('#undo').disabled")
+    assert "40 from the left, 30 from the top" in page.inner_text("#marks")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     nameless = page.evaluate(
         """() => [...document.querySelectorAll('button, input, textarea, select, img')]
@@ -229,7 +268,8 @@ def test_page_is_for_all(page, tmp_path, width):
         .map(e => e.outerHTML.slice(0, 200))"""
     )
     assert nameless == []
-    assert page.get_attribute("#status", "aria-live") == "polite"
+    for told in ("#status", "#marks"):
+        page.wait_for_selector(f"{told}[aria-live=polite]", state="attached")
 
 
 def status_of(url, **headers):

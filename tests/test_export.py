@@ -10,6 +10,7 @@ from commanding import files
 
 import colorjax
 from colorjax import cli, errors, export
+from colorjax import config as configs
 from colorjax.weights import load_weights
 
 
@@ -34,53 +35,78 @@ def by_stablehlo(path, levels):
     return np.asarray(jax_export.deserialize(bytearray(path.read_bytes())).call(levels))
 
 
+RUN = {"onnx": by_onnx, "stablehlo": by_stablehlo}
+SMALL = {"network.width": 8, "network.levels": 2, "network.head_width": 8, "working_size": 16}
+
+
 @pytest.mark.req("EXP-001")
 def test_a_small_network_as_onnx(network, tmp_path):
     pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
-    (path,) = export.export(tmp_path, network)
-    assert path.name == "colorjax-4x4.onnx"
-    ours = np.asarray(colorjax.forward(network[0], gray((4, 4)), network[1]))
-    assert np.abs(by_onnx(path, gray((4, 4))) - ours).max() <= 0.01
+    path, text = export.export(tmp_path, network)
+    assert [path.name, text.name] == ["colorjax.onnx", "colorjax.txt"]
+    ours = np.asarray(colorjax.forward(network[0], gray((3, 4, 4)), network[1]))
+    assert np.abs(by_onnx(path, gray((3, 4, 4))) - ours).max() <= 0.01
 
 
 @pytest.mark.req("EXP-002")
 def test_a_small_network_as_stablehlo(tiny_weights, network, tmp_path):
     pytest.importorskip("flatbuffers", reason="the extra `export` is not installed")
     assert run("--format", "stablehlo", "--weights", tiny_weights, "--out", tmp_path) == 0
-    assert files(tmp_path) == {"colorjax-4x4.stablehlo"}
-    ours = np.asarray(colorjax.forward(network[0], gray((4, 4)), network[1]))
-    theirs = by_stablehlo(tmp_path / "colorjax-4x4.stablehlo", gray((4, 4)))
+    assert files(tmp_path) == {"colorjax.stablehlo", "colorjax.txt"}
+    ours = np.asarray(colorjax.forward(network[0], gray((3, 4, 4)), network[1]))
+    theirs = by_stablehlo(tmp_path / "colorjax.stablehlo", gray((3, 4, 4)))
     assert np.abs(theirs - ours).max() <= 0.01
 
 
-@pytest.mark.slow
-@pytest.mark.req("EXP-001", "EXP-002")
+def larger_network():
+    config = configs.replace(colorjax.preset("photo"), SMALL)
+    return colorjax.init_params(jax.random.key(0), config), config
+
+
+@pytest.mark.req("EXP-004")
 @pytest.mark.parametrize("format", export.FORMATS)
-def test_the_packaged_network(tmp_path, format, record_property):
+def test_a_small_photo_network_takes_every_size(tmp_path, format):
+    pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
+    params, config = larger_network()
+    path, text = export.export(tmp_path, (params, config), format=format)
+    for shape in ((1, 8, 8), (2, 16, 40), (1, 8, 128)):
+        ours = np.asarray(colorjax.forward(params, gray(shape), config))
+        theirs = RUN[format](path, gray(shape))
+        assert np.abs(theirs - ours).max() <= 0.01
+    said = text.read_text()
+    assert "multiples of 8" in said
+    assert all(f"{h} x {w}" in said for h, w in export.shapes(config))
+
+
+@pytest.mark.slow
+@pytest.mark.req("EXP-001", "EXP-002", "EXP-004")
+@pytest.mark.parametrize("format", export.FORMATS)
+def test_the_packaged_network(tmp_path, format):
     pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
     weights = params, config = load_weights()
-    largest = 0.0
+    path, _ = export.export(tmp_path, weights, format=format)
     found = export.shapes(config)
-    assert len(found) == 7
-    for shape, path in zip(found, export.export(tmp_path, weights, format=format), strict=True):
+    assert len(found) == 19
+    largest = 0.0
+    for shape in [(1, *each) for each in found] + [(2, *found[0])]:
         ours = np.asarray(jax.jit(colorjax.forward, static_argnums=2)(params, gray(shape), config))
-        theirs = {"onnx": by_onnx, "stablehlo": by_stablehlo}[format](path, gray(shape))
+        theirs = RUN[format](path, gray(shape))
         assert theirs.shape == (*shape, 3)
         largest = max(largest, float(np.abs(theirs - ours).max()))
-    record_property("largest difference in levels", largest)
     print(f"{format}: largest difference {largest:.2g} levels")
     assert largest <= 0.01
 
 
 @pytest.mark.req("EXP-003")
 def test_existing_files_are_kept(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "to_onnx", lambda function, shape: b"new")
-    (tmp_path / "colorjax-4x4.onnx").write_bytes(b"old")
-    (path,) = export.export(tmp_path, network)
+    monkeypatch.setattr(export, "to_onnx", lambda params, config: b"new")
+    (tmp_path / "colorjax.onnx").write_bytes(b"old")
+    path, text = export.export(tmp_path, network)
     assert path.read_bytes() == b"old"
-    (path,) = export.export(tmp_path, network, overwrite=True)
+    assert "4 x 4" in text.read_text()
+    path, _ = export.export(tmp_path, network, overwrite=True)
     assert path.read_bytes() == b"new"
-    with pytest.raises(errors.OutputError, match="colorjax-4x4"):
+    with pytest.raises(errors.OutputError, match=r"colorjax\.onnx"):
         list(export.export(path, network))
 
 

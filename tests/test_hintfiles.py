@@ -128,10 +128,13 @@ def test_variants_are_written(tmp_path):
 
 
 @pytest.mark.req("CMD-031")
-def test_no_variants_of_pages(tmp_path, capsys):
+def test_variants_of_pages(tmp_path):
     path = tmp_path / "pages.tif"
-    photos.write_photo(path, [photos.Photo(GRAY), photos.Photo(GRAY)])
-    assert colorize(path, "--variants", "2") == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "pages.tif" in line
-    assert files(tmp_path) == {"pages.tif"}
+    photos.write_photo(path, [photos.Photo(GRAY), photos.Photo(255 - GRAY)])
+    assert colorize(path, "--variants", "2") == 0
+    assert files(tmp_path) == {"pages.tif", "pages.colour.1.tif", "pages.colour.2.tif"}
+    one, two = (list(photos.read_frames(tmp_path / f"pages.colour.{i}.tif")) for i in (1, 2))
+    assert len(one) == len(two) == 2
+    for a, b in zip(one, two, strict=True):
+        labs = [np.asarray(color.rgb_to_lab(page.pixels)) for page in (a, b)]
+        assert np.mean(color.ciede2000(*labs)) >= 4

@@ -1,5 +1,7 @@
 """Colour at any size: the light promise, tiles, compilations, resizing."""
 
+import itertools
+
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -84,6 +86,17 @@ def test_resize_equals_pillow(before, after, method):
     filters = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
     expected = Image.fromarray(levels).resize((after, after), filters[method])
     np.testing.assert_allclose(matrix @ levels @ matrix.T, expected, atol=1e-3)
+
+
+@pytest.mark.req("INF-005")
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (7, 4)])
+def test_doubling_equals_pillow(shape):
+    planes = np.random.default_rng(2).uniform(-255, 255, (3, *shape, 2)).astype(np.float32)
+    doubled = np.asarray(resample.double(jnp.asarray(planes)))
+    size = (2 * shape[1], 2 * shape[0])
+    for photo, channel in itertools.product(range(3), range(2)):
+        expected = Image.fromarray(planes[photo, :, :, channel]).resize(size, Image.BILINEAR)
+        np.testing.assert_allclose(doubled[photo, :, :, channel], expected, atol=1e-3)
 
 
 @pytest.mark.req("INF-006")

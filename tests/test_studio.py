@@ -10,7 +10,9 @@ from pictures import encoded, scene
 from PIL import Image
 
 from colorjax import errors, photos, studio
+from colorjax.photos import Photo
 from colorjax.studio import Setting
+from colorjax.weights import load_weights
 
 LIGHT = np.array([21, 72, 7])
 
@@ -50,6 +52,41 @@ def test_vividness_is_heeded(work, network):
     gray = studio.change(work, Setting(vividness=0.0))
     (photo,) = studio.coloured(gray, network)
     np.testing.assert_array_equal(photo.pixels, np.repeat(gray.frames[0].pixels[..., None], 3, -1))
+
+
+@pytest.mark.req("APP-001")
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_variant_picked_is_the_one_shown(frames):
+    weights = load_weights()
+    pages = [Photo(scene(24, 32, seed)[..., 1]) for seed in range(frames)]
+    work = studio.Work("old.tif", pages)
+    offered = studio.colourings(work, weights)
+    assert len(offered) == studio.VARIANTS
+    for variant, expected in enumerate(offered):
+        picked = studio.change(work, Setting(variant=variant))
+        shown = studio.coloured(picked, weights)
+        assert len(shown) == frames
+        np.testing.assert_array_equal(shown[0].pixels, expected.pixels)
+
+
+@pytest.mark.req("APP-008")
+@pytest.mark.parametrize(("h", "w"), [(48, 64), (300, 1200)])
+def test_marks_are_rings_of_their_colour(h, w):
+    given = (200, 30, 60)
+    work = studio.Work("old.png", [Photo(np.full((h, w), 128, np.uint8))])
+    work = studio.hint(work, h // 2, w // 2, given)
+    work = studio.hint(work, 0, w - 1, given)
+    photo = Photo(np.full((h, w, 3), 128, np.uint8))
+    marked = studio.marked(work, photo).pixels
+    assert (photo.pixels == 128).all()
+    unit = max(1, w / studio.UNITS)
+    y, x = np.mgrid[:h, :w]
+    distance = np.minimum(np.hypot(y - h // 2, x - w // 2), np.hypot(y, x - (w - 1))) / unit
+    assert (marked[distance < 2] == 128).all()
+    assert (marked[distance >= 8] == 128).all()
+    assert (marked[(distance >= 4.5) & (distance < 5.5)] == given).all()
+    for level in (0, 255):
+        assert (marked[distance < 8] == level).all(-1).any()
 
 
 @pytest.mark.req("APP-002")

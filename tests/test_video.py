@@ -1,16 +1,21 @@
 """Films through ffmpeg."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 
+import jax
 import numpy as np
 import pytest
 from commanding import colorize, files
+from pictures import scene
+from PIL import Image
 from test_batch import flicker, grainy
 
-from colorjax import colouring, errors, video
-from colorjax.photos import Photo
+from colorjax import color, colouring, errors, video
+from colorjax.hints import Hints
+from colorjax.photos import Photo, read_photo, sample_photos, shrink_photo
 from colorjax.weights import load_weights
 
 LIGHT = np.array([21, 72, 7])
@@ -120,7 +125,7 @@ def test_parts_of_another_run_are_not_taken(network, tmp_path):
     target = tmp_path / "target.mkv"
     parts = tmp_path / ".target.mkv.parts"
     parts.mkdir()
-    for name in ("000000.ts", "000000.npz", "run.json"):
+    for name in ("000000.ts", "000000.npz", "run"):
         (parts / name).write_bytes(b"of another film")
     video.colorize_film(path, target, network, colouring.Wishes(vividness=0.0))
     assert np.ptp(pictures(target).astype(int), axis=-1).max() <= 8
@@ -192,5 +197,148 @@ def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
         )
     command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
     assert colorize(*command, "--overwrite") == 2
-    for option in (["--variants", "2"], ["--hints", "dots.png"]):
-        assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights, *option) == 2
+
+
+@pytest.mark.req("VID-004")
+@pytest.mark.parametrize("out", ["new.webm", "new.jpg"])
+def test_a_file_that_cannot_hold_the_film_is_refused(tiny_weights, tmp_path, out, capsys):
+    (tmp_path / "old.mp4").write_bytes(b"film")
+    command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / out]
+    assert colorize(*command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert out in line
+    assert ".mkv" in line
+    assert files(tmp_path) == {"old.mp4"}
+
+
+@pytest.fixture
+def album(tmp_path):
+    """A folder with a photo, and a film in a folder of its own."""
+    folder = tmp_path / "album"
+    (folder / "inner").mkdir(parents=True)
+    Image.fromarray(scene()).save(folder / "old.png")
+    film(folder / "inner" / "film.avi", "-vf", "format=gray", "-c:v", "mpeg4", frames=12)
+    return folder
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-005")
+def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    command = [album, "--weights", tiny_weights, "--out", out, "--json", report]
+    assert colorize(*command) == 0
+    assert files(out) == {"old.png", "inner/film.mkv"}
+    assert len(pictures(out / "inner" / "film.mkv")) == 12
+    assert capsys.readouterr().out.splitlines()[-1].startswith("2 colorized, ")
+    summary = json.loads(report.read_text())
+    assert (summary["done"], len(summary["photos"])) == (2, 1)
+    (noted,) = summary["films"]
+    assert noted == {
+        "film": str(album / "inner" / "film.avi"),
+        "status": "done",
+        "output": str(out / "inner" / "film.mkv"),
+    }
+    assert colorize(*command) == 0
+    assert "0 colorized, 2 there already" in capsys.readouterr().out
+    assert colorize(album, "--weights", tiny_weights, "--exclude", "*.avi") == 0
+    assert colorize(album, "--weights", tiny_weights, "--include", "*.avi") == 0
+    assert "1 colorized" in capsys.readouterr().out.splitlines()[-1]
+    ours = {"old.colour.png", "inner/film.colour.mkv"}
+    assert files(album) == {"old.png", "inner/film.avi", *ours}
+    assert colorize(album, "--weights", tiny_weights) == 0
+    assert files(album) == {"old.png", "inner/film.avi", *ours}
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-005")
+def test_films_in_folders_without_ffmpeg(album, tiny_weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = tmp_path / "out"
+    assert colorize(album, "--weights", tiny_weights, "--out", out) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert "film.avi" in line
+    assert "expected ffmpeg" in line
+    assert captured.out.splitlines()[-1].startswith("1 colorized, 1 failed")
+    assert files(out) == {"old.png"}
+    assert not (out / "inner").exists()
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-005", "CMD-025")
+def test_a_film_with_a_long_name(network, tmp_path):
+    path = film(tmp_path / "x.mkv", "-vf", "format=gray", frames=3)
+    target = tmp_path / f"{'y' * 251}.mkv"
+    video.colorize_film(path, target, network, colouring.Wishes())
+    assert len(pictures(target)) == 3
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-006")
+def test_hints_hold_in_every_frame(network, tiny_weights, tmp_path):
+    gray = np.full((48, 64), 120, np.uint8)
+    path, hints = tmp_path / "old.mkv", tmp_path / "dots.png"
+    raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "64x48", "-i", "-", "-c:v", "ffv1"]
+    ffmpeg(*raw, path, input=gray.tobytes() * 6)
+    dots = np.zeros((48, 64, 4), np.uint8)
+    dots[20:28, 40:56] = [200, 90, 110, 255]
+    Image.fromarray(dots).save(hints)
+    assert colorize(path, "--weights", tiny_weights, "--hints", hints) == 0
+    chroma = np.array([200, 110]) - np.array([200, 90, 110]) @ LIGHT / 100
+    for frame in pictures(tmp_path / "old.colour.mkv"):
+        spot = frame[22:26, 44:52].reshape(-1, 3).mean(0)
+        np.testing.assert_allclose(spot[[0, 2]] - spot @ LIGHT / 100, chroma, atol=6)
+    Image.fromarray(dots[:30]).save(hints)
+    command = [path, "--weights", tiny_weights, "--hints", hints, "--out", tmp_path / "new.mkv"]
+    assert colorize(*command) == 2
+    assert not (tmp_path / "new.mkv").exists()
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-006")
+def test_variants_lean_to_one_hue(tmp_path):
+    (camera,) = [path for path in sample_photos() if path.name == "camera.png"]
+    still = shrink_photo(read_photo(camera), 128).pixels
+    h, w = still.shape
+    path = tmp_path / "old.mkv"
+    raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
+    ffmpeg(*raw, path, input=np.roll(still, 8, 1).tobytes() * 2 + still.tobytes() * 2)
+    assert colorize(path, "--variants", "2", "--compare") == 0
+    names = {"old.mkv", "old.colour.1.mkv", "old.colour.2.mkv", "old.compare.png"}
+    assert files(tmp_path) == names
+    one, two = (pictures(tmp_path / f"old.colour.{i}.mkv", (h, w)) for i in (1, 2))
+    assert len(one) == len(two) == 4
+    for a, b in zip(one, two, strict=True):
+        labs = [np.asarray(color.rgb_to_lab(frame.astype(np.float32))) for frame in (a, b)]
+        assert np.mean(color.ciede2000(*labs)) >= 4  # 5 before the film's coding
+    assert colorize(path, "--variants", "2", "--compare") == 0
+    assert files(tmp_path) == names
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-006")
+def test_stills_stand_for_films(album, tiny_weights, tmp_path):
+    path = album / "inner" / "film.avi"
+    np.testing.assert_array_equal(video.still(path), pictures(path)[6])
+    out = tmp_path / "out"
+    command = [album, "--weights", tiny_weights, "--out", out, "--gallery", tmp_path / "pages"]
+    assert colorize(*command) == 0
+    page = (tmp_path / "pages" / "index.html").read_text()
+    assert page.count("<figure>") == 2
+    assert "inner/film.avi" in page
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+@pytest.mark.parametrize(
+    "other", [{"vividness": 0.5}, {"hints": Hints(np.array([[1, 2]]), np.array([[9, 9, 9]], "u1"))}]
+)
+def test_parts_are_of_one_film_weights_and_wishes(network, tmp_path, other):
+    path = tmp_path / "old.mkv"
+    path.write_bytes(b"film")
+    params, config = network
+    wishes = colouring.Wishes()
+    known = video._identity(path, network, wishes)
+    assert known == video._identity(path, network, colouring.Wishes())
+    assert known != video._identity(path, network, colouring.Wishes(**other))
+    assert known != video._identity(path, (jax.tree.map(lambda a: 2 * a, params), config), wishes)

@@ -17,7 +17,7 @@ from colorjax.commands.options import (
     whole,
 )
 from colorjax.console import Printer
-from colorjax.errors import ColorjaxError, OutputError, TooLargeError, UsageError
+from colorjax.errors import OutputError, TooLargeError, UsageError
 
 STATUSES = ("done", "skipped", "failed")
 
@@ -31,7 +31,7 @@ def add_colorize(commands: Any) -> None:
         commands,
         "colorize",
         _colorize,
-        "Give photos their colour, at their own size and on their own light.",
+        "Give photos and films their colour, at their own size and on their own light.",
         """  colorjax colorize old.jpg                     writes old.colour.jpg
   colorjax colorize old.jpg --out new.png --vividness 1.5
   colorjax colorize album --out coloured --compare --exclude 'draft-*'
@@ -62,24 +62,24 @@ def add_colorize(commands: Any) -> None:
         type=value,
         default=1,
         metavar="N",
-        help="plausible colourings of each photo: old.colour.1.jpg, …",
+        help="plausible colourings of each input: old.colour.1.jpg, …",
     )
     parser.add_argument(
         "--hints",
         metavar="FILE",
-        help="colours that are known: a picture with dots on transparency, or JSON points",
+        help="colours that are known: a picture with dots on transparency, or JSON points; of a film, in every frame",
     )
     parser.add_argument(
-        "--hints-dir", metavar="FOLDER", help="such files by the names of the photos"
+        "--hints-dir", metavar="FOLDER", help="such files by the names of the inputs"
     )
     parser.add_argument("--compare", action="store_true", help="also a sheet of gray and colour")
     parser.add_argument(
         "--gallery",
         metavar="FOLDER",
-        help="also web pages with a before/after slider for each photo",
+        help="also web pages with a before/after slider for each photo, and for a still of each film",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    for option, text in (("--include", "only photos"), ("--exclude", "no photos")):
+    for option, text in (("--include", "only files"), ("--exclude", "no files")):
         parser.add_argument(
             option,
             action="append",
@@ -90,7 +90,7 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument(
         "--format",
         metavar="NAME",
-        help="of the outputs: jpg, png, tif, webp, avif, … (default: as each input, where it holds colour)",
+        help="of the photos' outputs: jpg, png, tif, webp, avif, … (default: as each input, where it holds colour)",
     )
     parser.add_argument(
         "--quality",
@@ -106,11 +106,11 @@ def add_colorize(commands: Any) -> None:
         metavar="N",
         help="refuse larger photos (default 400)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write what became of each photo")
+    parser.add_argument("--json", metavar="FILE", help="write what became of each input")
 
 
 def _colorize(options: Any, printer: Printer) -> int:
-    from colorjax import batch, planning, video
+    from colorjax import batch, planning
     from colorjax.colouring import Wishes
     from colorjax.gallery import page_name, write_gallery
     from colorjax.photos import write_bytes
@@ -131,13 +131,8 @@ def _colorize(options: Any, printer: Printer) -> int:
     weights = load_weights(options.weights)
     if options.gallery:
         planning.make_folder(pathlib.Path(options.gallery))
-    films = [place for place in options.inputs if video.is_film(place)]
-    inputs = [place for place in options.inputs if place not in films]
-    if films and (options.hints or wishes.variants > 1):
-        raise UsageError(f"{films[0]}: a film; expected no --hints and no --variants")
-    film_jobs = planning.plan_films(films, options.out, alone=len(options.inputs) == 1)
     jobs, failures = planning.plan(
-        inputs,
+        options.inputs,
         options.out,
         variants=wishes.variants,
         compare=options.compare,
@@ -148,23 +143,19 @@ def _colorize(options: Any, printer: Printer) -> int:
         hints_dir=options.hints_dir,
         outputs=[each for each in (options.gallery, options.hints_dir) if each],
     )
+    photos = [job for job in jobs if not job.is_film]
+    films = [job for job in jobs if job.is_film]
     tally = _Tally(printer, failures)
 
     with terminable():
-        results = batch.colorize_files(
-            jobs,
-            weights,
-            wishes,
-            compare=options.compare,
-            overwrite=options.overwrite,
-            **written,
-        )
-        with printer.progress(max(1, len(jobs)), "photos") as show:
+        how = {"compare": options.compare, "overwrite": options.overwrite}
+        results = batch.colorize_files(photos, weights, wishes, **how, **written)
+        with printer.progress(max(1, len(photos)), "photos") as show:
             for number, result in enumerate(results, 1):
                 tally.note(result)
                 show(number, str(result.job.target))
-        for job in film_jobs:
-            tally.note(_colorize_film(job, weights, wishes, options.overwrite, printer))
+        for job in films:
+            tally.note(batch.colorize_film(job, weights, wishes, **how, progress=printer.progress))
 
     summary = tally.summary()
     if options.gallery:
@@ -177,12 +168,14 @@ def _colorize(options: Any, printer: Printer) -> int:
 
 
 class _Tally:
-    """Counts what became of the photos, and prints what failed."""
+    """Counts what became of photos and films, and prints what failed."""
 
     def __init__(self, printer: Printer, failures: list[str]) -> None:
         self.printer, self.start = printer, time.monotonic()
         self.counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
         self.photos: list[dict[str, Any]] = []
+        self.films: list[dict[str, Any]] = []
+        self.photo_seconds = 0.0
         self.exit_code = 1 if failures else 0
         for failure in failures:
             printer.error(failure)
@@ -194,15 +187,18 @@ class _Tally:
         Spec: CMD-004, CMD-026
         """
         self.counts[result.status] += 1
-        self.photos.append({"photo": str(result.job.source), "status": result.status})
+        kind, noted = ("film", self.films) if result.job.is_film else ("photo", self.photos)
+        noted.append({kind: str(result.job.source), "status": result.status})
+        if kind == "photo":
+            self.photo_seconds = time.monotonic() - self.start
         if result.error is None:
-            self.photos[-1]["output"] = str(result.job.target)
+            noted[-1]["output"] = str(result.job.target)
             return
         text = str(result.error)
         if isinstance(result.error, TooLargeError):
             text += ", or --max-megapixels to raise the limit"
         self.printer.error(text)
-        self.photos[-1]["error"] = text
+        noted[-1]["error"] = text
         self.exit_code = max(self.exit_code, result.error.exit_code)
 
     def summary(self) -> dict[str, Any]:
@@ -210,10 +206,16 @@ class _Tally:
 
         Spec: CMD-026
         """
-        self.seconds = time.monotonic() - self.start
-        rate = self.counts["done"] / self.seconds
-        numbers = {"seconds": self.seconds, "photos_per_second": rate}
-        return self.counts | numbers | {"photos": self.photos}
+        numbers = {"seconds": time.monotonic() - self.start, "photos_per_second": self.rate()}
+        return self.counts | numbers | {"photos": self.photos, "films": self.films}
+
+    def rate(self) -> float:
+        """Return how many photos were coloured in a second, until the films began.
+
+        Spec: CMD-026
+        """
+        done = sum(photo["status"] == "done" for photo in self.photos)
+        return done / self.photo_seconds if done else 0.0
 
     def line(self) -> str:
         """Return the summary in a line.
@@ -225,31 +227,9 @@ class _Tally:
             parts.append(f"{self.counts['skipped']} there already (--overwrite to redo)")
         if self.counts["failed"]:
             parts.append(f"{self.counts['failed']} failed")
-        if self.counts["done"]:
-            parts.append(f"{self.counts['done'] / self.seconds:.3g} photos a second")
+        if self.rate():
+            parts.append(f"{self.rate():.3g} photos a second")
         return ", ".join(parts)
-
-
-def _colorize_film(job: Any, weights: Any, wishes: Any, overwrite: bool, printer: Printer) -> Any:
-    from colorjax import batch, planning, video
-
-    if job.target.exists() and not overwrite:
-        return batch.Result(job, "skipped")
-    try:
-        planning.make_folder(job.target.parent)
-        total = len(video.frame_times(job.source))
-        with printer.progress(total, "frames") as show:
-            video.colorize_film(
-                job.source,
-                job.target,
-                weights,
-                wishes,
-                overwrite=overwrite,
-                show=lambda done: show(done, str(job.target)),
-            )
-    except ColorjaxError as error:
-        return batch.Result(job, "failed", error)
-    return batch.Result(job, "done")
 
 
 def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any) -> int:

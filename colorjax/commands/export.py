@@ -19,7 +19,12 @@ def add_export(commands: Any) -> None:
         """  colorjax export --out exported
   colorjax export --format stablehlo --weights run/weights.safetensors --out exported""",
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="a file a shape goes there")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FOLDER",
+        help="the program goes there, and a text on its use",
+    )
     parser.add_argument("--format", choices=["onnx", "stablehlo"], default="onnx")
     add_weights(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")

@@ -7,7 +7,7 @@ from colorjax.color import fit_gamut, luma_chroma_to_rgb
 from colorjax.config import Config, DenseConfig
 from colorjax.networks import unet
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
-from colorjax.resample import resize_matrix
+from colorjax.resample import double
 
 
 def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
@@ -48,9 +48,5 @@ def forward(
     padded = jnp.pad(gray, missing, mode="edge") if any(map(any, missing)) else gray
     logits = unet.apply_unet(params, padded, None, config.network)
     chroma = unet.decode(logits, config.network)
-    rows, columns = (
-        resize_matrix(cells, unet.CELL * cells)[:side]
-        for cells, side in zip(chroma.shape[-3:-1], (height, width), strict=True)
-    )
-    lifted = jnp.einsum("in,...nmc,jm->...ijc", rows, chroma, columns, precision="highest")
+    lifted = double(chroma)[..., :height, :width, :]
     return jnp.clip(luma_chroma_to_rgb(gray, fit_gamut(gray, lifted)), 0, 255)

@@ -33,6 +33,7 @@ from colorjax.photos.search import find_photos, sample_photos
 from colorjax.photos.writing import (
     encode_frames,
     encode_photo,
+    fitting_name,
     format_of,
     sweep,
     write_bytes,
@@ -49,6 +50,7 @@ __all__ = [
     "encode_frames",
     "encode_photo",
     "find_photos",
+    "fitting_name",
     "format_of",
     "load_square",
     "load_squares",

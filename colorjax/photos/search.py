@@ -1,9 +1,10 @@
 """Finding photos: in files, in folders, and in scikit-image's wheel."""
 
 import importlib.util
+import itertools
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from colorjax.errors import NoPhotosError
 from colorjax.photos.decoding import SUFFIXES
@@ -19,12 +20,15 @@ _SAMPLES = (
 )
 
 
-def find_photos(paths: Iterable[PathLike]) -> list[tuple[pathlib.Path, str]]:
+def find_photos(
+    paths: Iterable[PathLike], *, besides: Iterable[str] = ()
+) -> list[tuple[pathlib.Path, str]]:
     """Find the photos that files and folders name.
 
     Args:
         paths: files of any suffix, folders (searched recursively for the suffixes of `SUFFIXES`; hidden names are left
             out), or the text "samples" for `sample_photos`; a folder of that name is "./samples".
+        besides: other suffixes to search for, such as ".mp4".
 
     Returns:
         For each photo its path and its name relative to the folder given, with "/": in the order of `paths`, and within
@@ -37,21 +41,23 @@ def find_photos(paths: Iterable[PathLike]) -> list[tuple[pathlib.Path, str]]:
     Spec: FIL-011, FIL-012, FIL-013
     """
     paths = list(paths)
+    known = [*itertools.chain(*SUFFIXES.values()), *besides]
     found: list[tuple[pathlib.Path, str]] = []
     for place in paths:
         path = pathlib.Path(place)
         if place == "samples":
             found += [(sample, sample.name) for sample in sample_photos()]
         elif path.is_dir():
-            found += [(photo, photo.relative_to(path).as_posix()) for photo in _searched(path)]
+            found += [
+                (photo, photo.relative_to(path).as_posix()) for photo in _searched(path, known)
+            ]
         elif os.path.lexists(path):
             found.append((path, path.name))
         else:
             raise photo_error(place, "no such file or folder", "photos")
     if not found:
         where = ", ".join(map(in_one_line, paths)) or "nothing to search"
-        known = " ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-        raise NoPhotosError(f"{where}: no photos; expected files with {known}")
+        raise NoPhotosError(f"{where}: no photos; expected files with {' '.join(known)}")
     return found
 
 
@@ -70,9 +76,8 @@ def sample_photos() -> list[pathlib.Path]:
     return [folder / name for name in _SAMPLES]
 
 
-def _searched(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Return the photos below a folder, each real folder entered once."""
-    known = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
+def _searched(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
+    """Return the photos below a folder, by known suffixes, each real folder entered once."""
     photos: list[pathlib.Path] = []
     entered: set[str] = set()
 

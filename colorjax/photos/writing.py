@@ -1,6 +1,7 @@
 """Photos to files: whole or not at all, and never over each other."""
 
 import contextlib
+import hashlib
 import itertools
 import os
 import re
@@ -24,6 +25,7 @@ except ImportError:  # not on Windows, where nobody can remove an open file
 _KIND = {
     suffix: kind for kind, suffixes in SUFFIXES.items() if kind != "GIF" for suffix in suffixes
 }
+LONGEST_NAME = 255  # bytes of a file's name on the usual file systems
 _TEMPORARY = re.compile(r"\.colorjax-[0-9a-f]{16}\.tmp")
 
 
@@ -41,6 +43,25 @@ def format_of(path: PathLike) -> str:
             f"{in_one_line(path)}: cannot write {suffix or 'no suffix'}; expected {' '.join(_KIND)}"
         )
     return _KIND[suffix]
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """Return a file's name; of a stem too long the end becomes a hash, so that long names stay apart.
+
+    Args:
+        stem: of any length.
+        ending: kept whole.
+
+    Spec: CMD-025
+    """
+    room = LONGEST_NAME - len(os.fsencode(ending))
+    if len(os.fsencode(stem)) <= room:
+        return stem + ending
+    mark = "~" + hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]
+    short = stem
+    while len(os.fsencode(short)) > room - len(mark):
+        short = short[:-1]
+    return short + mark + ending
 
 
 def write_photo(
