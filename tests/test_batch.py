@@ -387,13 +387,22 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
         assert np.abs(new.pixels.astype(int) @ LIGHT - light).max() <= 50
 
 
+SLOWLY = """
+import sys, time
+from colorjax import batch, cli
+write = batch.write_photo
+batch.write_photo = lambda *photo, **options: (write(*photo, **options), time.sleep(0.3))
+sys.exit(cli.main())
+"""
+
+
 @pytest.mark.req("CMD-004")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path, number, code):
-    for i in range(300):
+    for i in range(60):
         Image.fromarray(scene(24, 32, i)).save(album / f"more-{i}.png")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "colorjax", "colorize", str(album), "--out", str(out)]
+    command = [sys.executable, "-c", SLOWLY, "colorize", str(album), "--out", str(out)]
     process = subprocess.Popen(
         [*command, "--weights", tiny_weights], stderr=subprocess.PIPE, text=True
     )
