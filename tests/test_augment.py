@@ -58,9 +58,8 @@ FULL = {"strength": 1.0, "share": 1.0}
 
 def apply(name, gray, strength=None):
     effect, option = EFFECTS[name]
-    jitted = jax.jit(effect, static_argnames=option)
-    how = {option: FULL[option] if strength is None else strength}
-    return np.asarray(jitted(KEY, jnp.asarray(gray, jnp.float32), **how))
+    gray = jnp.asarray(gray, jnp.float32)
+    return np.asarray(effect(KEY, gray, **{option: FULL[option] if strength is None else strength}))
 
 
 def flat(level, count=64, size=32):

@@ -317,10 +317,17 @@ def test_presets_learn_real_photos(tmp_path, name):
 
 @pytest.mark.req("TRN-006", "TRN-015", "TRN-034", "TRN-035")
 def test_photo_network_trains_and_resumes(tmp_path, caplog):
+    slow_to_compile = (
+        "orthochromatic",
+        "tone_curve",
+        "fading",
+        "blur",
+        "jpeg",
+        "scratches",
+        "stains",
+    )
     conf = photo_network.small(
-        **{
-            f"augment.{effect}": 0.0 for effect in ("jpeg", "scratches", "stains")
-        },  # slow to compile
+        **{f"augment.{effect}": 0.0 for effect in slow_to_compile},
         **{"network.blocks": 0, "source_size": 24, "batch": 4, "optimizer.learning_rate": 3e-3},
     )
     rng = np.random.default_rng(9)

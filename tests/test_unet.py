@@ -41,7 +41,7 @@ def grays(seed, *shape):
 @pytest.mark.req("NET-020")
 @pytest.mark.parametrize("compute", ["float32", "bfloat16"])
 def test_shapes_and_batches(compute):
-    conf = small(**{"network.compute": compute})
+    conf = small(**{"network.compute": compute, "network.blocks": 0})
     params = drawn(conf)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
     gray = grays(0, 3, 32, 48)
