@@ -16,6 +16,8 @@ STILL = 6.0  # levels by which a block's mean may move and still count as still,
 CUT = 25.0  # levels: mean movement of the blocks that makes another scene
 MEMORY = 0.9  # share of the former chroma in a still block
 
+NO_TINT = np.zeros((256, 2), np.float32)
+
 Pixels = UInt[np.ndarray, "h w"] | UInt[np.ndarray, "h w 3"]
 
 
@@ -32,16 +34,19 @@ class Steady(NamedTuple):
 
 
 def keep_own(
-    photo: UInt[np.ndarray, "h w 3"], coloured: UInt[np.ndarray, "h w 3"]
+    photo: UInt[np.ndarray, "h w 3"],
+    coloured: UInt[np.ndarray, "h w 3"],
+    tint: Float[np.ndarray, "256 2"] = NO_TINT,
 ) -> UInt[np.ndarray, "h w 3"]:
     """Blend the colour that a photo has with the colour that it was given, on its own light.
 
-    A pixel keeps its own chroma, and gets the share max(0, 1 − own / 40 levels) of what differs from it: a gray pixel
-    takes the given chroma, one of full colour stays as it is.
+    A pixel keeps its own chroma, and gets the share max(0, 1 − own beyond the tint / 40 levels) of what differs from
+    it: a gray or tinted pixel takes the given chroma, one of full colour stays as it is.
 
     Args:
         photo: uint8 or uint16.
         coloured: of the same dtype.
+        tint: chroma in levels of 255 at each gray that does not count as colour, as `tints.tint_of` finds it.
 
     Spec: CMD-028
     """
@@ -53,7 +58,7 @@ def keep_own(
         parts = [levels[start : start + step] for levels in (own, given)]
         missing = step - len(parts[0])
         padded = [np.pad(part, [(0, missing), (0, 0)]) for part in parts]
-        out[start : start + step] = np.asarray(_keep_own(*padded, peak=peak))[: len(parts[0])]
+        out[start : start + step] = np.asarray(_keep_own(*padded, tint, peak=peak))[: len(parts[0])]
     return out.reshape(photo.shape)
 
 
@@ -105,9 +110,11 @@ def _chroma(rgb, peak):
 
 
 @partial(jax.jit, static_argnames="peak")
-def _keep_own(own, given, peak):
+def _keep_own(own, given, tint, peak):
     mine, theirs = _chroma(own, peak), _chroma(given, peak)
-    share = jnp.maximum(0, 1 - jnp.linalg.norm(mine, axis=-1, keepdims=True) / FULL)
+    level = jnp.rint(rgb_to_light(own) * (2.55 / peak)).astype(jnp.int32)
+    beyond = mine - jnp.asarray(tint)[level]
+    share = jnp.maximum(0, 1 - jnp.linalg.norm(beyond, axis=-1, keepdims=True) / FULL)
     mixed = (mine + share * (theirs - mine)) * (peak / 255)
     return fit_light(rgb_to_light(own), mixed, peak=peak).astype(own.dtype)
 

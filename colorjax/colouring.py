@@ -10,7 +10,7 @@ from colorjax import blending, inference
 from colorjax.config import Config
 from colorjax.hints import Hints
 from colorjax.photos import Photo
-from colorjax.photos.tints import is_tinted, remove_tint
+from colorjax.photos.tints import is_tinted, remove_tint, tint_of
 
 Weights = tuple[PyTree, Config]
 
@@ -140,7 +140,7 @@ def likely_colours(
 
 def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
     if wishes.keep_colour and photo.pixels.ndim == 3:
-        rgb = blending.keep_own(photo.pixels, rgb)
+        rgb = blending.keep_own(photo.pixels, rgb, tint_of(photo.pixels))
     return dataclasses.replace(photo, pixels=rgb)
 
 

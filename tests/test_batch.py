@@ -266,8 +266,28 @@ def test_a_tint_is_removed(network):
     bare = photos.tints.remove_tint(sepia)
     expected = colouring.colour(Photo(bare), network).pixels
     np.testing.assert_array_equal(colouring.colour(Photo(sepia), network).pixels, expected)
-    kept = colouring.colour(Photo(sepia), network, colouring.Wishes(keep_colour=True)).pixels
-    assert np.abs(kept.astype(int) - expected).mean() > 1
+
+
+@pytest.mark.req("CMD-028")
+@pytest.mark.parametrize("scale", [1, 257])
+def test_hand_colouring_on_a_strong_sepia_is_kept(network, scale):
+    gray = np.clip(np.mgrid[0:192, 0:256][1] * 0.6 + 40, 0, 255)
+    sepia = np.clip(gray[..., None] * [1.25, 0.97, 0.55], 0, 255)
+    painted = (slice(60, 70), slice(100, 110))  # 0.2 % of the photo
+    sepia[painted] = gray[painted][..., None] * [0.75, 1.0, 1.75]
+    sepia = sepia.round().astype(np.uint8).astype(f"u{1 + scale // 257}") * scale
+    assert photos.tints.is_tinted(sepia)
+    wishes = colouring.Wishes(keep_colour=True)
+    kept = colouring.colour(Photo(sepia), network, wishes).pixels
+    np.testing.assert_array_equal(kept[painted], sepia[painted])
+    rest = np.ones(gray.shape, bool)
+    rest[painted] = False
+    anew = colouring.colour(Photo(sepia), network).pixels
+    far = np.abs(kept.astype(float) - anew)[rest].mean() / scale
+    assert far < 2
+    assert np.abs(sepia.astype(float) - anew)[rest].mean() / scale > 10 * far
+    light = sepia.astype(int) @ LIGHT
+    assert np.abs(kept.astype(int) @ LIGHT - light).max() <= 50
 
 
 @pytest.mark.req("CMD-028")

@@ -55,7 +55,7 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument(
         "--keep-colour",
         action="store_true",
-        help="blend with what colour there is, such as a sepia tone or faded colour",
+        help="blend with what colour there is, such as hand colouring or faded colour; one tone over all is none",
     )
     parser.add_argument(
         "--variants",

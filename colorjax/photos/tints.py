@@ -1,9 +1,10 @@
 """Tinted photos: is there colour in a scan, or one tone on a gray photo? Pure NumPy."""
 
 import numpy as np
-from jaxtyping import UInt
+from jaxtyping import Float, UInt
 
 _KNOTS = 64
+_BANDS = 16  # of gray, each with blocks enough for a median
 
 
 def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
@@ -16,10 +17,7 @@ def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
 
     Spec: FIL-029
     """
-    small = _blocks(rgb) / (np.iinfo(rgb.dtype).max / 255)
-    luma = small @ np.array([0.21, 0.72, 0.07])
-    chroma = small[:, [0, 2]] - luma[:, None]
-
+    luma, chroma = _luma_chroma(rgb)
     place = luma * ((_KNOTS - 1) / 255)
     below = np.minimum(place.astype(int), _KNOTS - 2)
     above_share = place - below
@@ -36,6 +34,28 @@ def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
     return bool(off_curve <= max(2, 0.09 * off_gray, min(5, 0.2 * off_gray)))
 
 
+def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
+    """Return the tint of a photo at each gray: medians, which small parts of another colour do not move.
+
+    Args:
+        rgb: uint8 or uint16 levels.
+
+    Returns:
+        (R − Y, B − Y) in levels of 255; zeros for a photo that is not tinted.
+
+    Spec: CMD-028
+    """
+    if not is_tinted(rgb):
+        return np.zeros((256, 2), np.float32)
+    luma, chroma = _luma_chroma(rgb)
+    bands = (luma * (_BANDS / 256)).astype(int)
+    inside = [bands == band for band in np.unique(bands)]
+    grays = [np.median(luma[band]) for band in inside]
+    tints = np.array([np.median(chroma[band], 0) for band in inside])
+    curves = [np.interp(np.arange(256), grays, tint) for tint in tints.T]
+    return np.stack(curves, -1).astype(np.float32)
+
+
 def remove_tint(rgb: UInt[np.ndarray, "h w 3"]) -> UInt[np.ndarray, "h w"]:
     """Return the luma 0.21 R + 0.72 G + 0.07 B, rounded half up, in the dtype given.
 
@@ -48,6 +68,13 @@ def remove_tint(rgb: UInt[np.ndarray, "h w 3"]) -> UInt[np.ndarray, "h w"]:
     return (
         (np.uint32(21) * r + np.uint32(72) * g + np.uint32(7) * b + np.uint32(50)) // 100
     ).astype(rgb.dtype)
+
+
+def _luma_chroma(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return luma and (R − Y, B − Y) of blocks, in levels of 255."""
+    small = _blocks(rgb) / (np.iinfo(rgb.dtype).max / 255)
+    luma = small @ np.array([0.21, 0.72, 0.07])
+    return luma, small[:, [0, 2]] - luma[:, None]
 
 
 def _blocks(rgb: np.ndarray) -> np.ndarray:
