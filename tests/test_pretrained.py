@@ -12,8 +12,8 @@ import pytest
 import colorjax
 from colorjax import cli, data, evaluation, weights
 
-GAIN, COLOURFULNESS = 2.66, 17.03  # on scikit-image's colour photos; spec/quality.md
-SMALLER = 0.9  # dB that photo-small may lose on them
+GAIN, COLOURFULNESS = 2.84, 21.6  # on scikit-image's colour photos; spec/quality.md
+SMALLER = 0.5  # dB that photo-small may lose on them
 
 
 @pytest.mark.req("QLT-004")
