@@ -408,8 +408,9 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
 
 
 SLOWLY = """
-import sys, time
+import signal, sys, time
 from colorjax import batch, cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 write = batch.write_photo
 batch.write_photo = lambda *photo, **options: (write(*photo, **options), time.sleep(0.3))
 sys.exit(cli.main())

@@ -56,7 +56,7 @@ def desk(tmp_path, monkeypatch):
 
 
 def colorize_commands():
-    return [line for line in COMMANDS if line.startswith("colorize") and "--weights" not in line]
+    return [line for line in COMMANDS if line.startswith("colorize") and TRAINED not in line]
 
 
 @pytest.mark.req("CMD-013")
