@@ -18,10 +18,7 @@ from colorjax.errors import ConfigError, UsageError
 
 AXES = ("data", "shard")  # both share photos out; the second also parameters
 HEARTBEAT = 30  # seconds of silence after which a process counts as gone, and the others stop
-PROBE = (
-    1024,
-    8192,
-)  # sides of the matrices by whose product a CPU's and an accelerator's speed are measured
+PROBE, LARGE_PROBE = 1024, 8192  # sides of the matrices that measure a CPU, and an accelerator
 
 
 def join_processes(
@@ -187,7 +184,7 @@ def operations_per_second(config: Config) -> float:
 @functools.cache
 def _matrix_speed(dtype):
     """Return the operations a second of the best of three matrix products; measured once a process."""
-    side = PROBE[jax.default_backend() != "cpu"]
+    side = PROBE if jax.default_backend() == "cpu" else LARGE_PROBE
     square = jnp.ones((side, side), dtype)
     multiply = jax.jit(jnp.matmul)
     multiply(square, square).block_until_ready()

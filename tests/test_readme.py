@@ -98,24 +98,26 @@ def test_training_commands_run(desk):
             assert cli.main(arguments) == 0, line
 
 
+def run_with_extra(command, extra, module):
+    """Run the README's lines of a command that needs an extra."""
+    pytest.importorskip(module, reason=f"the extra `{extra}` is not installed")
+    for line in COMMANDS:
+        if line.startswith(command):
+            assert cli.main(shlex.split(line, comments=True)) == 0, line
+
+
 @pytest.mark.slow
 @pytest.mark.req("CMD-013")
 def test_export_commands_run(desk):
-    pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
-    for line in COMMANDS:
-        if line.startswith("export"):
-            assert cli.main(shlex.split(line, comments=True)) == 0, line
+    run_with_extra("export", "export", "jax2onnx")
 
 
 @pytest.mark.slow
 @pytest.mark.req("CMD-013", "CMD-040")
 @pytest.mark.filterwarnings("ignore")
 def test_archive_commands_run(desk):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    for line in COMMANDS:
-        if line.startswith("archive"):
-            assert cli.main(shlex.split(line, comments=True)) == 0, line
-            assert files(desk / "coloured") == {"scan-1.jpg", "inner/scan-2.jpg"}
+    run_with_extra("archive", "ray", "ray")
+    assert files(desk / "coloured") == {"scan-1.jpg", "inner/scan-2.jpg"}
 
 
 @pytest.mark.req("CMD-013")
