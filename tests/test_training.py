@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 from dense import PRESETS, photos, small
 
@@ -220,6 +221,7 @@ def test_muon_orthogonalizes_kernels():
         "conv": jnp.asarray(rng.normal(size=(3, 3, 8, 16)), jnp.float32),
         "dense": jnp.asarray(rng.normal(size=(24, 10)), jnp.float32),
         "bias": jnp.asarray(rng.normal(size=16), jnp.float32),
+        "silent": jnp.zeros((3, 3, 4, 4)),
     }
     options = {"learning_rate": 1.0, "warmup": 0.0, "weight_decay": 0.0, "schedule": "constant"}
     optimizer = colorjax.make_optimizer(plain(algorithm="muon", **options))
@@ -235,6 +237,23 @@ def test_muon_orthogonalizes_kernels():
         values = np.linalg.svd(update, compute_uv=False)
         assert values[0] <= 2 * values[-1]
         assert 0.2 / 1.5 <= np.sqrt(np.mean(update**2)) <= 0.2 * 1.5
+    numbers = {
+        "conv": optax.contrib.MuonDimensionNumbers((0, 1, 2), 3),
+        "dense": optax.contrib.MuonDimensionNumbers(),
+        "bias": None,
+        "silent": None,
+    }
+    oracle = optax.contrib.muon(
+        1.0,
+        ns_steps=4,
+        preconditioning="aol",
+        consistent_rms=0.2,
+        muon_weight_dimension_numbers=numbers,
+    )
+    expected, _ = oracle.update(gradients, oracle.init(gradients), gradients)
+    for name in ("conv", "dense"):
+        np.testing.assert_allclose(updates[name], expected[name], atol=1e-4)
+    assert not updates["silent"].any()
     adam = optax.scale_by_adam(b2=0.999, nesterov=True)
     expected, _ = adam.update(gradients, adam.init(gradients))
     np.testing.assert_allclose(updates["bias"], -expected["bias"], rtol=1e-4)
