@@ -50,10 +50,12 @@ def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> lis
 
     Spec: CMD-030, CMD-031
     """
-    if wishes.variants == 1 or len(frames) > 1:
+    if len(frames) > 1:
         variants = set_apart(frames[len(frames) // 2], weights, wishes)
         return [list(colour_frames(frames, weights, each)) for each in variants]
     (photo,) = frames
+    if wishes.variants == 1:
+        return [[colour(photo, weights, wishes)]]
     pictures = inference.colorize_variants(
         _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
     )

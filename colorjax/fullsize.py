@@ -4,6 +4,7 @@ Every size shares the same few programs, and memory beyond the photo and its col
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,20 @@ from colorjax.color import fit_ends, rgb_to_light, solve_green
 from colorjax.resample import resize_matrix
 
 TILE = 256
+
+
+class Reduced(NamedTuple):
+    """A photo's gray averaged over blocks of pixels, and the matrices that resize it: zeros fill it up to few shapes.
+
+    Attributes:
+        rows: (n, before); only what is inside the photo counts.
+        gray: (before, beside), sums of blocks.
+        columns: (m, beside).
+    """
+
+    rows: Float[Array | np.ndarray, "n before"]
+    gray: Float[Array | np.ndarray, "before beside"]
+    columns: Float[Array | np.ndarray, "m beside"]
 
 
 def shrink_gray(
@@ -31,19 +46,42 @@ def shrink_gray(
     Source: Pillow's `Image.resize` with `reducing_gap`.
     Spec: INF-004, INF-009
     """
+    return np.asarray(_resize(reduce_gray(photo, shape)))
+
+
+def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]) -> Reduced:
+    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest.
+
+    Spec: INF-004, INF-009
+    """
     sums, matrices = photo, []
     for axis, few in enumerate(shape):
         side = photo.shape[axis]
-        block = min(
-            256, max(1, side // (2 * few))
-        )  # Lanczos has two pixels a cell left; sums fit 32 bits
+        # Lanczos has two pixels a cell left; sums fit 32 bits
+        block = min(256, max(1, side // (2 * few)))
         sums = _block_sums(sums, block, axis)
         counts = np.minimum(block, side - block * np.arange(sums.shape[axis]))
         matrix = resize_matrix(len(counts), few, method="lanczos", extent=side / block)
-        matrices.append(matrix / counts)
-    gray = sums @ np.array([0.21, 0.72, 0.07]) if photo.ndim == 3 else sums
-    small = matrices[0] @ gray @ matrices[1].T
-    return (small / _scale(photo)).astype(np.float32)
+        missing = -len(counts) % (4 * few)  # there are at most four pixels a cell, if not 256 blocks
+        matrices.append(np.pad(matrix / counts.astype(np.float32), [(0, 0), (0, missing)]))
+    rows, columns = matrices
+    gray = np.zeros((rows.shape[1], columns.shape[1]), np.float32)
+    weights = (0.21, 0.72, 0.07) if photo.ndim == 3 else (1.0,)
+    for channel, weight in zip(np.atleast_3d(sums).transpose(2, 0, 1), weights, strict=True):
+        gray[: len(sums), : sums.shape[1]] += np.float32(weight / _scale(photo)) * channel
+    return Reduced(rows, gray, columns)
+
+
+def resize(reduced: Reduced) -> Float[Array, "n m"]:
+    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product.
+
+    Spec: INF-009
+    """
+    across = jnp.matmul(reduced.rows, reduced.gray, precision="highest")
+    return jnp.matmul(across, reduced.columns.T, precision="highest")
+
+
+_resize = jax.jit(resize)
 
 
 def _block_sums(

@@ -1,6 +1,6 @@
 """Colour at any size: a working copy through the network, its chroma lifted onto the photo's own light.
 
-    photo → shrink_gray → network → Prediction → decode, hints → lines → paint → photo
+    photo → reduce_gray → resize → network → Prediction → decode, hints → lines → paint → photo
 
 What depends on the photo's size is in `fullsize`; all else has one of a few shapes.
 """
@@ -27,7 +27,7 @@ from colorjax.color import (
 )
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import ConfigError, PhotoError
-from colorjax.fullsize import TILE, light_of, paint, shrink_gray
+from colorjax.fullsize import TILE, Reduced, light_of, paint, reduce_gray, resize
 from colorjax.hints import Hints, spread_hints
 from colorjax.networks import forward
 from colorjax.networks.unet import CELL, apply_unet, bin_centres, decode, stride
@@ -186,8 +186,8 @@ def predict(
     """
     photo = _checked(photo)
     params, config = weights
-    gray = shrink_gray(photo, working_shape(photo.shape[:2], config))
-    seen = _predict(params, gray, config)
+    reduced = reduce_gray(photo, working_shape(photo.shape[:2], config))
+    seen = _predict(params, reduced, config)
     if hints is None or not len(hints.places):
         return seen
     hints.check_inside(photo.shape)
@@ -346,9 +346,9 @@ def _checked(photo) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnames="config")
-def _predict(params: PyTree, gray: Float[Array, "h w"], config: Config) -> Prediction:
-    """Run the network on a working copy."""
-    network, gray = config.network, jnp.clip(gray, 0, 255)
+def _predict(params: PyTree, reduced: Reduced, config: Config) -> Prediction:
+    """Make the working copy and run the network on it."""
+    network, gray = config.network, jnp.clip(resize(reduced), 0, 255)
     if isinstance(network, DenseConfig):
         return Prediction(rgb_to_luma_chroma(forward(params, gray, config))[1], gray, None)
     logits = apply_unet(params, gray, None, network)
