@@ -62,7 +62,8 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
         sums = _block_sums(sums, block, axis)
         counts = np.minimum(block, side - block * np.arange(sums.shape[axis]))
         matrix = resize_matrix(len(counts), few, method="lanczos", extent=side / block)
-        missing = -len(counts) % (4 * few)  # there are at most four pixels a cell, if not 256 blocks
+        # there are four pixels a cell at most, but for sides that 256 blocks do not reduce so far
+        missing = -len(counts) % (4 * few)
         matrices.append(np.pad(matrix / counts.astype(np.float32), [(0, 0), (0, missing)]))
     rows, columns = matrices
     gray = np.zeros((rows.shape[1], columns.shape[1]), np.float32)
