@@ -112,13 +112,17 @@ def test_hints_of_one_photo_are_not_for_two(tiny_weights, tmp_path, capsys):
     assert "bad.json" in capsys.readouterr().err
 
 
-@pytest.mark.req("CMD-031")
+@pytest.mark.req("CMD-026", "CMD-031")
 def test_variants_are_written(tmp_path):
     (camera,) = [path for path in photos.sample_photos() if path.name == "camera.png"]
-    assert colorize(camera, "--out", tmp_path, "--variants", "3", "--compare", "--quiet") == 0
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    options = ["--variants", "3", "--compare", "--quiet", "--json", report]
+    assert colorize(camera, "--out", out, *options) == 0
     names = {"camera.compare.png", *(f"camera.{i}.png" for i in (1, 2, 3))}
-    assert files(tmp_path) == names
-    variants = [photos.read_photo(tmp_path / f"camera.{i}.png").pixels for i in (1, 2, 3)]
+    assert files(out) == names
+    (noted,) = json.loads(report.read_text())["photos"]
+    assert noted["outputs"] == [str(out / f"camera.{i}.png") for i in (1, 2, 3)]
+    variants = [photos.read_photo(out / f"camera.{i}.png").pixels for i in (1, 2, 3)]
     light = 100 * photos.read_photo(camera).pixels.astype(int)
     for rgb in variants:
         assert np.abs(rgb.astype(int) @ LIGHT - light).max() <= 50

@@ -145,7 +145,7 @@ def _colorize(options: Any, printer: Printer) -> int:
     )
     photos = [job for job in jobs if not job.is_film]
     films = [job for job in jobs if job.is_film]
-    tally = _Tally(printer, failures)
+    tally = _Tally(printer, failures, variants=options.variants)
 
     with terminable():
         how = {"compare": options.compare, "overwrite": options.overwrite}
@@ -170,8 +170,8 @@ def _colorize(options: Any, printer: Printer) -> int:
 class _Tally:
     """Counts what became of photos and films, and prints what failed."""
 
-    def __init__(self, printer: Printer, failures: list[str]) -> None:
-        self.printer, self.start = printer, time.monotonic()
+    def __init__(self, printer: Printer, failures: list[str], *, variants: int) -> None:
+        self.printer, self.variants, self.start = printer, variants, time.monotonic()
         self.counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
         self.photos: list[dict[str, Any]] = []
         self.films: list[dict[str, Any]] = []
@@ -192,7 +192,8 @@ class _Tally:
         if kind == "photo":
             self.photo_seconds = time.monotonic() - self.start
         if result.error is None:
-            noted[-1]["output"] = str(result.job.target)
+            outputs = [str(path) for path in result.job.targets(self.variants)]
+            noted[-1] |= {"output": outputs[0]} if self.variants == 1 else {"outputs": outputs}
             return
         text = str(result.error)
         if isinstance(result.error, TooLargeError):
