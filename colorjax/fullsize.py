@@ -18,11 +18,11 @@ TILE = 256
 
 
 class Reduced(NamedTuple):
-    """A photo's gray averaged over blocks of pixels, and the matrices that resize it: zeros fill it up to few shapes.
+    """A photo's gray summed over blocks of pixels, and the matrices that resize it: zeros fill it up to few shapes.
 
     Attributes:
         rows: (n, before); only what is inside the photo counts.
-        gray: (before, beside), sums of blocks.
+        gray: (before, beside), sums of blocks in 8-bit levels; the matrices divide them by the pixels of a block.
         columns: (m, beside).
     """
 
