@@ -16,7 +16,7 @@ import training_process
 from dense import small
 
 import colorjax
-from colorjax import config, programs, trainer, training
+from colorjax import checkpoint, config, programs, trainer, training
 
 WEIGHTS = ("weights.safetensors", "weights-last.safetensors")
 STEPS = 3 * training_process.PASSES
@@ -148,6 +148,27 @@ def test_too_little_room_is_one_line(tmp_path, monkeypatch):
     assert caught.value.exit_code == 1
     assert "the checkpoint of step 3 is whole: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.xfail(strict=True)
+@pytest.mark.req("TRN-075")
+def test_checkpoint_holds_few_arrays(tmp_path):
+    state = colorjax.init_state(jax.random.key(5), colorjax.preset("photo-small"))
+    best = jax.tree.map(lambda leaf: leaf + 1, state.averaged)
+    like = jax.tree.map(jnp.copy, {"state": state, "best": best})
+    with checkpoint.Checkpoints(tmp_path, "digest") as checkpoints:
+        checkpoints.save(7, {"state": state, "best": best}, {})
+        checkpoints.wait()
+        arrays, _ = checkpoints.restore(7, like)
+    kept = json.loads((tmp_path / "7" / "arrays" / "_METADATA").read_text())
+    assert len(kept["tree_metadata"]) <= 60
+    found, expected = (jax.tree.flatten(tree) for tree in (arrays, {"state": state, "best": best}))
+    assert found[1] == expected[1]
+    for one, other in zip(found[0], expected[0], strict=True):
+        assert one.dtype == other.dtype and one.sharding == other.sharding
+        if jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
+            one, other = jax.random.key_data(one), jax.random.key_data(other)
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
 step = jax.jit(colorjax.train_step, static_argnames="config")
