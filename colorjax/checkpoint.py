@@ -9,23 +9,26 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
-FORMAT = 1  # of a checkpoint; a newer one is refused
+FORMAT = 2  # of a checkpoint; another one is refused
+SMALL = 1 << 20  # bytes below which arrays are kept in stacks: to write one costs a millisecond, however small it is
 
 
 class Checkpoints:
     """The checkpoints of one run; a context manager that waits for writes under way.
 
-    A checkpoint is a tree of arrays and a JSON-able dict. It is written beside its final name and renamed, so that a
-    kill leaves the one before it.
+    A checkpoint is a tree of arrays, the small ones of one shape stacked, and a JSON-able dict. It is written beside its
+    final name and renamed, so that a kill leaves the one before it.
     """
 
     def __init__(self, folder: str | os.PathLike, digest: str):
@@ -72,16 +75,17 @@ class Checkpoints:
         Raises:
             OutputError: it, or the one before it, cannot be written.
 
-        Spec: TRN-012, TRN-042
+        Spec: TRN-012, TRN-042, TRN-075
         """
         if step == self.latest():
             return
         facts = {**facts, "format": FORMAT, "digest": self.digest}
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays))
+        leaves = jax.tree.leaves(arrays)
+        size = sum(leaf.nbytes for leaf in leaves)
         if shutil.disk_usage(self.folder).free < size:  # one clear line, before orbax prints many
             raise OutputError(f"{self.folder}: cannot be written ({os.strerror(errno.ENOSPC)})")
         args = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(facts)
+            arrays=ocp.args.StandardSave(_stack(leaves, _stacks(leaves))), facts=ocp.args.JsonSave(facts)
         )
         with self._writing():
             self._manager.save(step, args=args)
@@ -115,7 +119,7 @@ class Checkpoints:
         Raises:
             CheckpointError: it is damaged, of another config or of a newer format; the line names the one before it.
 
-        Spec: TRN-012, TRN-013, TRN-041
+        Spec: TRN-012, TRN-013, TRN-041, TRN-075
         """
         facts = self._read(step, "facts", ocp.args.JsonRestore())
         if facts["format"] != FORMAT:
@@ -123,10 +127,11 @@ class Checkpoints:
             self._refuse(step, found)
         if facts["digest"] != self.digest:
             self._refuse(step, "is of another config")
-        abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
-        )
-        return self._read(step, "arrays", ocp.args.StandardRestore(abstract)), facts
+        leaves, structure = jax.tree.flatten(like)
+        stacks = _stacks(leaves)
+        abstract = [_abstract([leaves[place] for place in places]) for places in stacks]
+        arrays = self._read(step, "arrays", ocp.args.StandardRestore(abstract))
+        return jax.tree.unflatten(structure, _unstack(arrays, stacks)), facts
 
     def _read(self, step, name, args):
         """Return one part of a checkpoint."""
@@ -141,6 +146,39 @@ class Checkpoints:
         raise CheckpointError(
             f"{self.folder}: the checkpoint of step {step} {what}; remove its folder to go on {before}"
         )
+
+
+def _stacks(leaves: list[jax.Array]) -> tuple[tuple[int, ...], ...]:
+    """Group the places of arrays that are written as one; one that is large, sharded or a key stays alone."""
+    groups: dict[Any, list[int]] = {}
+    for place, leaf in enumerate(leaves):
+        alone = leaf.nbytes >= SMALL or not leaf.sharding.is_fully_replicated
+        alone |= jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        groups.setdefault(place if alone else (leaf.shape, leaf.dtype), []).append(place)
+    return tuple(map(tuple, groups.values()))
+
+
+def _abstract(members: list[jax.Array]) -> jax.ShapeDtypeStruct:
+    """Tell shape, type and place of a stack."""
+    first = members[0]
+    shape = (len(members), *first.shape) if len(members) > 1 else first.shape
+    return jax.ShapeDtypeStruct(shape, first.dtype, sharding=first.sharding)
+
+
+@partial(jax.jit, static_argnames="stacks")
+def _stack(leaves: list[jax.Array], stacks: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
+    """Make one array of each group."""
+    groups = ([leaves[place] for place in places] for places in stacks)
+    return [jnp.stack(members) if len(members) > 1 else members[0] for members in groups]
+
+
+@partial(jax.jit, static_argnames="stacks")
+def _unstack(arrays: list[jax.Array], stacks: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
+    """Undo `_stack`."""
+    found = {}
+    for array, places in zip(arrays, stacks, strict=True):
+        found |= zip(places, array if len(places) > 1 else [array], strict=True)
+    return [found[place] for place in sorted(found)]
 
 
 def _report_unraisable(unraisable: Any) -> None:
