@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from colorjax import video
 from colorjax.baselines import LUMA
 from colorjax.colouring import Weights, Wishes, colour_all, set_apart
-from colorjax.errors import ColorjaxError, OutputError, PhotoError
+from colorjax.errors import BusyError, ColorjaxError, OutputError, PhotoError
 from colorjax.gallery import Pair
 from colorjax.hintfiles import read_hints
 from colorjax.photos import (
@@ -48,7 +48,7 @@ class Result:
 
     Attributes:
         job: the job.
-        status: "done", "skipped" (its output was there already) or "failed".
+        status: "done", "skipped" (its output was there already), "busy" (another run is at work on it) or "failed".
         error: what failed; its text is one line.
     """
 
@@ -263,6 +263,8 @@ def _film_wishes(job: Job, weights: Weights, wishes: Wishes) -> list[Wishes]:
 
 
 def _failed(job: Job, error: ColorjaxError, target: pathlib.Path, *, overwrite: bool) -> Result:
+    if isinstance(error, BusyError):
+        return Result(job, "busy")
     if isinstance(error, OutputError) and not overwrite and target.exists():
         return Result(job, "skipped")  # another run was first
     return Result(job, "failed", error)

@@ -33,6 +33,10 @@ class OutputError(UsageError):
     """The place to write to exists already, cannot be written, or is an input."""
 
 
+class BusyError(OutputError):
+    """Another run is at work on the output."""
+
+
 class PhotoError(ColorjaxError):
     """A photo file cannot be read: missing, empty, truncated, too large, not an image."""
 

@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 
 from colorjax.blending import Steady
 from colorjax.colouring import Weights, Wishes, colour_frames
-from colorjax.errors import ColorjaxError, OutputError, PhotoError
+from colorjax.errors import BusyError, ColorjaxError, OutputError, PhotoError
 from colorjax.photos import Photo, fitting_name, write_bytes
 
 try:
@@ -78,6 +78,7 @@ def colorize_film(
     Raises:
         PhotoError: ffmpeg is not there, or cannot read the film.
         OutputError: the target exists or cannot be written.
+        BusyError: another run is at work on it.
 
     Spec: VID-001, VID-002, VID-003, VID-004, VID-006
     """
@@ -328,7 +329,7 @@ def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise OutputError(f"{target}: another run is at work on it; expected to be alone") from None
+        raise BusyError(f"{target}: another run is at work on it; expected to be alone") from None
     finally:
         os.close(folder)
 

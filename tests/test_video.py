@@ -1,7 +1,9 @@
 """Films through ffmpeg."""
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 
@@ -147,6 +149,28 @@ def test_two_runs_at_once(network, tmp_path):
     video.colorize_film(path, target, network, colouring.Wishes(), show=again)
     assert refused == [0, 10]
     assert len(pictures(target)) == 12
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002", "CMD-026")
+def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, capsys):
+    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
+    parts = tmp_path / ".old.colour.mkv.parts"
+    parts.mkdir()
+    folder = os.open(parts, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    report = tmp_path / "report.json"
+    command = [path, "--weights", tiny_weights, "--overwrite", "--json", report]
+    assert colorize(*command) == 0
+    os.close(folder)
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == "0 colorized, 1 that another run is at work on"
+    assert not captured.err
+    summary = json.loads(report.read_text())
+    assert (summary["busy"], summary["films"][0]["status"]) == (1, "busy")
+    assert not (tmp_path / "old.colour.mkv").exists()
+    assert colorize(*command) == 0
+    assert "1 colorized" in capsys.readouterr().out
 
 
 @needs_ffmpeg

@@ -19,7 +19,7 @@ from colorjax.commands.options import (
 from colorjax.console import Printer
 from colorjax.errors import OutputError, TooLargeError, UsageError
 
-STATUSES = ("done", "skipped", "failed")
+STATUSES = ("done", "skipped", "busy", "failed")
 
 
 def add_colorize(commands: Any) -> None:
@@ -226,6 +226,8 @@ class _Tally:
         parts = [f"{self.counts['done']} colorized"]
         if self.counts["skipped"]:
             parts.append(f"{self.counts['skipped']} there already (--overwrite to redo)")
+        if self.counts["busy"]:
+            parts.append(f"{self.counts['busy']} that another run is at work on")
         if self.counts["failed"]:
             parts.append(f"{self.counts['failed']} failed")
         if self.rate():
