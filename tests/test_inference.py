@@ -357,6 +357,23 @@ def test_no_hint_changes_nothing():
     )
 
 
+@pytest.mark.xfail(strict=True)
+@pytest.mark.req("INF-004")
+def test_hints_share_programs(caplog):
+    photo, told = np.full((40, 50), 90, np.uint8), np.random.default_rng(3)
+
+    def colour(count):
+        places = np.stack([told.integers(0, 40, count), told.integers(0, 50, count)], -1)
+        given = hints_of(places, told.integers(0, 256, (count, 3)))
+        colorjax.colorize(photo, photo_weights(), hints=given)
+
+    colour(9)
+    with jax.log_compiles():
+        for count in (10, 13, 16):
+            colour(count)
+    assert not [r.message for r in caplog.records if "Compiling" in r.message]
+
+
 @pytest.mark.req("INF-023")
 @pytest.mark.parametrize(
     ("places", "rgb", "named"),
