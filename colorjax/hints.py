@@ -5,7 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.sparse.linalg import cg
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.errors import HintError
@@ -61,7 +61,8 @@ class Hints:
 
         Spec: INF-020
         """
-        return np.asarray(rgb_to_luma_chroma(self.rgb.astype(np.float32))[1])
+        chroma = rgb_to_luma_chroma(pad_rows(self.rgb.astype(np.float32)))[1]
+        return np.asarray(chroma)[: len(self.rgb)]
 
     def on_grid(
         self, shape: tuple[int, ...], grid: tuple[int, int]
@@ -77,6 +78,15 @@ class Hints:
         )
         count = total[..., 2:]
         return np.concatenate([total[..., :2] / np.maximum(count, 1), np.minimum(count, 1)], -1)
+
+
+def pad_rows(array: Shaped[np.ndarray, "n *row"]) -> Shaped[np.ndarray, "m *row"]:
+    """Add rows of zeros up to a power of two, so that any number of hints shares few programs.
+
+    Spec: INF-004
+    """
+    missing = (1 << max(0, len(array) - 1).bit_length()) - len(array)
+    return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)])
 
 
 def spread_hints(

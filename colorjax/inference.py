@@ -28,7 +28,7 @@ from colorjax.color import (
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import ConfigError, PhotoError
 from colorjax.fullsize import TILE, Reduced, light_of, paint, reduce_gray, resize
-from colorjax.hints import Hints, spread_hints
+from colorjax.hints import Hints, pad_rows, spread_hints
 from colorjax.networks import forward
 from colorjax.networks.unet import CELL, apply_unet, bin_centres, decode, stride
 from colorjax.resample import SLOPE, edge_lines
@@ -323,11 +323,12 @@ def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
 
     In float64, where that keeps the light too: half a level of each channel is half a level of gray.
     """
+    count, spots, chroma = len(spots), pad_rows(spots), pad_rows(chroma)
     luma = np.asarray(light_of(spots))[:, 0] / 100
     offset = np.asarray(fit_gamut(luma, chroma, peak=peak), np.float64)
     red, blue = (luma + offset.T).clip(0, peak)
     green = (100 * luma - 21 * red - 7 * blue) / 72
-    return np.rint(np.stack([red, green, blue], -1).clip(0, peak))
+    return np.rint(np.stack([red, green, blue], -1).clip(0, peak))[:count]
 
 
 def _loaded(weights: Weights) -> tuple[PyTree, Config]:

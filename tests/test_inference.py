@@ -357,7 +357,6 @@ def test_no_hint_changes_nothing():
     )
 
 
-@pytest.mark.xfail(strict=True)
 @pytest.mark.req("INF-004")
 def test_hints_share_programs(caplog):
     photo, told = np.full((40, 50), 90, np.uint8), np.random.default_rng(3)
