@@ -5,9 +5,11 @@ import dataclasses
 import os
 import pathlib
 import secrets
+import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -46,8 +48,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
 
     Spec: APP-004, APP-005, APP-007
     """
-    with tempfile.TemporaryDirectory(prefix="colorjax-app-") as folder:
-        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}
+    with own_folder() as folder:
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(folder)}
         try:
             import fastapi  # pyright: ignore[reportMissingImports]
             import gradio  # pyright: ignore[reportMissingImports]
@@ -72,7 +74,7 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         server.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
         gradio.mount_gradio_app(
             server,
-            make_page(weights, pathlib.Path(folder), max_pixels=max_pixels),
+            make_page(weights, folder, max_pixels=max_pixels),
             path="",
             server_name=HOST,
             footer_links=[],
@@ -95,6 +97,21 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             running.should_exit = True
             thread.join()
             listener.close()
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[pathlib.Path]:
+    """Make a folder that is gone after the block, also where a request that outlives the page writes into it.
+
+    Spec: APP-005
+    """
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="colorjax-app-"))
+    try:
+        yield folder
+    finally:
+        patience = time.monotonic() + 10
+        while folder.exists() and time.monotonic() < patience:  # what is written meanwhile keeps it
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Any:

@@ -9,6 +9,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -43,6 +45,28 @@ def test_a_port_that_is_taken_is_one_line(capsys):
             app.listen(port)
     assert cli.main(["app", "--port", "70000"]) == 2
     assert "port is 70000" in capsys.readouterr().err
+
+
+@pytest.mark.req("APP-005")
+def test_own_folder_goes_while_a_request_writes_into_it():
+    written = []
+
+    def write(folder):
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            with contextlib.suppress(FileNotFoundError):
+                inner = folder / str(len(written) % 100)
+                inner.mkdir(exist_ok=True)
+                (inner / "photo").write_bytes(b"a photo")
+                written.append(inner)
+
+    with app.own_folder() as folder:
+        request = threading.Thread(target=write, args=[folder])
+        request.start()
+        while not written:
+            time.sleep(0.01)
+    request.join()
+    assert not folder.exists()
 
 
 @pytest.mark.req("APP-003")
