@@ -21,14 +21,14 @@ from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
 FORMAT = 2  # of a checkpoint; another one is refused
-SMALL = 1 << 20  # bytes below which arrays are kept in stacks: to write one costs a millisecond, however small it is
+SMALL = 1 << 20  # bytes below which arrays are kept in stacks: to write any takes a millisecond
 
 
 class Checkpoints:
     """The checkpoints of one run; a context manager that waits for writes under way.
 
-    A checkpoint is a tree of arrays, the small ones of one shape stacked, and a JSON-able dict. It is written beside its
-    final name and renamed, so that a kill leaves the one before it.
+    A checkpoint is a tree of arrays, the small ones of one shape stacked, and a JSON-able dict. It is written beside
+    its final name and renamed, so that a kill leaves the one before it.
     """
 
     def __init__(self, folder: str | os.PathLike, digest: str):
@@ -85,7 +85,8 @@ class Checkpoints:
         if shutil.disk_usage(self.folder).free < size:  # one clear line, before orbax prints many
             raise OutputError(f"{self.folder}: cannot be written ({os.strerror(errno.ENOSPC)})")
         args = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(_stack(leaves, _stacks(leaves))), facts=ocp.args.JsonSave(facts)
+            arrays=ocp.args.StandardSave(_stack(leaves, _stacks(leaves))),
+            facts=ocp.args.JsonSave(facts),
         )
         with self._writing():
             self._manager.save(step, args=args)

@@ -80,7 +80,7 @@ class Hints:
         return np.concatenate([total[..., :2] / np.maximum(count, 1), np.minimum(count, 1)], -1)
 
 
-def pad_rows(array: Shaped[np.ndarray, "n *row"]) -> Shaped[np.ndarray, "m *row"]:
+def pad_rows(array: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "m ..."]:
     """Add rows of zeros up to a power of two, so that any number of hints shares few programs.
 
     Spec: INF-004

@@ -71,9 +71,11 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
     old, new = dict(_leaves(found)), dict(_leaves(manifest))
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            raise CheckpointError(
-                f"{run}: its {name} is {old.get(name)}, this command's is {new.get(name)}"
-            )
+            text = f"{run}: its {name} is {old.get(name)}, this command's is {new.get(name)}"
+            if name.startswith("config."):
+                weights = run / "weights.safetensors"
+                text += f"; --init-from {weights} starts a new run from its weights"
+            raise CheckpointError(text)
 
 
 def _is_foreign(path: pathlib.Path) -> bool:

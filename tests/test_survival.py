@@ -164,7 +164,8 @@ def test_checkpoint_holds_few_arrays(tmp_path):
     found, expected = (jax.tree.flatten(tree) for tree in (arrays, {"state": state, "best": best}))
     assert found[1] == expected[1]
     for one, other in zip(found[0], expected[0], strict=True):
-        assert one.dtype == other.dtype and one.sharding == other.sharding
+        assert one.dtype == other.dtype
+        assert one.sharding == other.sharding
         if jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
             one, other = jax.random.key_data(one), jax.random.key_data(other)
         assert np.asarray(one).tobytes() == np.asarray(other).tobytes()

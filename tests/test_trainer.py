@@ -138,7 +138,7 @@ def test_runs_are_not_mixed(finished):
     refusals = [
         (fitted(), PHOTOS, 5, False, "a run is there already"),
         (fitted(), PHOTOS, 6, True, "its seed is 5, this command's is 6"),
-        (fitted(passes=7), PHOTOS, 5, True, "its config.steps is 18, this command's is 21"),
+        (fitted(passes=7), PHOTOS, 5, True, "steps is 18, this command's is 21; --init-from"),
         (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
     ]
     for conf, photos, seed, resume, message in refusals:
