@@ -243,8 +243,8 @@ _PHOTO = Config(
     network=UNetConfig(),
     size=64,
     source_size=96,
-    working_size=96,
-    vividness=1.2,
+    working_size=112,
+    vividness=1.1,
     framing="whole",
     objective=ObjectiveConfig(name="chroma"),
     augment=AugmentConfig(
@@ -280,7 +280,9 @@ PRESETS = {
         network=DenseConfig(depth=2, hidden_activation="tanh", output_activation="tanh")
     ),
     "photo": _PHOTO,
-    "photo-small": dataclasses.replace(_PHOTO, network=UNetConfig(width=32, head_width=64)),
+    "photo-small": dataclasses.replace(
+        _PHOTO, network=UNetConfig(width=32, head_width=64), working_size=96, vividness=1.2
+    ),
 }
 
 
