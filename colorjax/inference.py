@@ -294,10 +294,13 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
         return config.size, config.size
     short = config.working_size or config.size
     aspect = max(shape) / min(shape)
-    closest = min(ASPECTS, key=lambda a: abs(math.log(a / aspect)))
     multiple = stride(config.network)
-    sides = [max(1, round(short * a / multiple)) * multiple for a in (1.0, closest)]
-    return (sides[0], sides[1]) if shape[0] <= shape[1] else (sides[1], sides[0])
+    sides = [max(1, round(short * a / multiple)) * multiple for a in ASPECTS]
+    low = sides[
+        0
+    ]  # sides are multiples of the stride, so that aspects are not quite the nominal ones
+    high = min(sides, key=lambda side: abs(math.log(side / low / aspect)))
+    return (low, high) if shape[0] <= shape[1] else (high, low)
 
 
 @partial(jax.jit, static_argnames="config")
