@@ -296,9 +296,8 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
     aspect = max(shape) / min(shape)
     multiple = stride(config.network)
     sides = [max(1, round(short * a / multiple)) * multiple for a in ASPECTS]
-    low = sides[
-        0
-    ]  # sides are multiples of the stride, so that aspects are not quite the nominal ones
+    low = sides[0]
+    # sides are multiples of the stride, so that their aspects are not quite the nominal ones
     high = min(sides, key=lambda side: abs(math.log(side / low / aspect)))
     return (low, high) if shape[0] <= shape[1] else (high, low)
 
