@@ -1,6 +1,7 @@
 """Colour at any size: the light promise, tiles, compilations, resizing."""
 
 import itertools
+import math
 
 import hypothesis
 import jax
@@ -14,6 +15,7 @@ from PIL import Image
 
 import colorjax
 from colorjax import color, data, fullsize, hints, inference, metrics, resample
+from colorjax import config as configs
 
 LIGHT = np.array([21, 72, 7])
 
@@ -221,6 +223,38 @@ def test_vividness():
     spread = [np.ptp(rgb.astype(int), axis=-1).mean() for rgb in (gray, dull, plain, vivid)]
     assert spread == sorted(spread)
     assert spread[-1] > spread[1]
+
+
+@pytest.mark.req("INF-014")
+@pytest.mark.xfail(strict=True, reason="no knee yet")
+@hypothesis.given(
+    red=st.floats(-255, 255, width=32),
+    blue=st.floats(-255, 255, width=32),
+    knee=st.sampled_from([0.0, 5.0, 60.0]),
+    asked=st.sampled_from([0.0, 1.0, 2.5]),
+)
+def test_what_is_natural(red, blue, knee, asked):
+    config = configs.replace(colorjax.preset("seed-relu"), {"vividness": 1.3, "knee": knee})
+    predicted = np.broadcast_to(np.float32([red, blue]), (4, 4, 2))
+    seen = inference.Prediction(jnp.asarray(predicted), jnp.full((4, 4), 128.0), None)
+    slopes, chosen = np.split(inference.choose(seen, config, vividness=asked), 2)
+    length = math.hypot(red, blue)
+    held = length / math.sqrt(1 + (length / knee) ** 2) if knee else length
+    expected = asked * 1.3 * held / (length or 1) * np.array([red, blue])
+    np.testing.assert_array_equal(slopes, 0)
+    np.testing.assert_allclose(chosen[:, 0, 0], expected, rtol=1e-5, atol=1e-6)
+    if knee:
+        assert np.hypot(*chosen[:, 0, 0]) <= asked * 1.3 * knee
+
+
+@pytest.mark.req("INF-014")
+@pytest.mark.xfail(strict=True, reason="no knee yet")
+def test_a_knee_holds_back_the_photo_network():
+    photo = np.random.default_rng(8).integers(60, 190, (40, 50), np.uint8)
+    free, held = (
+        colorjax.colorize(photo, photo_weights(knee=knee)).astype(int) for knee in (0.0, 10.0)
+    )
+    assert np.ptp(held, axis=-1).max() < np.ptp(free, axis=-1).max()
 
 
 @pytest.mark.req("INF-008")
