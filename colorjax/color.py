@@ -116,6 +116,22 @@ def fit_gamut(
     return jnp.stack(_fit(luma, red, blue, peak), axis=-1)
 
 
+def compress_chroma(
+    chroma: Float[Array | np.ndarray, "*pixels 2"], knee: float
+) -> Float[Array, "*pixels 2"]:
+    """Hold strong chroma back along its own line, so that hue stays: length m becomes m / √(1 + (m / knee)²).
+
+    Args:
+        chroma: (R − Y, B − Y) in levels, finite.
+        knee: length in levels that none exceeds, above 0; far below it chroma stays as it is.
+
+    Spec: INF-014
+    """
+    chroma = jnp.asarray(chroma, jnp.float32)
+    square = jnp.sum(chroma * chroma, -1, keepdims=True)
+    return chroma / jnp.sqrt(1 + square / knee**2)
+
+
 def rgb_to_light(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:
     """Weigh integer levels into light, 21 R + 72 G + 7 B: a hundred times gray, exactly.
 

@@ -203,6 +203,7 @@ class Config(Checked):
         source_size: side at which training photos are kept, for views to be cut from; 0 for `size`.
         working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
         vividness: factor on the predicted chroma that `colorize` counts as natural; means of distributions are dull.
+        knee: length in levels toward which strong predicted chroma is held back, before that factor; 0 for none.
         framing: squash the aspect to the square, crop the centre, or keep the photo whole for views from anywhere.
         objective: what training minimises.
         augment: what happens to training photos.
@@ -221,6 +222,7 @@ class Config(Checked):
     source_size: int = number(0, at_least=0)
     working_size: int = number(0, at_least=0)
     vividness: float = number(1.0, at_least=0)
+    knee: float = number(0.0, at_least=0)
     framing: Literal["squash", "crop", "whole"] = "squash"
     objective: ObjectiveConfig = ObjectiveConfig()
     augment: AugmentConfig = AugmentConfig()

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PyTree, UInt, UInt8
 
 from colorjax.color import (
     ciede2000,
+    compress_chroma,
     fit_gamut,
     fit_light,
     luma_chroma_to_rgb,
@@ -367,10 +368,12 @@ def _strengths(config: Config, vividness: float, temperature: float):
 def _chroma(seen: Prediction, vividness, temperature, tilt, config: Config):
     """Return the chosen chroma of the cells, drawn to the hints."""
     if isinstance(config.network, DenseConfig):
-        chroma = vividness * seen.cells
+        chroma = seen.cells
     else:
-        options = {"temperature": temperature, "vividness": vividness, "tilt": tilt}
-        chroma = decode(seen.cells, config.network, **options)
+        chroma = decode(seen.cells, config.network, temperature=temperature, tilt=tilt)
+    if config.knee:
+        chroma = compress_chroma(chroma, config.knee)
+    chroma = vividness * chroma
     return chroma if seen.hints is None else spread_hints(chroma, seen.gray, seen.hints)
 
 

@@ -226,7 +226,6 @@ def test_vividness():
 
 
 @pytest.mark.req("INF-014")
-@pytest.mark.xfail(strict=True, reason="no knee yet")
 @hypothesis.given(
     red=st.floats(-255, 255, width=32),
     blue=st.floats(-255, 255, width=32),
@@ -248,7 +247,6 @@ def test_what_is_natural(red, blue, knee, asked):
 
 
 @pytest.mark.req("INF-014")
-@pytest.mark.xfail(strict=True, reason="no knee yet")
 def test_a_knee_holds_back_the_photo_network():
     photo = np.random.default_rng(8).integers(60, 190, (40, 50), np.uint8)
     free, held = (

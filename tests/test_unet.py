@@ -84,10 +84,12 @@ def test_decoding(seed, scale):
     logits = scale * jax.random.normal(jax.random.key(seed), (2, 2, len(centres)))
     chroma = unet.decode(logits, network)
     assert np.all(np.isfinite(chroma))
-    np.testing.assert_array_equal(unet.decode(logits, network, vividness=2.0), 2 * chroma)
     if scale == 30:
+        second, first = np.moveaxis(np.sort(logits, -1)[..., -2:], -1, 0)
+        clear = first - second > 0.01
         cold = unet.decode(logits, network, temperature=1e-4)
-        np.testing.assert_allclose(cold, centres[np.argmax(logits, -1)], atol=1e-2)
+        likeliest = centres[np.argmax(logits, -1)]
+        np.testing.assert_allclose(cold[clear], likeliest[clear], atol=1e-2)
     sure = jnp.where(jnp.eye(len(centres)) > 0, 0.0, -1e9)
     np.testing.assert_allclose(unet.decode(sure, network), centres, atol=1e-3)
 

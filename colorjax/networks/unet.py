@@ -183,7 +183,6 @@ def decode(
     config: UNetConfig,
     *,
     temperature: float | Float[Array, ""] = 1.0,
-    vividness: float | Float[Array, ""] = 1.0,
     tilt: float | Float[Array, " bins"] = 0.0,
 ) -> Float[Array, "*cells 2"]:
     """Turn the logits into one chroma a cell: the mean of the distribution, sharpened or tilted.
@@ -192,7 +191,6 @@ def decode(
         logits: as `apply_unet` gives them.
         config: of the network.
         temperature: below 1, the mean moves toward the likeliest colour; above 1, toward gray.
-        vividness: factor on the chroma.
         tilt: added to the logits: a preference for some colours, such as a variant has.
 
     Returns:
@@ -201,7 +199,7 @@ def decode(
     Spec: NET-022
     """
     share = jax.nn.softmax((logits + jnp.broadcast_to(tilt, logits.shape)) / temperature, axis=-1)
-    return vividness * jnp.matmul(share, bin_centres(config), precision="highest")
+    return jnp.matmul(share, bin_centres(config), precision="highest")
 
 
 def space_to_depth(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b rows columns folded"]:
