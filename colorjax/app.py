@@ -1,30 +1,23 @@
-"""The page: a person's photos in the browser of this machine, by Gradio (the extra `app`)."""
+"""The page served: a person's photos in the browser of this machine, by Gradio (the extra `app`)."""
 
 import contextlib
-import dataclasses
 import os
 import pathlib
-import secrets
 import shutil
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from colorjax import studio
 from colorjax.colouring import Weights
-from colorjax.errors import ColorjaxError, UsageError
-from colorjax.photos import MAX_PIXELS, SUFFIXES, Photo, encode_photo
-from colorjax.studio import Work
+from colorjax.errors import UsageError
+from colorjax.page import SCRIPT, STYLE, make_page
+from colorjax.photos import MAX_PIXELS
 
 HOST = "127.0.0.1"
 LARGEST_FILE = "1gb"
-COLOURS = 8
-FORMATS = {"as the photo": None, "PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp"}
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
@@ -83,8 +76,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             theme=gradio.themes.Default(
                 primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]
             ),
-            css=_STYLE,
-            js=_SCRIPT,
+            css=STYLE,
+            js=SCRIPT,
         )
         running = uvicorn.Server(
             uvicorn.Config(server, log_level="critical", timeout_graceful_shutdown=1)
@@ -114,269 +107,6 @@ def own_folder() -> Iterator[pathlib.Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Any:
-    """Return the page as Gradio's blocks.
-
-    Args:
-        weights: (params, config).
-        folder: where pictures are put for the browser; under a name of chance each.
-        max_pixels: most pixels of a photo.
-
-    Spec: APP-001, APP-002, APP-003, APP-006
-    """
-    import gradio as gr  # pyright: ignore[reportMissingImports]
-
-    def put(data: bytes, name: str) -> str:
-        place = folder / secrets.token_hex(16)
-        place.mkdir()
-        (place / name).write_bytes(data)
-        return str(place / name)
-
-    def shown(photo: Photo) -> str:
-        return put(encode_photo(Photo(photo.to_8bit().pixels), "JPEG", quality=92), "photo.jpg")
-
-    def draw(works: list[Work], number: int | None) -> list[Any]:
-        """Return the values of `views` for a photo."""
-        if number is None or number >= len(works):
-            return [None, None, "", 1.0, gr.update(visible=False), gr.update(interactive=False)]
-        work = works[number]
-        (after, *_) = studio.coloured(work, weights)
-        pair = (shown(work.frames[0]), shown(after))
-        marked = shown(studio.marked(work, after)) if work.setting.hints else pair[1]
-        more = gr.update(interactive=len(work.settings) > 1)
-        marks = marks_in_words(work.setting)
-        return [pair, marked, marks, work.setting.vividness, gr.update(visible=True), more]
-
-    def draw_anew(works: list[Work], number: int | None) -> list[Any]:
-        """Return the values of `views` and `offers` for a photo that was not in view."""
-        return [*draw(works, number), hidden(), hidden()]
-
-    def add(files: Sequence[str] | None, works: list[Work], number: int | None) -> list[Any]:
-        """Open photos; name those that are none."""
-        lines, opened = [], []
-        for place in files or []:
-            path = pathlib.Path(place)
-            try:
-                opened.append(
-                    studio.open_photo(path.name, path.read_bytes(), max_pixels=max_pixels)
-                )
-            except ColorjaxError as error:
-                lines.append(str(error))
-            path.unlink(missing_ok=True)
-        number = len(works) if opened else number
-        works = [*works, *opened]
-        return [works, choice(works, number), None, message(lines, len(opened))]
-
-    def choice(works: list[Work], number: int | None) -> Any:
-        """Return an update of the list of photos, with the one that comes into view."""
-        names = [(work.name, place) for place, work in enumerate(works)]
-        return gr.update(choices=names, value=number, visible=len(works) > 1)
-
-    def remove(works: list[Work], number: int | None) -> list[Any]:
-        """Take the photo in view out of the list; the next one comes into view."""
-        if number is None:
-            return [works, choice(works, None), ""]
-        others = [*works[:number], *works[number + 1 :]]
-        following = min(number, len(others) - 1) if others else None
-        return [others, choice(others, following), _plain(f"{works[number].name} removed.")]
-
-    def changed(make: Callable[..., Work]) -> Callable[..., list[Any]]:
-        """Return a handler that replaces the photo in view by what `make` makes of it, and draws it."""
-
-        def handle(works: list[Work], number: int | None, *values: Any) -> list[Any]:
-            if number is None:
-                return [works, *draw(works, number)]
-            works = [*works]
-            works[number] = make(works[number], *values)
-            return [works, *draw(works, number)]
-
-        return handle
-
-    def set_vividness(work: Work, vividness: float) -> Work:
-        return studio.change(work, dataclasses.replace(work.setting, vividness=vividness))
-
-    def set_hint(work: Work, x: float, y: float, colour: str) -> Work:
-        return studio.hint(work, int(y or 0), int(x or 0), _from_hex(colour))
-
-    def offer_variants(works: list[Work], number: int | None) -> Any:
-        if number is None:
-            return hidden()
-        variants = studio.colourings(works[number], weights)
-        pictures = [(shown(photo), f"Colouring {i}") for i, photo in enumerate(variants, 1)]
-        return gr.update(value=pictures, visible=True, selected_index=None)
-
-    def pick_variant(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
-        def pick(work: Work) -> Work:
-            return studio.change(work, dataclasses.replace(work.setting, variant=event.index))
-
-        return changed(pick)(works, number)
-
-    def offer_colours(works: list[Work], number: int | None, x: float, y: float) -> Any:
-        if number is None:
-            return hidden()
-        h, w = works[number].frames[0].pixels.shape[:2]
-        place = (int(np.clip(y or 0, 0, h - 1)), int(np.clip(x or 0, 0, w - 1)))
-        likely = studio.palette(works[number], weights, *place, COLOURS)
-        swatches = np.broadcast_to(likely[:, None, None], (len(likely), 48, 48, 3))
-        pictures = [
-            (put(encode_photo(np.ascontiguousarray(swatch), "PNG"), "colour.png"), _to_hex(colour))
-            for swatch, colour in zip(swatches, likely, strict=True)
-        ]
-        return gr.update(value=pictures, visible=True, selected_index=None)
-
-    def hidden() -> Any:
-        return gr.update(value=[], visible=False)
-
-    def point(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
-        x, y = event.index
-        return [x, y, offer_colours(works, number, x, y)]
-
-    def pick_colour(offered: list[Any], event: gr.SelectData) -> str:
-        return offered[event.index][1]
-
-    def download(works: list[Work], number: int | None, format: str) -> str | None:
-        if number is None:
-            return None
-        name, data = studio.encoded(works[number], weights, suffix=FORMATS[format])
-        return put(data, name)
-
-    def download_all(works: list[Work], format: str, progress: Any = gr.Progress()) -> str | None:  # noqa: B008
-        def done(number: int) -> None:
-            progress((number, len(works)), desc="Colouring", unit="photos")
-
-        return put(studio.zipped(works, weights, suffix=FORMATS[format], done=done), "coloured.zip")
-
-    suffixes = [suffix for known in SUFFIXES.values() for suffix in known]
-    with gr.Blocks(title="colorjax", analytics_enabled=False) as page:
-        works = gr.State([])
-        gr.Markdown("# Colour for black-and-white photos\nAll work is done on this computer.")
-        upload = gr.File(
-            label="Drop photos here, or click to choose",
-            file_count="multiple",
-            file_types=suffixes,
-            height=140,
-        )
-        status = gr.Markdown("", elem_id="status")
-        which = gr.Dropdown(label="Photo", choices=[], visible=False, type="value")
-        with gr.Column(visible=False) as desk:
-            with gr.Row():
-                with gr.Column(scale=3, min_width=320), gr.Tabs():
-                    with gr.Tab("Before and after"):
-                        slider = gr.ImageSlider(
-                            label="Before and after",
-                            type="filepath",
-                            max_height=2000,
-                            interactive=False,
-                            buttons=["fullscreen"],
-                            elem_id="slider",
-                        )
-                        border = gr.Slider(
-                            0,
-                            100,
-                            value=50,
-                            step=1,
-                            label="Where colour begins (percent)",
-                        )
-                    with gr.Tab("Set a colour") as by_hand:
-                        canvas = gr.Image(
-                            label="Click the place whose colour you know",
-                            type="filepath",
-                            interactive=False,
-                            buttons=["fullscreen"],
-                            elem_id="canvas",
-                            alt_text="The photo in colour",
-                        )
-                        marks = gr.Markdown("", elem_id="marks")
-                        with gr.Row():
-                            x = gr.Number(
-                                label="From the left (pixels)", value=0, precision=0, min_width=120
-                            )
-                            y = gr.Number(
-                                label="From the top (pixels)", value=0, precision=0, min_width=120
-                            )
-                            likely = gr.Button("Show likely colours", min_width=120)
-                        swatches = gr.Gallery(
-                            label="Likely colours there",
-                            show_label=False,
-                            visible=False,
-                            columns=COLOURS,
-                            height="auto",
-                            allow_preview=False,
-                            interactive=False,
-                            buttons=[],
-                            elem_id="swatches",
-                        )
-                        with gr.Row():
-                            colour = gr.ColorPicker(
-                                label="Colour", value="#8a6a4a", min_width=120, elem_id="colour"
-                            )
-                            give = gr.Button(
-                                "Give the place this colour", variant="primary", min_width=120
-                            )
-                with gr.Column(scale=1, min_width=280):
-                    vividness = gr.Slider(
-                        0,
-                        2.5,
-                        value=1,
-                        step=0.1,
-                        label="Vividness",
-                        info="0 is gray, 1 natural, 2 twice as strong",
-                    )
-                    other = gr.Button("Show other colourings")
-                    variants = gr.Gallery(
-                        label="Colourings to pick from",
-                        show_label=False,
-                        visible=False,
-                        columns=2,
-                        height="auto",
-                        allow_preview=False,
-                        interactive=False,
-                        buttons=[],
-                        elem_id="variants",
-                    )
-                    undo = gr.Button("Undo the last change", interactive=False, elem_id="undo")
-                    format = gr.Dropdown(list(FORMATS), value="as the photo", label="Format")
-                    save = gr.Button("Download this photo", variant="primary")
-                    save_all = gr.Button("Download all as a zip")
-                    take_out = gr.Button("Remove this photo from the list")
-            ready = gr.DownloadButton("Your file", elem_id="ready", elem_classes="unseen")
-
-        views = [slider, canvas, marks, vividness, desk, undo]
-        offers = [variants, swatches]
-        here = [works, which]
-        press = "() => setTimeout(() => document.querySelector('#ready')?.click(), 300)"
-        upload.upload(add, [upload, *here], [works, which, upload, status]).then(
-            draw_anew, here, [*views, *offers]
-        )
-        by_hand.select(None, None, None, js=_SCRIPT)  # what is in it is made when it opens
-        which.input(draw_anew, here, [*views, *offers])
-        take_out.click(remove, here, [works, which, status]).then(
-            draw_anew, here, [*views, *offers]
-        )
-        border.input(
-            lambda share: gr.update(slider_position=share),
-            border,
-            slider,
-            trigger_mode="always_last",
-        )
-        vividness.input(
-            changed(set_vividness),
-            [*here, vividness],
-            [works, *views],
-            trigger_mode="always_last",
-        )
-        other.click(offer_variants, here, variants)
-        variants.select(pick_variant, here, [works, *views])
-        canvas.select(point, here, [x, y, swatches])
-        likely.click(offer_colours, [*here, x, y], swatches)
-        swatches.select(pick_colour, swatches, colour)
-        give.click(changed(set_hint), [*here, x, y, colour], [works, *views])
-        undo.click(changed(studio.undo), here, [works, *views])
-        save.click(download, [*here, format], ready).then(None, None, None, js=press)
-        save_all.click(download_all, [works, format], ready).then(None, None, None, js=press)
-    return page
-
-
 def listen(port: int) -> socket.socket:
     """Return a socket bound to a port of loopback.
 
@@ -393,57 +123,3 @@ def listen(port: int) -> socket.socket:
         listener.close()
         raise UsageError(f"port {port}: cannot be listened on ({error.strerror})") from None
     return listener
-
-
-def marks_in_words(setting: studio.Setting) -> str:
-    """Return what the rings on a photo show, for those who do not see them.
-
-    Spec: APP-008
-    """
-    places = [
-        f"{_to_hex(np.array(colour))} at {column} from the left, {row} from the top"
-        for row, column, colour in setting.hints
-    ]
-    return _plain(f"Set, where the rings are: {'; '.join(places)}.") if places else ""
-
-
-def message(lines: Sequence[str], opened: int) -> str:
-    """Return what is said after an upload: plain text, whatever the names are.
-
-    Spec: APP-003
-    """
-    said = [f"⚠ {line}" for line in lines]
-    if opened:
-        said.insert(0, f"{opened} photo{'s' if opened > 1 else ''} opened.")
-    return "\n\n".join(_plain(line) for line in said)
-
-
-def _plain(text: str) -> str:
-    """Return a text with all that Markdown or HTML would read something into escaped."""
-    return "".join(f"&#{ord(c)};" if c in "\\`*_{}[]()<>#+-!|~&$^=:" else c for c in text)
-
-
-def _to_hex(colour: np.ndarray) -> str:
-    return "#" + bytes(colour.tolist()).hex()
-
-
-def _from_hex(text: str) -> studio.Colour:
-    """Return the colour of "#rrggbb", or of "rgb(r, g, b)" as colour pickers write it too."""
-    if text.startswith("#"):
-        r, g, b = bytes.fromhex(text[1:7])
-    else:
-        r, g, b = (round(float(part)) for part in text[text.index("(") + 1 : -1].split(",")[:3])
-    return r, g, b
-
-
-_STYLE = """
-.unseen { position: absolute; left: -9999px }
-#swatches .grid-container { grid-template-columns: repeat(auto-fill, minmax(4.75rem, 1fr)) !important }
-:is(#swatches, #variants) :is(.gallery-container, .grid-wrap) { height: auto !important; min-height: 0 !important }
-:is(#status, #marks) p { margin: .25rem 0 }
-.gradio-container { --block-info-text-color: var(--body-text-color); --body-text-color-subdued: var(--body-text-color) }
-.gradio-container { max-width: 100rem !important }
-"""
-
-_SCRIPT = """() => setTimeout(() => document.querySelectorAll('#status, #marks').forEach(
-  element => element.setAttribute('aria-live', 'polite')), 300)"""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from jaxtyping import PyTree, UInt8
 
-from colorjax import blending, inference
+from colorjax import blending, inference, variants
 from colorjax.config import Config
 from colorjax.hints import Hints
 from colorjax.photos import Photo
@@ -51,12 +51,12 @@ def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> lis
     Spec: CMD-030, CMD-031
     """
     if len(frames) > 1:
-        variants = set_apart(frames[len(frames) // 2], weights, wishes)
-        return [list(colour_frames(frames, weights, each)) for each in variants]
+        apart = set_apart(frames[len(frames) // 2], weights, wishes)
+        return [list(colour_frames(frames, weights, each)) for each in apart]
     (photo,) = frames
     if wishes.variants == 1:
         return [[colour(photo, weights, wishes)]]
-    pictures = inference.colorize_variants(
+    pictures = variants.colorize_variants(
         _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
     )
     return [[_finish(photo, rgb, wishes)] for rgb in pictures]
@@ -78,7 +78,7 @@ def set_apart(photo: Photo, weights: Weights, wishes: Wishes) -> list[Wishes]:
     if wishes.variants == 1:
         return [wishes]
     seen = inference.predict(_gray(photo), weights, hints=wishes.hints)
-    tilts = inference.distinct_tilts(seen, weights[1], wishes.variants, vividness=wishes.vividness)
+    tilts = variants.distinct_tilts(seen, weights[1], wishes.variants, vividness=wishes.vividness)
     return [dataclasses.replace(wishes, variants=1, tilt=tilt) for tilt in tilts]
 
 
@@ -137,7 +137,7 @@ def likely_colours(
 
     Spec: APP-001
     """
-    return inference.palette(_gray(photo), weights, place, count)
+    return variants.palette(_gray(photo), weights, place, count)
 
 
 def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:

@@ -6,7 +6,6 @@ What depends on the photo's size is in `fullsize`; all else has one of a few sha
 """
 
 import dataclasses
-import itertools
 import math
 import os
 from functools import partial
@@ -17,29 +16,21 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt, UInt8
 
 from colorjax.color import (
-    ciede2000,
     compress_chroma,
     fit_gamut,
-    fit_light,
-    luma_chroma_to_rgb,
     rgb_to_gray,
-    rgb_to_lab,
     rgb_to_luma_chroma,
 )
 from colorjax.config import Config, DenseConfig
-from colorjax.errors import ConfigError, PhotoError
+from colorjax.errors import PhotoError
 from colorjax.fullsize import TILE, Reduced, light_of, paint, reduce_gray, resize
 from colorjax.hints import Hints, pad_rows, spread_hints
 from colorjax.networks import forward
-from colorjax.networks.unet import CELL, apply_unet, bin_centres, decode, stride
+from colorjax.networks.unet import CELL, apply_unet, decode, stride
 from colorjax.resample import SLOPE, edge_lines
 from colorjax.weights import load_weights
 
 ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the working copy
-DISTINCT = 6.0  # mean CIEDE2000 between variants that is aimed at, on the working copy
-TILTS = 0.25 * 2.0 ** np.arange(0, 5, 0.5)  # strengths of a variant's preference that are tried
-VIVID = 1.5  # factor on the chroma of a palette's colours, which stand for a bin's whole reach
-LIKE = 25.0  # levels of chroma within which two colours of a palette are alike
 
 Weights = str | os.PathLike | tuple[PyTree, Config] | None
 
@@ -78,7 +69,7 @@ def colorize(
         vividness: 0 is gray, 1 is natural (the config says how much that is), above 1 more vivid.
         temperature: below 1, undecided places take their likeliest colour; above 1, they turn gray; nothing to a dense
             network.
-        tilt: a preference for some colours, from `distinct_tilts`.
+        tilt: a preference for some colours, from `variants.distinct_tilts`.
         hints: colours that are known: kept where they are, and spread to what is of like gray around.
         tile: side in pixels of the squares in which the photo is painted; the result does not depend on it.
 
@@ -93,81 +84,10 @@ def colorize(
 
     Spec: INF-001, INF-002, INF-003, INF-004, INF-006, INF-007, INF-008, INF-012, INF-013, INF-020, INF-022
     """
-    weights = _loaded(weights)
+    weights = loaded(weights)
     seen = predict(photo, weights, hints=hints)
     lines = choose(seen, weights[1], vividness=vividness, temperature=temperature, tilt=tilt)
     return draw(photo, lines, hints=hints, tile=tile)
-
-
-def colorize_variants(
-    photo: np.ndarray,
-    weights: Weights = None,
-    count: int = 3,
-    *,
-    vividness: float = 1.0,
-    temperature: float = 1.0,
-    hints: Hints | None = None,
-    tile: int = TILE,
-) -> list[UInt[np.ndarray, "h w 3"]]:
-    """Give a photo several plausible colourings, unlike each other.
-
-    The first is `colorize`'s. Each other prefers a hue among those that the network holds possible, as strongly as it
-    takes for all of them to differ by a mean CIEDE2000 of about 6 on the working copy, or as strongly as is tried.
-
-    Args:
-        photo: as for `colorize`.
-        weights: likewise; of the photo network.
-        count: at least 1.
-        vividness: as for `colorize`.
-        temperature: as for `colorize`.
-        hints: as for `colorize`.
-        tile: as for `colorize`.
-
-    Raises:
-        ConfigError: a count below 1, or a dense network, which holds one colour possible at each place.
-
-    Spec: INF-030
-    """
-    weights = _loaded(weights)
-    seen = predict(photo, weights, hints=hints)
-    settings = {"vividness": vividness, "temperature": temperature}
-    return [
-        draw(photo, choose(seen, weights[1], tilt=tilt, **settings), hints=hints, tile=tile)
-        for tilt in distinct_tilts(seen, weights[1], count, **settings)
-    ]
-
-
-def palette(
-    photo: np.ndarray, weights: Weights, place: tuple[int, int], count: int = 8
-) -> UInt8[np.ndarray, "_ 3"]:
-    """Return colours that are likely at a place, unlike each other, the likeliest first.
-
-    Args:
-        photo: as for `colorize`.
-        weights: as for `colorize_variants`.
-        place: row and column.
-        count: of colours, at most the number of the network's bins.
-
-    Returns:
-        sRGB levels whose gray is the photo's there (half a level); fewer where its light allows fewer.
-
-    Spec: INF-031
-    """
-    weights = _loaded(weights)
-    seen = predict(photo, weights)
-    row, column = np.array(place) * np.array(seen.gray.shape) // np.array(photo.shape[:2])
-    spot = np.asarray(photo)[place[0] : place[0] + 1, place[1] : place[1] + 1]
-    light = np.asarray(light_of(spot))[0, 0] * 255 // np.iinfo(spot.dtype).max
-    centres = _bin_centres(weights[1])
-    coloured = np.asarray(fit_light(np.full(len(centres), light, np.int32), VIVID * centres))
-    left = np.asarray(jax.nn.softmax(seen.cells[row, column]))
-    chosen: list[int] = []
-    while len(chosen) < count and left.max() >= 0:
-        best = int(np.argmax(left))
-        chosen.append(best)
-        left = left * (1 - np.exp(-np.sum(((centres - centres[best]) / LIKE) ** 2, -1) / 2))
-        left = np.where((coloured == coloured[best]).all(-1), -1, left)
-    return coloured[chosen].astype(np.uint8)
 
 
 def predict(
@@ -215,45 +135,38 @@ def choose(
 
     Spec: INF-012, INF-013
     """
-    strengths = _strengths(config, vividness, temperature)
     bins = 1 if isinstance(config.network, DenseConfig) else seen.cells.shape[-1]
     tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
-    return np.asarray(_choose(seen, *strengths, tilt, config))
+    return np.asarray(_choose(seen, np.float32(vividness), np.float32(temperature), tilt, config))
 
 
-def distinct_tilts(
+def choose_chroma(
     seen: Prediction,
     config: Config,
-    count: int,
     *,
-    vividness: float = 1.0,
-    temperature: float = 1.0,
-) -> Float[np.ndarray, "count bins"]:
-    """Return the preferences for `choose` of several colourings unlike each other, of which the first has none.
-
-    They are the weakest that set all colourings apart, or the strongest that are tried.
+    vividness: float | Float[Array, ""] = 1.0,
+    temperature: float | Float[Array, ""] = 1.0,
+    tilt: float | Float[Array, " bins"] = 0.0,
+) -> Float[Array, "n m 2"]:
+    """Choose the chroma of each cell, drawn to the hints: the pure part of `choose`, in levels.
 
     Args:
-        seen: from `predict`; of the photo network.
-        config: of the network.
-        count: at least 1.
-        vividness: as for `colorize`.
-        temperature: as for `colorize`.
+        seen: as for `choose`; likewise all else.
+        config: says what is natural: its knee holds strong colours back, its vividness is the factor on all.
+        vividness: on top of the natural one.
+        temperature: as for `unet.decode`.
+        tilt: likewise.
 
-    Raises:
-        ConfigError: as for `colorize_variants`.
-
-    Spec: INF-030, VID-006
+    Spec: INF-012, INF-013, INF-014, INF-021
     """
-    if count < 1:
-        raise ConfigError(f"variants is {count}; expected an integer of at least 1")
-    natural = np.zeros((1, len(_bin_centres(config))), np.float32)
-    if count == 1:
-        return natural
-    tilts, apart = _tilts(seen, *_strengths(config, vividness, temperature), config, count - 1)
-    enough = np.flatnonzero(np.asarray(apart) >= DISTINCT)
-    chosen = np.asarray(tilts)[enough[0] if len(enough) else -1]
-    return np.concatenate([natural, chosen])
+    if isinstance(config.network, DenseConfig):
+        chroma = seen.cells
+    else:
+        chroma = decode(seen.cells, config.network, temperature=temperature, tilt=tilt)
+    if config.knee:
+        chroma = compress_chroma(chroma, config.knee)
+    chroma = config.vividness * vividness * chroma
+    return chroma if seen.hints is None else spread_hints(chroma, seen.gray, seen.hints)
 
 
 def draw(
@@ -314,13 +227,6 @@ def recolor(
     return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 
-def _bin_centres(config: Config) -> Float[np.ndarray, "bins 2"]:
-    """Return the chroma that the photo network's bins stand for, or refuse a dense network."""
-    if isinstance(config.network, DenseConfig):
-        raise ConfigError("variants and palettes need the weights of a photo network")
-    return bin_centres(config.network)
-
-
 def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
     """Return RGB of n gray or RGB pixels (n, 1) with known chroma, each channel rounded alone.
 
@@ -334,7 +240,11 @@ def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
     return np.rint(np.stack([red, green, blue], -1).clip(0, peak))[:count]
 
 
-def _loaded(weights: Weights) -> tuple[PyTree, Config]:
+def loaded(weights: Weights) -> tuple[PyTree, Config]:
+    """Return (params, config) of weights that may be those, the path of a file, or None for the packaged ones.
+
+    Spec: INF-001
+    """
     return weights if isinstance(weights, tuple) else load_weights(weights)
 
 
@@ -360,23 +270,6 @@ def _predict(params: PyTree, reduced: Reduced, config: Config) -> Prediction:
     return Prediction(logits, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)), None)
 
 
-def _strengths(config: Config, vividness: float, temperature: float):
-    """Return the factor on the chroma, and the temperature: arrays, so that all values share programs."""
-    return jnp.float32(config.vividness * vividness), jnp.float32(temperature)
-
-
-def _chroma(seen: Prediction, vividness, temperature, tilt, config: Config):
-    """Return the chosen chroma of the cells, drawn to the hints."""
-    if isinstance(config.network, DenseConfig):
-        chroma = seen.cells
-    else:
-        chroma = decode(seen.cells, config.network, temperature=temperature, tilt=tilt)
-    if config.knee:
-        chroma = compress_chroma(chroma, config.knee)
-    chroma = vividness * chroma
-    return chroma if seen.hints is None else spread_hints(chroma, seen.gray, seen.hints)
-
-
 @partial(jax.jit, static_argnames="config")
 def _choose(
     seen: Prediction,
@@ -387,39 +280,5 @@ def _choose(
 ) -> Float[Array, "4 n m"]:
     """Return the chosen chroma as lines from gray; a dense network's cells are too coarse for slopes."""
     share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
-    chroma = _chroma(seen, vividness, temperature, tilt, config)
+    chroma = choose_chroma(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
     return edge_lines(chroma, seen.gray, share=share)
-
-
-@partial(jax.jit, static_argnames=("config", "count"))
-def _tilts(
-    seen: Prediction,
-    vividness: Float[Array, ""],
-    temperature: Float[Array, ""],
-    config: Config,
-    count: int,
-) -> tuple[Float[Array, "strengths count bins"], Float[Array, " strengths"]]:
-    """Return for each strength the preferences for `count` hues, and the least distance between two colourings.
-
-    The hues lie evenly around the circle, away from the mean colour of the natural setting.
-    """
-    natural = _chroma(seen, vividness, temperature, 0.0, config)
-    mean = natural.mean((0, 1))
-    hues = jnp.arctan2(mean[1], mean[0]) + 2 * jnp.pi * (jnp.arange(count) + 1) / (count + 1)
-    centres = _bin_centres(config)
-    bins = np.arctan2(centres[:, 1], centres[:, 0])
-    coloured = np.hypot(centres[:, 0], centres[:, 1]) > 0
-    preference = jnp.where(coloured[None], jnp.cos(bins[None] - hues[:, None]), 0)
-
-    def lab(chroma):
-        rgb = luma_chroma_to_rgb(seen.gray, fit_gamut(seen.gray, chroma))
-        return rgb_to_lab(rgb)
-
-    def least_distance(tilts):
-        labs = [lab(natural)]
-        labs += [lab(_chroma(seen, vividness, temperature, tilt, config)) for tilt in tilts]
-        pairs = itertools.combinations(labs, 2)
-        return jnp.stack([ciede2000(a, b).mean() for a, b in pairs]).min()
-
-    tilts = jnp.asarray(TILTS, jnp.float32)[:, None, None] * preference[None]
-    return tilts, jax.lax.map(least_distance, tilts)

@@ -1,5 +1,7 @@
 """Shared by the tests of the photo network: the preset made small enough to compile in a second or two."""
 
+import jax
+
 import colorjax
 from colorjax import config
 
@@ -20,3 +22,12 @@ CHANGES = {
 def small(**changes):
     """Return the small config, with more fields replaced."""
     return config.replace(colorjax.preset("photo"), CHANGES | changes)
+
+
+def photo_weights(**changes):
+    """Return a small photo network that predicts strong colours."""
+    conf = small(**{"network.blocks": 0} | changes)
+    params = colorjax.init_params(jax.random.key(0), conf)
+    head = params["head"]["conv_1"]
+    head["kernel"] = 3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)
+    return params, conf

@@ -45,11 +45,13 @@ FLOORS = [
         "training",
     },
     {"inference", "feed", "devices"},
+    {"variants"},
     {"evaluation", "colouring", "hintfiles", "logbook", "programs", "profiling"},
     {"trainer", "export", "video"},
     {"planning"},
     {"batch"},
     {"studio", "archive"},
+    {"page"},
     {"app"},
     {"commands", "commands.options"},
     {

@@ -20,6 +20,7 @@ import pytest
 from pictures import encoded, scene
 
 from colorjax import app, cli, errors, gallery, photos
+from colorjax.page import message
 
 LIGHT = np.array([21, 72, 7])
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -71,7 +72,7 @@ def test_own_folder_goes_while_a_request_writes_into_it():
 
 @pytest.mark.req("APP-003")
 def test_messages_are_plain_text():
-    text = app.message(["<b>*.png: not a photo"], 2)
+    text = message(["<b>*.png: not a photo"], 2)
     assert text.startswith("2 photos opened")
     assert not set("<*>") & set(text)
 

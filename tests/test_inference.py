@@ -7,14 +7,14 @@ import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
-import photo_network
 import pytest
 from dense import PRESETS, small
 from hypothesis import strategies as st
+from photo_network import photo_weights
 from PIL import Image
 
 import colorjax
-from colorjax import color, data, fullsize, hints, inference, metrics, resample
+from colorjax import color, fullsize, hints, inference, resample
 from colorjax import config as configs
 
 LIGHT = np.array([21, 72, 7])
@@ -130,15 +130,6 @@ def test_gray_stays_gray():
         colorjax.colorize(photo, (params, config)), photo[..., None].repeat(3, -1)
     )
     assert jnp.all(params["layer_0"]["kernel"] >= -1)
-
-
-def photo_weights(**changes):
-    """Return a small photo network that predicts strong colours."""
-    conf = photo_network.small(**{"network.blocks": 0} | changes)
-    params = colorjax.init_params(jax.random.key(0), conf)
-    head = params["head"]["conv_1"]
-    head["kernel"] = 3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)
-    return params, conf
 
 
 @pytest.mark.req("INF-001", "INF-003")
@@ -421,26 +412,3 @@ def test_bad_hints_are_one_line(places, rgb, named):
     photo = np.zeros((40, 50), np.uint8)
     with pytest.raises(colorjax.ColorjaxError, match=named):
         colorjax.colorize(photo, photo_weights(), hints=hints.Hints(places, rgb))
-
-
-@pytest.mark.req("INF-030")
-def test_variants_differ():
-    weights = colorjax.load_weights()
-    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
-    for truth in found.rgb:
-        gray = np.rint(truth @ (LIGHT / 100)).astype(np.uint8)
-        pictures = inference.colorize_variants(gray, weights, 3)
-        np.testing.assert_array_equal(pictures[0], colorjax.colorize(gray, weights))
-        assert all(light_error(picture, gray).max() <= 50 for picture in pictures)
-        for i, j in ((0, 1), (0, 2), (1, 2)):
-            assert metrics.mean_ciede2000(pictures[i], pictures[j]) >= 5
-
-
-@pytest.mark.req("INF-031")
-@pytest.mark.parametrize("count", [1, 8])
-def test_palette(count):
-    photo = np.full((40, 50), 140, np.uint8)
-    colours = inference.palette(photo, photo_weights(), (20, 30), count)
-    assert colours.shape == (count, 3)
-    assert len(np.unique(colours, axis=0)) == count
-    np.testing.assert_allclose(colours @ LIGHT / 100, 140, atol=0.5)

@@ -1,0 +1,34 @@
+"""Variants and palettes: colours unlike each other, each on the photo's own light."""
+
+import numpy as np
+import pytest
+from photo_network import photo_weights
+
+import colorjax
+from colorjax import data, metrics, variants
+
+LIGHT = np.array([21, 72, 7])
+
+
+@pytest.mark.req("INF-030")
+def test_variants_differ():
+    weights = colorjax.load_weights()
+    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    for truth in found.rgb:
+        gray = np.rint(truth @ (LIGHT / 100)).astype(np.uint8)
+        pictures = variants.colorize_variants(gray, weights, 3)
+        np.testing.assert_array_equal(pictures[0], colorjax.colorize(gray, weights))
+        for picture in pictures:
+            assert np.abs(picture.astype(int) @ LIGHT - 100 * gray.astype(int)).max() <= 50
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            assert metrics.mean_ciede2000(pictures[i], pictures[j]) >= 5
+
+
+@pytest.mark.req("INF-031")
+@pytest.mark.parametrize("count", [1, 8])
+def test_palette(count):
+    photo = np.full((40, 50), 140, np.uint8)
+    colours = variants.palette(photo, photo_weights(), (20, 30), count)
+    assert colours.shape == (count, 3)
+    assert len(np.unique(colours, axis=0)) == count
+    np.testing.assert_allclose(colours @ LIGHT / 100, 140, atol=0.5)
