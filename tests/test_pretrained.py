@@ -96,7 +96,6 @@ def test_a_run_is_packaged(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.req("QLT-005")
-@pytest.mark.xfail(strict=True, reason="one run only")
 def test_runs_are_averaged(tmp_path):
     runs, out = [tmp_path / "one", tmp_path / "two"], tmp_path / "packaged.safetensors"
     tiny = ["--size", "4", "--set", "network.hidden_multiple=1", "--quiet"]
