@@ -246,11 +246,12 @@ _PHOTO = Config(
     size=64,
     source_size=96,
     working_size=112,
-    vividness=1.1,
+    vividness=1.2,
+    knee=80.0,
     framing="whole",
-    objective=ObjectiveConfig(name="chroma"),
+    objective=ObjectiveConfig(name="chroma", rebalance=0.5),
     augment=AugmentConfig(
-        zoom=0.5,
+        zoom=0.2,
         exposure=0.2,
         orthochromatic=0.15,
         tone_curve=0.1,
@@ -283,7 +284,7 @@ PRESETS = {
     ),
     "photo": _PHOTO,
     "photo-small": dataclasses.replace(
-        _PHOTO, network=UNetConfig(width=32, head_width=64), working_size=96, vividness=1.2
+        _PHOTO, network=UNetConfig(width=32, head_width=64), working_size=96
     ),
 }
 
