@@ -142,7 +142,8 @@ def likely_colours(
 
 def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
     if wishes.keep_colour and photo.pixels.ndim == 3:
-        rgb = blending.keep_own(photo.pixels, rgb, tint_of(photo.pixels))
+        tint = tint_of(photo.pixels) if is_tinted(photo.pixels) else blending.NO_TINT
+        rgb = blending.keep_own(photo.pixels, rgb, tint)
     return dataclasses.replace(photo, pixels=rgb)
 
 

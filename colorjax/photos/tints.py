@@ -35,18 +35,16 @@ def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
 
 
 def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
-    """Return the tint of a photo at each gray: medians, which small parts of another colour do not move.
+    """Return the tint of a tinted photo at each gray: medians, which small parts of another colour do not move.
 
     Args:
         rgb: uint8 or uint16 levels.
 
     Returns:
-        (R − Y, B − Y) in levels of 255; zeros for a photo that is not tinted.
+        (R − Y, B − Y) in levels of 255.
 
     Spec: CMD-028
     """
-    if not is_tinted(rgb):
-        return np.zeros((256, 2), np.float32)
     luma, chroma = _luma_chroma(rgb)
     bands = (luma * (_BANDS / 256)).astype(int)
     inside = [bands == band for band in np.unique(bands)]
