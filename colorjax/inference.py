@@ -15,12 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt, UInt8
 
-from colorjax.color import (
-    compress_chroma,
-    fit_gamut,
-    rgb_to_gray,
-    rgb_to_luma_chroma,
-)
+from colorjax.color import compress_chroma, fit_gamut, rgb_to_gray, rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.fullsize import TILE, Reduced, light_of, paint, reduce_gray, resize
