@@ -17,12 +17,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from light import light_error
 from pictures import encoded, scene
 
 from colorjax import app, cli, errors, gallery, photos
 from colorjax.page import message
 
-LIGHT = np.array([21, 72, 7])
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # milliseconds
 
@@ -155,7 +155,7 @@ def choose_format(page, name):
 def lost_light(data, gray=PHOTO):
     rgb = photos.decode_photo(data).pixels
     assert rgb.shape == (*gray.shape, 3)
-    return np.abs(rgb.astype(int) @ LIGHT - 100 * gray.astype(int)).max()
+    return light_error(rgb, gray).max()
 
 
 @pytest.mark.slow

@@ -13,13 +13,12 @@ import threading
 import numpy as np
 import pytest
 from commanding import colorize, files
+from light import LIGHT, light_error
 from pictures import encoded, noise, scene
 from PIL import Image
 
 from colorjax import batch, blending, color, colouring, photos, planning
 from colorjax.photos import Photo
-
-LIGHT = np.array([21, 72, 7])
 
 
 @pytest.fixture
@@ -286,8 +285,7 @@ def test_hand_colouring_on_a_strong_sepia_is_kept(network, scale):
     far = np.abs(kept.astype(float) - anew)[rest].mean() / scale
     assert far < 2
     assert np.abs(sepia.astype(float) - anew)[rest].mean() / scale > 10 * far
-    light = sepia.astype(int) @ LIGHT
-    assert np.abs(kept.astype(int) @ LIGHT - light).max() <= 50
+    assert light_error(kept, sepia).max() <= 50
 
 
 @pytest.mark.req("CMD-028")
@@ -297,9 +295,9 @@ def test_own_colour_is_kept(dtype):
     own[:20] = own[:20, :, :1]
     mixed = blending.keep_own(own, given)
     assert mixed.dtype == dtype
-    light = own.astype(int) @ LIGHT
-    assert np.abs(mixed.astype(int) @ LIGHT - light).max() <= 50
+    assert light_error(mixed, own).max() <= 50
     peak = np.iinfo(dtype).max
+    light = own.astype(int) @ LIGHT
     luma = light[..., None] / 100
     chroma = (own[..., ::2] - luma) * (255 / peak)
     full = np.linalg.norm(chroma, axis=-1) >= 40
@@ -324,8 +322,7 @@ def test_depth_is_kept(tiny_weights, tmp_path, suffix, channels):
     assert colorize(tmp_path, "--weights", tiny_weights) == 0
     new = photos.read_photo(tmp_path / f"old.colour{suffix}")
     assert new.pixels.dtype == np.uint16
-    light = levels.astype(int) @ LIGHT if channels else 100 * levels.astype(int)
-    assert np.abs(new.pixels.astype(int) @ LIGHT - light).max() <= 50
+    assert light_error(new.pixels, levels).max() <= 50
     assert np.ptp(new.pixels.astype(int), axis=-1).mean() > 200
     np.testing.assert_array_equal(new.alpha, alpha)
 
@@ -372,8 +369,7 @@ def test_chroma_is_steadied():
     assert flicker(steady) <= 1
     assert flicker(steady) < flicker([colouring.colour(frame, packaged) for frame in frames])
     for frame, coloured in zip(frames, steady, strict=True):
-        light = 100 * frame.pixels.astype(int)
-        assert np.abs(coloured.pixels.astype(int) @ LIGHT - light).max() <= 50
+        assert light_error(coloured.pixels, frame.pixels).max() <= 50
 
 
 @pytest.mark.req("CMD-030")
@@ -402,9 +398,7 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
     assert len(after) == 4
     for old, new in zip(before, after, strict=True):
         assert old.milliseconds == new.milliseconds
-        light = old.pixels.astype(int)
-        light = 100 * light if light.ndim == 2 else light @ LIGHT
-        assert np.abs(new.pixels.astype(int) @ LIGHT - light).max() <= 50
+        assert light_error(new.pixels, old.pixels).max() <= 50
 
 
 SLOWLY = """

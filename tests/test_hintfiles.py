@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 from commanding import colorize, files
+from light import LIGHT, light_error
 from pictures import encoded, scene
 from PIL import Image
 
 from colorjax import color, errors, hintfiles, photos
 
-LIGHT = np.array([21, 72, 7])
 GRAY = scene(48, 64)[..., 1]
 POINTS = [{"x": 5, "y": 7, "rgb": [200, 30, 40]}, {"x": 60, "y": 40, "rgb": "#1020f0"}]
 
@@ -123,9 +123,9 @@ def test_variants_are_written(tmp_path):
     (noted,) = json.loads(report.read_text())["photos"]
     assert noted["outputs"] == [str(out / f"camera.{i}.png") for i in (1, 2, 3)]
     variants = [photos.read_photo(out / f"camera.{i}.png").pixels for i in (1, 2, 3)]
-    light = 100 * photos.read_photo(camera).pixels.astype(int)
+    gray = photos.read_photo(camera).pixels
     for rgb in variants:
-        assert np.abs(rgb.astype(int) @ LIGHT - light).max() <= 50
+        assert light_error(rgb, gray).max() <= 50
     labs = [np.asarray(color.rgb_to_lab(rgb)) for rgb in variants]
     for one, two in itertools.combinations(labs, 2):
         assert np.mean(color.ciede2000(one, two)) >= 5

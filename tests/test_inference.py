@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from dense import PRESETS, small
 from hypothesis import strategies as st
+from light import LIGHT, light_error
 from photo_network import photo_weights
 from PIL import Image
 
@@ -17,18 +18,11 @@ import colorjax
 from colorjax import color, fullsize, hints, inference, resample
 from colorjax import config as configs
 
-LIGHT = np.array([21, 72, 7])
-
 
 def wild(name, scale=1.0):
     """Return weights of a small network that predicts strong colours."""
     config = small(name, copy_gray=False, initial_scale=scale)
     return colorjax.init_params(jax.random.key(0), config), config
-
-
-def light_error(rgb, photo):
-    light = 100 * photo.astype(int) if photo.ndim == 2 else photo.astype(int) @ LIGHT
-    return np.abs(rgb.astype(int) @ LIGHT - light)
 
 
 @pytest.mark.req("INF-001")

@@ -73,14 +73,25 @@ def test_colorize_needs_no_weights_named(tmp_path, capsys):
     assert json.loads(report.read_text())["size"] == 256
 
 
+def trained(run, steps):
+    """Train a tiny dense network into a folder and return that."""
+    tiny = ["--size", "4", "--steps", steps, "--set", "network.hidden_multiple=1", "--quiet"]
+    assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
+    return run
+
+
+def package(runs, out):
+    """Run `scripts/package` and return the file that it made."""
+    script = pathlib.Path(__file__).parent.parent / "scripts" / "package"
+    subprocess.run([sys.executable, script, *runs, "photo", "--out", out], check=True)
+    return out
+
+
 @pytest.mark.slow
 @pytest.mark.req("QLT-005")
 def test_a_run_is_packaged(tmp_path):
-    run, out = tmp_path / "run", tmp_path / "packaged.safetensors"
-    tiny = ["--size", "4", "--steps", "4", "--set", "network.hidden_multiple=1", "--quiet"]
-    assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
-    script = pathlib.Path(__file__).parent.parent / "scripts" / "package"
-    subprocess.run([sys.executable, script, run, "photo", "--out", out], check=True)
+    run = trained(tmp_path / "run", "4")
+    out = package([run], tmp_path / "packaged.safetensors")
     assert out.stat().st_size < (run / "weights.safetensors").stat().st_size
     packaged, before = weights.load_record(out), weights.load_record()
     reached = json.loads((run / "evaluation.json").read_text())["summary"]["weights"]
@@ -97,12 +108,8 @@ def test_a_run_is_packaged(tmp_path):
 @pytest.mark.slow
 @pytest.mark.req("QLT-005")
 def test_runs_are_averaged(tmp_path):
-    runs, out = [tmp_path / "one", tmp_path / "two"], tmp_path / "packaged.safetensors"
-    tiny = ["--size", "4", "--set", "network.hidden_multiple=1", "--quiet"]
-    for run, steps in zip(runs, ("4", "8"), strict=True):
-        assert cli.main(["train", "samples", "--out", str(run), "--steps", steps, *tiny]) == 0
-    script = pathlib.Path(__file__).parent.parent / "scripts" / "package"
-    subprocess.run([sys.executable, script, *runs, "photo", "--out", out], check=True)
+    runs = [trained(tmp_path / steps, steps) for steps in ("4", "8")]
+    out = package(runs, tmp_path / "packaged.safetensors")
     one, two, mean = (
         np.asarray(colorjax.load_weights(path)[0]["layer_0"]["kernel"], np.float64)
         for path in (*(run / "weights.safetensors" for run in runs), out)

@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from light import light_error
 from pictures import encoded, scene
 from PIL import Image
 
@@ -13,8 +14,6 @@ from colorjax import errors, photos, studio
 from colorjax.photos import Photo
 from colorjax.studio import Setting
 from colorjax.weights import load_weights
-
-LIGHT = np.array([21, 72, 7])
 
 
 @pytest.fixture
@@ -107,8 +106,7 @@ def test_files_to_take_home(network, name, kind, suffix, expected, format):
     photo = photos.decode_photo(data)
     assert (written, photo.format, photo.pixels.shape) == (expected, format, (48, 64, 3))
     if format == "PNG":
-        light = 100 * opened.frames[0].pixels.astype(int)
-        assert np.abs(photo.pixels.astype(int) @ LIGHT - light).max() <= 50
+        assert light_error(photo.pixels, opened.frames[0].pixels).max() <= 50
 
 
 @pytest.mark.req("APP-002")

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from commanding import colorize, files
+from light import LIGHT
 from pictures import scene
 from PIL import Image
 from test_batch import flicker, grainy
@@ -20,7 +21,6 @@ from colorjax.hints import Hints
 from colorjax.photos import Photo, read_photo, sample_photos, shrink_photo
 from colorjax.weights import load_weights
 
-LIGHT = np.array([21, 72, 7])
 needs_ffmpeg = pytest.mark.skipif(
     not (shutil.which("ffmpeg") and shutil.which("ffprobe")),
     reason="no ffmpeg here (Debian: apt-get install ffmpeg)",
