@@ -1,5 +1,6 @@
 """The seed's loss, and the objectives that training minimises."""
 
+from functools import partial
 from typing import Literal
 
 import jax
@@ -160,11 +161,13 @@ def chroma_objective(
     truth = chroma.reshape(b, h // cell, cell, w // cell, cell, 2).mean((2, 4))
     logits = unet.apply_unet(params, gray, hints, network)
     decoded = unet.decode(logits, network)
-    return (
-        terms.likelihood * likelihood_loss(logits, truth, network, rebalance=terms.rebalance)
-        + terms.robust * robust_loss(decoded, truth)
-        + terms.photo_error * photo_error_loss(decoded, truth)
+    likelihood = partial(likelihood_loss, config=network, rebalance=terms.rebalance)
+    weighted = (
+        (terms.likelihood, lambda: likelihood(logits, truth)),
+        (terms.robust, lambda: robust_loss(decoded, truth)),
+        (terms.photo_error, lambda: photo_error_loss(decoded, truth)),
     )
+    return sum((weight * term() for weight, term in weighted if weight), jnp.zeros(()))
 
 
 def objective(

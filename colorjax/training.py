@@ -18,6 +18,7 @@ from colorjax.config import Config
 from colorjax.errors import ConfigError
 from colorjax.losses import loss, objective
 from colorjax.networks import init_params
+from colorjax.networks.convolution import CONVOLVED
 from colorjax.optimizer import make_optimizer, schedule
 
 EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
@@ -236,7 +237,11 @@ def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
     def asked(params, gray, rgb, hints):
         return objective(params, gray, rgb, config, hints=hints)
 
-    return jax.checkpoint(asked, policy=_is_dear) if config.remat else asked
+    policies = jax.checkpoint_policies
+    dear = policies.save_from_both_policies(
+        policies.save_only_these_names(CONVOLVED), policies.dots_saveable
+    )
+    return jax.checkpoint(asked, policy=dear) if config.remat else asked
 
 
 def _gradients(params, gray, rgb, hints, config):
@@ -260,11 +265,6 @@ def _gradients(params, gray, rgb, hints, config):
         found = grad(params, *part(i, 0.0 * optax.tree.norm(total[1])))
         total = jax.tree.map(jnp.add, total, found)
     return jax.tree.map(lambda leaf: leaf / parts, total)
-
-
-def _is_dear(primitive, *_, **__):
-    """Tell which results are worth keeping for the gradient: those of convolutions and matrix products."""
-    return primitive.name in ("conv_general_dilated", "dot_general")
 
 
 def _all_finite(tree):

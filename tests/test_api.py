@@ -30,6 +30,7 @@ FLOORS = [
     {"photos.loading"},
     {"photos"},
     {"augment"},
+    {"networks.convolution"},
     {"networks.dense", "networks.unet"},
     {"networks"},
     {"losses", "metrics", "baselines", "optimizer"},

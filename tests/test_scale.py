@@ -70,9 +70,10 @@ def test_parts_divide_the_batch():
 
 
 @pytest.mark.req("TRN-061")
-def test_remat_keeps_less():
+@pytest.mark.parametrize("width", [32, 64])  # 64: where minimal filtering pays
+def test_remat_keeps_less(width):
     def kept(remat):
-        conf = small(**{"network.width": 32, "network.blocks": 2, "remat": remat})
+        conf = small(**{"network.width": width, "network.blocks": 2, "remat": remat})
         asked = training.make_objective(conf)
         params = jax.eval_shape(lambda: colorjax.init_params(jax.random.key(0), conf))
         gray, rgb = jnp.zeros((8, 64, 64)), jnp.zeros((8, 64, 64, 3))

@@ -1,7 +1,7 @@
 """The photo network: a U-Net that looks at the working copy and returns a distribution over chroma.
 
-Everything is a dense 3 × 3 or 1 × 1 convolution in NHWC, which is what XLA runs fast on a CPU. The stem folds 4 × 4
-pixels into channels; the head unfolds its channels into 2 × 2 cells, so that chroma comes at half the working size.
+Everything is a dense 3 × 3 or 1 × 1 convolution in NHWC, which runs fast on all devices. The stem folds 4 × 4 pixels
+into channels; the head unfolds its channels into 2 × 2 cells, so that chroma comes at half the working size.
 """
 
 import math
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.config import UNetConfig
+from colorjax.networks.convolution import convolve
 
 STEM = 4  # pixels folded into channels along each side
 CELL = 2  # pixels of the working copy along a side of one predicted cell
@@ -53,19 +54,15 @@ def encode_chroma(
     Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016 (soft encoding).
     Spec: NET-021
     """
-    red, blue = chroma[..., 0], chroma[..., 1]
+    grid = np.mgrid[1 : config.rings + 1, : config.hues].astype(np.float32)
+    ahead = (1,) * (chroma.ndim - 1)
+    ring, hue = (np.append(np.float32(0), each).reshape(*ahead, -1) for each in grid)
+    red, blue = chroma[..., :1], chroma[..., 1:]
     radius = jnp.log1p(jnp.hypot(red, blue) / config.ring_scale) / config.ring_growth
-    radius = jnp.minimum(radius, config.rings)
-    hue = jnp.arctan2(blue, red) * (config.hues / (2 * jnp.pi))
-    ahead = (1,) * hue.ndim
-    turn = jnp.abs(hue[..., None] - jnp.arange(config.hues).reshape(*ahead, -1))
+    by_ring = jnp.maximum(1 - jnp.abs(jnp.minimum(radius, config.rings) - ring), 0)
+    turn = jnp.abs(jnp.arctan2(blue, red) * (config.hues / (2 * jnp.pi)) - hue)
     turn = jnp.abs(jnp.minimum(turn, config.hues - turn))  # hue is in ±hues / 2: both ways around
-    by_hue = jnp.maximum(1 - turn, 0)
-    steps = jnp.abs(radius[..., None] - jnp.arange(config.rings + 1).reshape(*ahead, -1))
-    by_ring = jnp.maximum(1 - steps, 0)
-    rings = by_ring[..., 1:, None] * by_hue[..., None, :]
-    rings = rings.reshape(*rings.shape[:-2], config.rings * config.hues)
-    return jnp.concatenate([by_ring[..., :1], rings], axis=-1)
+    return by_ring * jnp.where(ring == 0, 1, jnp.maximum(1 - turn, 0))
 
 
 def init_unet(key: PRNGKeyArray, config: UNetConfig) -> PyTree:
@@ -208,7 +205,7 @@ def space_to_depth(x: Float[Array, "b h w c"], size: int) -> Float[Array, "b row
     Spec: NET-020
     """
     b, h, w, c = x.shape
-    x = x.reshape(b, h // size, size, w // size, size, c).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(b, h // size, size, w // size, size * c).swapaxes(2, 3)
     return x.reshape(b, h // size, w // size, size * size * c)
 
 
@@ -218,7 +215,7 @@ def depth_to_space(x: Float[Array, "b h w folded"], size: int) -> Float[Array, "
     Spec: NET-020
     """
     b, h, w, c = x.shape
-    x = x.reshape(b, h, w, size, size, c // size**2).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(b, h, w, size, c // size).swapaxes(2, 3)
     return x.reshape(b, h * size, w * size, c // size**2)
 
 
@@ -239,8 +236,7 @@ def _conv(params, x):
     if kernel.shape[0] == 1:
         y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
     else:
-        dimensions = ("NHWC", "HWIO", "NHWC")
-        y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
+        y = convolve(x, kernel)
     return y + _as_channels(params["bias"]).astype(x.dtype)
 
 
