@@ -60,12 +60,12 @@ def _forward(x, kernel):
 
 
 def _backward(kept, gradient):
-    def filtered(x, kernel, gradient):
-        return _filtered_gradient(gradient, kernel), _filtered_kernel_gradient(x, gradient)
-
-    if _pays(*kept):
-        return jax.lax.platform_dependent(*kept, gradient, cpu=filtered, default=_direct_gradients)
-    return _direct_gradients(*kept, gradient)
+    x, kernel = kept
+    if _pays(x, kernel):
+        return jax.lax.platform_dependent(
+            x, kernel, gradient, cpu=_filtered_gradients, default=_direct_gradients
+        )
+    return _direct_gradients(x, kernel, gradient)
 
 
 convolve.defvjp(_forward, _backward)
@@ -84,7 +84,8 @@ def _direct(x, kernel):
 
 
 def _direct_gradients(x, kernel, gradient):
-    return jax.vjp(_direct, x, kernel)[1](gradient)
+    _, pull = jax.vjp(_direct, x, kernel)
+    return pull(gradient)
 
 
 def _apart(function):
@@ -101,6 +102,10 @@ def _apart(function):
 @_apart
 def _filtered(x, kernel):
     return _filter(x, _kernel_points(kernel))
+
+
+def _filtered_gradients(x, kernel, gradient):
+    return _filtered_gradient(gradient, kernel), _filtered_kernel_gradient(x, gradient)
 
 
 @_apart
