@@ -82,7 +82,7 @@ def colorize_files(
         overwrite: replace outputs that exist; they are kept otherwise.
         quality: of lossy formats.
         max_pixels: most pixels of one photo.
-        threads: photos in work at once; None for one a core.
+        threads: photos in work at once; None for one a core and one more, as one waits for the disk.
         memory: bytes that all photos in work may take together, but one always may; None for half of what is free.
 
     Yields:
@@ -115,7 +115,7 @@ def colorize_files(
             return _failed(job, error, targets[-1], overwrite=overwrite)
         return Result(job, "done")
 
-    pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads or (os.cpu_count() or 1) + 1)
     try:
         yield from pool.map(work, jobs)
     finally:

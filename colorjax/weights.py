@@ -116,7 +116,7 @@ def _find(path):
 
 def _shapes(config):
     """Return the shape of each parameter of a config's network, by its dotted name."""
-    expected = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
+    expected = jax.eval_shape(lambda: init_params(jax.random.key(0), config))
     return {name: leaf.shape for name, leaf in _flatten(expected)}
 
 

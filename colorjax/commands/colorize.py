@@ -110,6 +110,10 @@ def add_colorize(commands: Any) -> None:
 
 
 def _colorize(options: Any, printer: Printer) -> int:
+    import jax
+
+    # a CPU computes in the thread that asks: each photo's own, rather than one queue for all
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     from colorjax import batch, planning
     from colorjax.colouring import Wishes
     from colorjax.gallery import page_name, write_gallery
