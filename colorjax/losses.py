@@ -99,7 +99,7 @@ def likelihood_loss(
     Spec: LOS-020
     """
     target = unet.encode_chroma(chroma, config)
-    entropy = -jnp.sum(target * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+    entropy = jax.nn.logsumexp(logits, axis=-1) - jnp.sum(target * logits, axis=-1)
     frequency = target.mean((0, 1, 2))
     weights = (0.5 * frequency + 0.5 / len(frequency)) ** -rebalance
     return jnp.mean(entropy * (target @ (weights / jnp.sum(weights * frequency))))
@@ -159,7 +159,11 @@ def chroma_objective(
     b, h, w, _ = chroma.shape
     cell = unet.CELL
     truth = chroma.reshape(b, h // cell, cell, w // cell, cell, 2).mean((2, 4))
-    logits = unet.apply_unet(params, gray, hints, network)
+    # the cells in the order that they leave the network in: no term minds it
+    rows = h // unet.STEM
+    truth = unet.space_to_depth(truth, unet.STEM // cell).reshape(b, rows, -1, 2)
+    logits = unet.folded_logits(params, gray, hints, network)
+    logits = logits.reshape(*truth.shape[:-1], -1)
     decoded = unet.decode(logits, network)
     likelihood = partial(likelihood_loss, config=network, rebalance=terms.rebalance)
     weighted = (

@@ -130,7 +130,8 @@ def augment_batch(
     keys = iter(jax.random.split(key, 13))
     if config.source_size:
         rgb = augment.random_view(next(keys), rgb, config.size, zoom=how.zoom)
-    rgb = augment.random_mirror(next(keys), rgb, probability=how.mirror)
+    if how.mirror:
+        rgb = augment.random_mirror(next(keys), rgb, probability=how.mirror)
     if how.exposure:
         rgb = augment.random_exposure(next(keys), rgb, spread=how.exposure)
     gray = _old_gray(keys, rgb, how)
