@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import weakref
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from pictures import scene
 from PIL import Image
 from test_batch import flicker, grainy
 
-from colorjax import color, colouring, errors, video
+from colorjax import blending, color, colouring, errors, video
 from colorjax.hints import Hints
 from colorjax.photos import Photo, read_photo, sample_photos, shrink_photo
 from colorjax.weights import load_weights
@@ -118,6 +119,31 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     assert len(coloured) == 5
     np.testing.assert_array_equal(pictures(target), pictures(whole))
     assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+@pytest.mark.xfail(strict=True)
+def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
+    frames, memories, most = [], [], []
+    steady = blending.steady
+
+    def counted(pixels):
+        frames.append(weakref.ref(pixels))
+        most.append(max(sum(each() is not None for each in kept) for kept in (frames, memories)))
+        return Photo(pixels)
+
+    def noted(*arguments):
+        memory, rgb = steady(*arguments)
+        memories.append(weakref.ref(memory.chroma))
+        return memory, rgb
+
+    monkeypatch.setattr(video, "Photo", counted)
+    monkeypatch.setattr(blending, "steady", noted)
+    path = film(tmp_path / "old.mp4", frames=60)
+    video.colorize_film(path, tmp_path / "new.mp4", network, colouring.Wishes())
+    assert len(frames) == len(memories) == 60
+    assert max(most) <= (os.cpu_count() or 1) + 4
 
 
 @needs_ffmpeg
