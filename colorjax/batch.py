@@ -115,9 +115,11 @@ def colorize_files(
             return _failed(job, error, targets[-1], overwrite=overwrite)
         return Result(job, "done")
 
+    # the first alone: threads that need the same program at once each make it
+    yield from map(work, jobs[:1])
     pool = ThreadPoolExecutor(threads or (os.cpu_count() or 1) + 1)
     try:
-        yield from pool.map(work, jobs)
+        yield from pool.map(work, jobs[1:])
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -87,7 +87,8 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
         if found != wanted:
             raise WeightsError(f"{path}: {name} is {found}; its config asks for {wanted}")
         _check_finite(path, name, tensors[name])
-    return _unflatten({name: t.astype(np.float32) for name, t in tensors.items()}), config
+    params = _unflatten({name: t.astype(np.float32) for name, t in tensors.items()})
+    return jax.device_put(params), config  # once, not with each call
 
 
 def fits(params: PyTree, config: Config) -> bool:

@@ -112,8 +112,10 @@ def add_colorize(commands: Any) -> None:
 def _colorize(options: Any, printer: Printer) -> int:
     import jax
 
-    # a CPU computes in the thread that asks: each photo's own, rather than one queue for all
+    # a CPU computes in the thread that asks, and in no other: photos share out the cores, and a part of one is too
+    # little to gain by that
     jax.config.update("jax_cpu_enable_async_dispatch", False)
+    os.environ.setdefault("PJRT_NPROC", "1")
     from colorjax import batch, planning
     from colorjax.colouring import Wishes
     from colorjax.gallery import page_name, write_gallery

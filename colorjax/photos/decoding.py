@@ -185,7 +185,7 @@ def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if image.has_transparency_data:
         image = image.convert("LA" if gray else "RGBA")
         alpha = np.asarray(image.getchannel("A"))
-    if image.mode not in ("CMYK", "LAB"):
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("L" if gray else "RGB")
     colour = np.asarray(image_to_srgb(image, profile))
     if indexed and (colour == colour[..., :1]).all():

@@ -50,7 +50,7 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             transform = None
         if transform and _matters(transform, image.mode):
             return ImageCms.applyTransform(image, transform) or image
-    return image.convert("L" if image.mode == "L" else "RGB")
+    return image.convert("RGB") if image.mode == "CMYK" else image
 
 
 def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
