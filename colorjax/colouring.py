@@ -1,7 +1,12 @@
 """What a person may wish for a photo, and a photo or a film's frames coloured that way."""
 
 import dataclasses
+import itertools
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from jaxtyping import PyTree, UInt8
@@ -109,7 +114,7 @@ def colour_frames(
     """Colour pages or frames one by one, their chroma steadied over time but for cuts.
 
     Args:
-        frames: in order.
+        frames: in order; as many as there are cores are taken ahead and coloured at once.
         weights: (params, config).
         wishes: how.
         memory: what is remembered of frames before the first.
@@ -117,8 +122,7 @@ def colour_frames(
 
     Spec: CMD-030, VID-003
     """
-    for frame in frames:
-        coloured = colour(frame, weights, wishes)
+    for frame, coloured in _ahead(lambda frame: (frame, colour(frame, weights, wishes)), frames):
         memory, rgb = blending.steady(memory, frame.pixels, coloured.pixels)
         remember(memory)
         yield dataclasses.replace(coloured, pixels=rgb)
@@ -138,6 +142,21 @@ def likely_colours(
     Spec: APP-001
     """
     return variants.palette(_gray(photo), weights, place, count)
+
+
+def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:
+    """Yield what a function makes of each frame, in order, in threads that are a few frames ahead."""
+    frames, cores = iter(frames), os.cpu_count() or 1
+    # the first alone: threads that need the same program at once each make it
+    yield from map(function, itertools.islice(frames, 1))
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        for frame in frames:
+            waiting.append(pool.submit(function, frame))
+            if len(waiting) > cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:

@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
@@ -97,20 +98,20 @@ def colorize_film(
 
         with contextlib.closing(_decoded(source, skip=done * PART)) as frames:
             for number in itertools.count(done):
-                photos = list(itertools.islice(frames, PART))
-                if not photos:
+                first = next(frames, None)
+                if first is None:
                     break
-                memories: list[Steady] = []
+                photos = map(Photo, itertools.chain([first], itertools.islice(frames, PART - 1)))
+                latest: deque[Steady] = deque(maxlen=1)
                 coloured = colour_frames(
-                    map(Photo, photos), weights, wishes, memory=memory, remember=memories.append
+                    photos, weights, wishes, memory=memory, remember=latest.append
                 )
-                first = number * PART
-                with _encoder(source, parts / "unfinished.ts", photos[0].shape) as pipe:
-                    for i, photo in enumerate(coloured, first):
+                with _encoder(source, parts / "unfinished.ts", first.shape) as pipe:
+                    for i, photo in enumerate(coloured, number * PART):
                         pipe.write(matroska_frame(photo.pixels, _time(times, i)))
                         if not i % 10:
                             show(i)
-                memory = memories[-1]
+                (memory,) = latest
                 _write_memory(parts / f"{number:06}.npz", memory)
                 os.replace(parts / "unfinished.ts", parts / f"{number:06}.ts")
         _join(source, target, parts, _step(times))

@@ -123,7 +123,6 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
 
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
-@pytest.mark.xfail(strict=True)
 def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
     frames, memories, most = [], [], []
     steady = blending.steady
