@@ -27,7 +27,7 @@ from colorjax.photos import (
     decode_frames,
     encode_frames,
     format_of,
-    photo_size,
+    memory_needed,
     read_frames,
     read_photo,
     suffix_for,
@@ -38,8 +38,6 @@ from colorjax.planning import Job, make_folder
 from colorjax.report import make_sheet
 
 Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[..., Any]]]
-
-BYTES_PER_PIXEL = 40  # held while in work; measured: 17 (gray JPEG) to 31 (16-bit TIFF)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +97,20 @@ def colorize_files(
         if not any(missing):
             return Result(job, "skipped")
         try:
-            h, w = photo_size(job.source)
-            with budget(h * w * BYTES_PER_PIXEL):
-                frames = list(read_frames(job.source, max_pixels=max_pixels))
-                coloured = colour_all(frames, weights, _hinted(wishes, job, frames[0]))
+            with budget(memory_needed(job.source)):
+                first, coloured = colour_all(
+                    lambda: read_frames(job.source, max_pixels=max_pixels),
+                    weights,
+                    lambda photo: _hinted(wishes, job, photo),
+                )
                 make_folder(job.target.parent)
                 if compare and (overwrite or not job.sheet.exists()):
-                    sheet = side_by_side(frames[0], [variant[0] for variant in coloured])
+                    shown = [next(variant) for variant in coloured]
+                    coloured = [
+                        itertools.chain([each], variant)
+                        for each, variant in zip(shown, coloured, strict=True)
+                    ]
+                    sheet = side_by_side(first, shown)
                     write_photo(job.sheet, sheet, overwrite=overwrite)
                 for target, variant in itertools.compress(
                     zip(targets, coloured, strict=True), missing
@@ -223,11 +228,15 @@ def colorize_bytes(
 
     Spec: CMD-027, CMD-032
     """
-    frames = list(decode_frames(data, name=name, max_pixels=max_pixels))
-    if hints is not None:
-        wishes = dataclasses.replace(wishes, hints=read_hints(hints, frames[0].pixels.shape))
-    coloured, *_ = colour_all(frames, weights, wishes)
-    kind = format_of(f"photo{suffix or suffix_for(frames[0])}")
+
+    def wish(photo: Photo) -> Wishes:
+        if hints is None:
+            return wishes
+        return dataclasses.replace(wishes, hints=read_hints(hints, photo.pixels.shape))
+
+    read = functools.partial(decode_frames, data, name=name, max_pixels=max_pixels)
+    first, (coloured, *_) = colour_all(read, weights, wish)
+    kind = format_of(f"photo{suffix or suffix_for(first)}")
     return encode_frames(coloured, kind, quality=quality)
 
 
