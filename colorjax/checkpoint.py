@@ -44,7 +44,8 @@ class Checkpoints:
             OutputError: the folder cannot be made.
         """
         self.folder, self.digest = pathlib.Path(folder).absolute(), digest
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs what it also raises
+        for name in ("absl", "asyncio"):  # orbax logs what it also raises
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if sys.unraisablehook is sys.__unraisablehook__:
             sys.unraisablehook = _report_unraisable
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
@@ -252,8 +253,9 @@ def _sha256(facts: dict[str, Any]) -> str:
 
 
 def _report_unraisable(unraisable: Any) -> None:
-    """Report as Python does, but not how the other writes end after one failed: orbax has closed their event loop."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+    """Report as Python does, but not how other reads and writes end after one failed, which was raised."""
+    text = str(unraisable.exc_value)
+    if text != "Event loop is closed" and not text.startswith("Encountered error while reading"):
         sys.__unraisablehook__(unraisable)
 
 

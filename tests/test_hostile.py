@@ -3,6 +3,7 @@
 import concurrent.futures
 import io
 import itertools
+import json
 import os
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from commanding import colorize, files
 from pictures import encoded, noise, scene, tiff
 from PIL import Image, ImageFile
 from test_photos import one_line, save
@@ -259,6 +261,32 @@ def test_other_threads_stay_strict(save):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, range(200))) == [True, None] * 100
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+@pytest.mark.req("CMD-060")
+def test_command_opens_what_there_is(tiny_weights, tmp_path, capfd):
+    whole = encoded(scene(64, 48), "PNG")
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (album / "whole.png").write_bytes(whole)
+    command = [album, "--weights", tiny_weights, "--json", tmp_path / "told.json", "--out"]
+    assert colorize(*command, tmp_path / "strict") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cut.png" in line
+    assert "--allow-truncated" in line
+    assert files(tmp_path / "strict") == {"whole.png"}
+    assert colorize(*command, tmp_path / "lenient", "--allow-truncated") == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cut.png: its end is missing" in line
+    assert files(tmp_path / "lenient") == {"cut.png", "whole.png"}
+    told = json.loads((tmp_path / "told.json").read_text())["photos"]
+    assert [photo.get("truncated", False) for photo in told] == [True, False]
+    stream = [album / "cut.png", "--out", "-", "--weights", tiny_weights]
+    assert colorize(*stream) == 1
+    capfd.readouterr()
+    assert colorize(*stream, "--allow-truncated") == 0
+    assert "its end is missing" in capfd.readouterr().err
 
 
 @pytest.mark.req("FIL-044")

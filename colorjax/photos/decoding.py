@@ -92,7 +92,10 @@ class TiffPages:
 
     @property
     def n_frames(self) -> int:
-        """How many pages there are."""
+        """How many pages there are.
+
+        Spec: FIL-039
+        """
         return len(self.tiff.pages)
 
     def seek(self, number: int) -> None:

@@ -3,7 +3,7 @@
 import io
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -178,7 +178,7 @@ def _write_tiff(file: io.BufferedIOBase, pages: Iterable[np.ndarray], metadata: 
     """Write with tifffile (deflate, horizontal differences), then merge the metadata into the first directory."""
     import tifffile
 
-    with tifffile.TiffWriter(file, byteorder="<", bigtiff=metadata.big) as writer:
+    with tifffile.TiffWriter(cast(Any, file), byteorder="<", bigtiff=metadata.big) as writer:
         extra = file.seek(0, io.SEEK_END)
         file.write(tiff_directory(metadata, extra))
         file.write(bytes(file.tell() % 2))

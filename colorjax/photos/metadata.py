@@ -50,6 +50,10 @@ class _Text(str):
     """A text of EXIF, whose bytes Pillow reads as Latin-1 and would write as ASCII: kept as they are."""
 
     def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        """Return the bytes that were read, whatever the encoding asked for.
+
+        Spec: FIL-037
+        """
         return super().encode("latin-1", "replace")
 
 

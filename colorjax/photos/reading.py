@@ -23,7 +23,11 @@ from colorjax.photos.opening import (
 )
 from colorjax.photos.photo import Photo
 
-BYTES_PER_PIXEL = {"JPEG2000": 60}  # held from file to file; measured: FIL-044
+BYTES_PER_PIXEL = {
+    "JPEG2000": 60,
+    "AVIF": 60,
+    "HEIF": 60,
+}  # held from file to file; measured: FIL-044
 USUAL_BYTES = 40
 LONGEST_SHOWN = 65_535_000  # milliseconds that a frame may show: what PNG can say
 LARGEST_TIFF = 3_900_000_000  # bytes of pixels; a file of more is a BigTIFF
