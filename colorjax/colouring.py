@@ -45,7 +45,7 @@ def colour_all(
     weights: Weights,
     wish: Callable[[Photo], Wishes],
 ) -> tuple[Photo, list[Iterator[Photo]]]:
-    """Colour what a file holds, in as many variants as are wished: pages and frames a few at a time.
+    """Color what a file holds, in as many variants as are wished: pages and frames a few at a time.
 
     Args:
         read: begins to read the file's photo, or its pages or frames; called again for each variant of several frames.
@@ -128,7 +128,7 @@ def colour_frames(
     """Colour pages or frames one by one, their chroma steadied over time but for cuts.
 
     Args:
-        frames: in order; as many as there are cores are taken ahead and coloured at once, fewer of large ones.
+        frames: in order; as many as there are cores are taken ahead and colored at once, fewer of large ones.
         weights: (params, config).
         wishes: how.
         memory: what is remembered of frames before the first.

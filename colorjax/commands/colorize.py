@@ -257,7 +257,7 @@ def truncated_line(source: object) -> str:
 
     Spec: CMD-060
     """
-    return f"{source}: its end is missing; what there is was coloured, the rest is blank"
+    return f"{source}: its end is missing; what there is was colored, the rest is blank"
 
 
 def _colorize_stream(

@@ -161,7 +161,7 @@ def suffix_for(photo: Photo, own: str = "") -> str:
 
 
 def memory_needed(path: PathLike) -> int:
-    """Return about how many bytes a photo file takes from reading it to writing its colour, from its header.
+    """Return about how many bytes a photo file takes from reading it to writing it in color, from its header.
 
     Of several pages or frames a few are held at a time; an animation is held once more as it is written.
 
