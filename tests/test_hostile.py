@@ -247,6 +247,27 @@ def test_missing_pages_are_left_out(save):
         list(photos.read_frames(path))
 
 
+@pytest.mark.req("FIL-042", "FIL-043")
+@pytest.mark.parametrize("following", [0, 10**6, "itself"])
+def test_chains_of_pages_end(save, following):
+    data = bytearray(encoded(noise(40, 30), "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    place = start + 2 + 12 * count
+    struct.pack_into("<I", data, place, start if following == "itself" else following)
+    path = save("a.tif", bytes(data))
+    assert photos.memory_needed(path) >= 40 * 40 * 30
+    photo = photos.read_photo(path)
+    assert not photo.truncated
+    if following == 10**6:
+        with pytest.raises(errors.PhotoError):
+            list(photos.read_frames(path))
+        (frame,) = photos.read_frames(path, allow_truncated=True)
+        assert frame.truncated
+    else:
+        assert len(list(photos.read_frames(path))) == 1
+
+
 @pytest.mark.req("FIL-043", "FIL-008")
 def test_other_threads_stay_strict(save):
     whole = encoded(noise(64, 48), "JPEG")

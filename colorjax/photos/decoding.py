@@ -90,14 +90,6 @@ class TiffPages:
         self.is_big = bool(self.tiff.is_bigtiff)
         self.seek(0)
 
-    @property
-    def n_frames(self) -> int:
-        """How many pages there are.
-
-        Spec: FIL-039
-        """
-        return len(self.tiff.pages)
-
     def seek(self, number: int) -> None:
         """Go to a page; EOFError past the last.
 
@@ -208,6 +200,33 @@ def count_scans(file: Any, most: int) -> int:
         scans += mark[1] == 0xDA
         place += 2 + int.from_bytes(mark[2:], "big")
     return scans
+
+
+def count_pages(file: Any) -> int:
+    """Return how many directories the chain of a TIFF or BigTIFF has, as far as it is whole.
+
+    Spec: FIL-039, FIL-044
+    """
+    file.seek(0)
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None:
+        return 1
+    big = 43 in head[2:4]
+    count, offset, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+    seen: set[int] = set()
+    try:
+        (place,) = struct.unpack_from(order + offset, head, 8 if big else 4)
+        while place and place not in seen:
+            file.seek(place)
+            (entries,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
+            file.seek(entry * entries, io.SEEK_CUR)
+            following = file.read(struct.calcsize(offset))
+            seen.add(place)
+            (place,) = struct.unpack(order + offset, following)
+    except (struct.error, OSError, OverflowError, ValueError):
+        pass  # where the chain ends
+    return max(1, len(seen))
 
 
 def _next_marker(file: Any, place: int) -> int:

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 
-from colorjax.errors import TruncatedError
+from colorjax.errors import PhotoError, TruncatedError
 from colorjax.photos import decoding
 from colorjax.photos.decoding import SUFFIXES
 from colorjax.photos.metadata import read_metadata
@@ -173,11 +173,21 @@ def memory_needed(path: PathLike) -> int:
     with regular_file(path) as file, opened(file, path, None) as image:
         w, h = decoding.checked_size(image)
         held = BYTES_PER_PIXEL.get(image.format or "", USUAL_BYTES)
-        frames = getattr(image, "n_frames", 1) if image.format in decoding.MOVING else 1
+        frames = _count_frames(image, file)
         if frames > 1:
             held *= min(frames, 3)
             held += 0 if image.format == "TIFF" else 8 * frames
         return w * h * held
+
+
+def _count_frames(image: decoding.Opened, file: io.BufferedIOBase) -> int:
+    """Return how many pages or frames there are, as far as the file is whole; the image stays where it is."""
+    if image.format == "TIFF":
+        place = file.tell()
+        count = decoding.count_pages(file)
+        file.seek(place)
+        return count
+    return getattr(image, "n_frames", 1) if image.format in decoding.MOVING else 1
 
 
 def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
@@ -236,7 +246,7 @@ def _decoded(
         photo = to_photo(image, file)
         if image.format == "TIFF" and not number:
             bytes_a_page = 3 * photo.pixels[..., 0].size * photo.pixels.itemsize
-            if bytes_a_page * getattr(image, "n_frames", 1) > LARGEST_TIFF:
+            if bytes_a_page * _count_frames(image, file) > LARGEST_TIFF:
                 photo = dataclasses.replace(
                     photo, metadata=dataclasses.replace(photo.metadata, big=True)
                 )
@@ -264,19 +274,21 @@ def _frames(
     size = file.seek(0, io.SEEK_END)
     file.seek(place)  # where the decoder goes on
     together = photo.pixels[..., 0].size
-    ended = photo.truncated
-    yield photo
     for number in itertools.count(1):
-        del photo  # else it is held while the next one is decoded
-        if ended:
-            return
-        with guarded(name, max_pixels):
-            if image.format not in decoding.MOVING:
-                return
+        more, fault = False, None
+        if not photo.truncated:
             try:
-                image.seek(number)
-            except EOFError:
-                return
+                more = _goes_on(image, number, name, max_pixels)
+            except PhotoError as error:
+                fault = error
+        if fault and allow_truncated:
+            photo, fault = dataclasses.replace(photo, truncated=True), None
+        yield photo
+        del photo  # else it is held while the next one is decoded
+        if fault:
+            raise fault
+        if not more:
+            return
         try:
             with guarded(name, max_pixels):
                 check_frames(number + 1, name, max_pixels)
@@ -286,9 +298,19 @@ def _frames(
             if not allow_truncated:
                 raise
             photo = _decoded(file, name, max_pixels, number=number, truncated=True)[1]
-            ended = True
         together += photo.pixels[..., 0].size
         if image.format != "TIFF" and together > max_pixels:
             found = f"{number + 1} frames of {together / 1e6:.6g} megapixels together"
             raise too_large(name, found, max_pixels)
-        yield photo
+
+
+def _goes_on(image: decoding.Opened, number: int, name: PathLike, max_pixels: int) -> bool:
+    """Go to a page or frame, and tell whether there is one."""
+    with guarded(name, max_pixels):
+        if image.format not in decoding.MOVING:
+            return False
+        try:
+            image.seek(number)
+        except EOFError:
+            return False
+        return True
