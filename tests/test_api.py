@@ -52,7 +52,8 @@ FLOORS = [
     {"planning"},
     {"batch"},
     {"studio", "archive"},
-    {"page"},
+    {"guard"},
+    {"page", "entries"},
     {"app"},
     {"commands", "commands.options"},
     {

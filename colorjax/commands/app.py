@@ -43,7 +43,7 @@ def _app(options: Any, printer: Printer) -> int:
     max_pixels = 1_000_000 * whole("max-megapixels", options.max_megapixels, 1)
     weights = load_weights(options.weights)
     with terminable(), serving(weights, port=port, max_pixels=max_pixels) as address:
-        printer.line(f"the page is at {address}, for this computer only; Ctrl-C ends it")
+        printer.line(f"the page is at {address} for this computer only; Ctrl-C ends it")
         if not options.no_browser:
             webbrowser.open(address)
         try:
