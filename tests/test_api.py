@@ -19,7 +19,7 @@ MODULES = sorted(
 )
 FLOORS = [
     {"errors", "cache"},
-    {"config"},
+    {"config", "outputs"},
     {"color", "resample"},
     {"fullsize", "hints", "blending"},
     {"photos.tints", "photos.metadata", "photos.profiles"},
