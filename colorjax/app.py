@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from colorjax.colouring import Weights
 from colorjax.entries import Entries
@@ -31,8 +32,20 @@ POLICY = (
 )
 
 
+class Served(NamedTuple):
+    """Where a page is.
+
+    Attributes:
+        address: with the secret that opens it.
+        once: with a token that opens it once.
+    """
+
+    address: str
+    once: str
+
+
 @contextlib.contextmanager
-def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) -> Iterator[str]:
+def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) -> Iterator[Served]:
     """Serve the page on loopback while the block runs.
 
     Args:
@@ -41,12 +54,12 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         max_pixels: most pixels of a photo.
 
     Yields:
-        The address of the page, with the secret that opens it.
+        The addresses of the page.
 
     Raises:
         UsageError: Gradio is not installed, or the port is taken.
 
-    Spec: APP-004, APP-005, APP-007, APP-009, APP-012
+    Spec: APP-004, APP-005, APP-007, APP-009, APP-012, APP-014
     """
     with own_folder() as folder:
         os.environ |= {
@@ -65,10 +78,10 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         listener = listen(port)
         port = listener.getsockname()[1]
         server = fastapi.FastAPI(openapi_url=None)
-        page = make_page(weights, folder, max_pixels=max_pixels)
+        blocks = make_page(weights, folder, max_pixels=max_pixels)
         gradio.mount_gradio_app(
             server,
-            page,
+            blocks,
             path="",
             server_name=HOST,
             footer_links=[],
@@ -81,7 +94,7 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             css=STYLE,
             js=SCRIPT,
         )
-        page.has_launched = True  # Gradio checks files only then, and mounting does not set it
+        blocks.has_launched = True  # Gradio checks files only then, and mounting does not set it
         guard = Guard(Entries(server, folder), port, headers={"Content-Security-Policy": POLICY})
         running = uvicorn.Server(
             uvicorn.Config(
@@ -91,7 +104,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
-            yield f"http://{HOST}:{port}/?token={guard.secret}"
+            page = f"http://{HOST}:{port}/?token="
+            yield Served(page + guard.secret, page + guard.ticket())
         finally:
             running.should_exit = True
             thread.join()

@@ -51,6 +51,7 @@ class Guard:
         """
         self.application = application
         self.secret = secrets.token_urlsafe(32)
+        self.tickets: list[str] = []
         self.cookie = f"colorjax-{port}".encode()  # cookies are shared by all ports of a host
         ports = ("", f":{port}") if port == 80 else (f":{port}",)
         self.hosts = {f"{host}{each}".encode() for host in hosts for each in ports}
@@ -58,6 +59,14 @@ class Guard:
             (name.lower().encode(), value.encode())
             for name, value in {**SAFE, **(headers or {})}.items()
         ]
+
+    def ticket(self) -> str:
+        """Return a token that is taken once: the command line that starts a browser is seen by all users.
+
+        Spec: APP-014
+        """
+        self.tickets.append(secrets.token_urlsafe(32))
+        return self.tickets[-1]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -87,7 +96,14 @@ class Guard:
         if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", "/"):
             return False
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
-        return any(self._is_secret(token.encode()) for token in query.get("token", []))
+        for token in query.get("token", []):
+            if self._is_secret(token.encode()):
+                return True
+            for ticket in self.tickets:
+                if secrets.compare_digest(token.encode(), ticket.encode()):
+                    self.tickets.remove(ticket)
+                    return True
+        return False
 
     def _bears_cookie(self, scope: Message) -> bool:
         pairs = (

@@ -73,6 +73,24 @@ def test_own_folder_goes_while_a_request_writes_into_it():
     assert not folder.exists()
 
 
+@pytest.mark.req("APP-014")
+def test_the_browser_is_started_with_a_ticket(network, monkeypatch, capsys):
+    @contextlib.contextmanager
+    def serving(weights, **options):
+        yield app.Served("http://printed/", "http://opened/")
+
+    def opened(address):
+        seen.append(address)
+        raise KeyboardInterrupt
+
+    seen = []
+    monkeypatch.setattr(app, "serving", serving)
+    monkeypatch.setattr("webbrowser.open", opened)
+    assert cli.main(["app"]) == 130
+    assert seen == ["http://opened/"]
+    assert "http://printed/ " in capsys.readouterr().out
+
+
 @pytest.mark.req("APP-003")
 def test_messages_are_plain_text():
     text = message(["<b>*.png: not a photo"], 2)

@@ -97,6 +97,21 @@ def test_the_token_becomes_a_cookie(guard, application):
     assert ask(guard, "/", ("cookie", cookie), cookie=False)[0] == 200
 
 
+@pytest.mark.req("APP-014")
+def test_a_ticket_is_taken_once(guard, application):
+    tickets = [guard.ticket(), guard.ticket()]
+    assert len({guard.secret, *tickets}) == 3
+    for ticket in tickets:
+        query = f"token={ticket}"
+        assert ask(guard, host="example.org", query=query, cookie=False)[0] == 403
+        assert ask(guard, query=query, cookie=False)[0] == 303
+        assert ask(guard, query=query, cookie=False)[0] == 403
+        cookie = ("cookie", f"{guard.cookie.decode()}={ticket}")
+        assert ask(guard, "/", cookie, cookie=False)[0] == 403
+    assert application.reached == []
+    assert ask(guard, query=f"token={tickets[0]}")[0] == 200  # the browser asks again
+
+
 @pytest.mark.req("APP-009", "APP-010")
 def test_websockets_need_the_secret_too(guard, application):
     assert ask(guard, "/live", type="websocket", cookie=False) == "websocket.close"
