@@ -318,37 +318,3 @@ def _smooth(gray, share):
         after = jax.lax.slice_in_dim(padded, 2, n + 2, axis=axis)
         gray = (1 - share) * gray + share / 2 * (before + after)
     return gray
-
-
-def random_hints(
-    key: PRNGKeyArray,
-    chroma: Float[Array, "batch h w 2"],
-    *,
-    share: float = 0.25,
-    square: int = 4,
-    most: int = 20,
-) -> Float[Array, "batch h w 3"]:
-    """Tell the true colour of a few random squares, in a share of the photos.
-
-    Args:
-        key: decides all.
-        chroma: the truth in levels; height and width are multiples of `square`.
-        share: probability that a photo has hints at all.
-        square: side of a hint in pixels.
-        most: about as many hints has a photo at most; few are likelier than many.
-
-    Returns:
-        Chroma and mask, as `unet.apply_unet` takes them.
-
-    Spec: TRN-033
-    """
-    b, h, w, _ = chroma.shape
-    rows, columns = h // square, w // square
-    any_key, count_key, place_key = jax.random.split(key, 3)
-    hinted = jax.random.bernoulli(any_key, share, (b, 1, 1, 1))
-    count = most ** jax.random.uniform(count_key, (b, 1, 1, 1))
-    drawn = jax.random.uniform(place_key, (b, rows, columns, 1)) < count / (rows * columns)
-    known = (drawn & hinted).astype(jnp.float32)
-    mean = chroma.reshape(b, rows, square, columns, square, 2).mean((2, 4))
-    cells = jnp.concatenate([mean * known, known], axis=-1)
-    return jnp.repeat(jnp.repeat(cells, square, axis=1), square, axis=2)

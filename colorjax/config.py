@@ -85,15 +85,17 @@ class DenseConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class UNetConfig(Checked):
-    """A U-Net over the working copy, and the log-polar chroma bins of its head.
+class PhotoConfig(Checked):
+    """The photo network: a pretrained encoder, a decoder, and the log-polar chroma bins of its head.
 
     Attributes:
-        width: channels of the finest level; each coarser level has twice as many.
-        levels: resolutions, 1/4, 1/8, … of the working copy.
-        blocks: residual blocks at each level on the way down, and on the way up.
-        bottom_blocks: residual blocks at the coarsest level.
-        group: channels that share a normalisation.
+        encoder: EfficientNet-Lite's size.
+        stages: of the encoder's seven; with five or fewer its coarsest stride is 16.
+        bottom: channels of the decoder at the encoder's coarsest stride.
+        coarse: channels at stride 16, if that is not the coarsest.
+        middle: channels at stride 8.
+        fine: channels at stride 4.
+        group: channels that share a normalization.
         head_width: channels before the head's last layer.
         rings: rings of bins around the neutral one.
         hues: bins a ring.
@@ -102,12 +104,14 @@ class UNetConfig(Checked):
         compute: type of activations inside the network; parameters, outputs and losses are float32.
     """
 
-    width: int = number(64, at_least=1)
-    levels: int = number(3, at_least=1)
-    blocks: int = number(1, at_least=0)
-    bottom_blocks: int = number(2, at_least=1)
+    encoder: Literal["lite0", "lite2"] = "lite0"
+    stages: int = number(7, at_least=3, at_most=7)
+    bottom: int = number(256, at_least=1)
+    coarse: int = number(160, at_least=1)
+    middle: int = number(96, at_least=1)
+    fine: int = number(48, at_least=1)
     group: int = number(16, at_least=1)
-    head_width: int = number(128, at_least=1)
+    head_width: int = number(96, at_least=1)
     rings: int = number(7, at_least=1)
     hues: int = number(12, at_least=3)
     ring_scale: float = number(20.0, above=0)
@@ -152,7 +156,6 @@ class AugmentConfig(Checked):
         stains: probability of stains.
         grain: how strong film grain may be.
         jpeg: probability of a poor JPEG's blocks.
-        hints: share of the photos whose true colour is told at a few places.
     """
 
     mirror: float = number(0.5, at_least=0, at_most=1)
@@ -167,7 +170,6 @@ class AugmentConfig(Checked):
     stains: float = number(0.0, at_least=0, at_most=1)
     grain: float = number(0.0, at_least=0, at_most=1)
     jpeg: float = number(0.0, at_least=0, at_most=1)
-    hints: float = number(0.0, at_least=0, at_most=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +184,8 @@ class OptimizerConfig(Checked):
         warmup: share of the steps over which the rate rises from 0.
         weight_decay: λ; each update also takes rate · λ of every weight away, biases and norms apart.
         clip_norm: largest global norm of a gradient.
+        encoder_rate: factor on the rate of the photo network's encoder, which starts pretrained.
+        frozen: what of the photo network never changes.
     """
 
     algorithm: Literal["adam", "muon", "momentum"] = "adam"
@@ -191,6 +195,8 @@ class OptimizerConfig(Checked):
     weight_decay: float = number(0.0, at_least=0)
     clip_norm: float = number(1.0, above=0)
     second_moment: float = number(0.999, at_least=0, at_most=0.9999)
+    encoder_rate: float = number(1.0, at_least=0)
+    frozen: Literal["nothing", "depthwise", "encoder"] = "nothing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,7 +223,7 @@ class Config(Checked):
         shard: devices that share one copy of the parameters, for networks that outgrow one.
     """
 
-    network: DenseConfig | UNetConfig = DenseConfig()
+    network: DenseConfig | PhotoConfig = DenseConfig()
     size: int = number(16, at_least=1)
     source_size: int = number(0, at_least=0)
     working_size: int = number(0, at_least=0)
@@ -237,15 +243,15 @@ class Config(Checked):
 
 
 # Fields of older versions that weights files still name; all of them say how training was done, none what comes out.
-RETIRED = ("augment.old",)
+RETIRED = ("augment.old", "augment.hints")
 
-NETWORKS = {"DenseConfig": DenseConfig, "UNetConfig": UNetConfig}
+NETWORKS = {"DenseConfig": DenseConfig, "PhotoConfig": PhotoConfig}
 
 _PHOTO = Config(
-    network=UNetConfig(),
-    size=64,
-    source_size=96,
-    working_size=112,
+    network=PhotoConfig(),
+    size=128,
+    source_size=144,
+    working_size=160,
     vividness=1.2,
     knee=80.0,
     framing="whole",
@@ -262,10 +268,14 @@ _PHOTO = Config(
         stains=0.03,
         grain=0.1,
         jpeg=0.05,
-        hints=0.15,
     ),
     optimizer=OptimizerConfig(
-        algorithm="muon", learning_rate=1.5e-3, weight_decay=0.05, second_moment=0.99
+        algorithm="muon",
+        learning_rate=1.5e-3,
+        weight_decay=0.05,
+        second_moment=0.99,
+        encoder_rate=0.3,
+        frozen="depthwise",
     ),
     ema_decay=0.999,
     steps=6_000,
@@ -284,7 +294,11 @@ PRESETS = {
     ),
     "photo": _PHOTO,
     "photo-small": dataclasses.replace(
-        _PHOTO, network=UNetConfig(width=32, head_width=64), working_size=96
+        _PHOTO,
+        network=PhotoConfig(bottom=96, coarse=64, middle=48, fine=32, head_width=48),
+        size=112,
+        source_size=128,
+        working_size=112,
     ),
 }
 

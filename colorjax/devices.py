@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree, Shaped
 
-from colorjax.config import Config, UNetConfig
+from colorjax.config import Config, PhotoConfig
 from colorjax.errors import ConfigError, UsageError
 
 AXES = ("data", "shard")  # both share photos out; the second also parameters
@@ -177,7 +177,7 @@ def operations_per_second(config: Config) -> float:
     Spec: TRN-072
     """
     return _matrix_speed(
-        config.network.compute if isinstance(config.network, UNetConfig) else "float32"
+        config.network.compute if isinstance(config.network, PhotoConfig) else "float32"
     )
 
 

@@ -14,7 +14,7 @@ from colorjax.fullsize import paint, shrink_gray
 from colorjax.hints import Hints
 from colorjax.inference import colorize, recolor, working_shape
 from colorjax.metrics import measure, summarize
-from colorjax.networks.unet import CELL
+from colorjax.networks.photo import CELL
 from colorjax.resample import SLOPE, edge_lines, resize_matrix
 
 

@@ -21,7 +21,8 @@ from colorjax.errors import PhotoError
 from colorjax.fullsize import TILE, Reduced, light_of, paint, reduce_gray, resize
 from colorjax.hints import Hints, pad_rows, spread_hints
 from colorjax.networks import forward
-from colorjax.networks.unet import CELL, apply_unet, decode, stride
+from colorjax.networks.bins import decode
+from colorjax.networks.photo import CELL, STRIDE, apply_photo
 from colorjax.resample import SLOPE, edge_lines
 from colorjax.weights import load_weights
 
@@ -126,7 +127,7 @@ def choose(
         config: of the network.
         vividness: as for `colorize`.
         temperature: as for `colorize`.
-        tilt: a preference for some bins, as for `unet.decode`.
+        tilt: a preference for some bins, as for `bins.decode`.
 
     Spec: INF-012, INF-013
     """
@@ -149,7 +150,7 @@ def choose_chroma(
         seen: as for `choose`; likewise all else.
         config: says what is natural: its knee holds strong colours back, its vividness is the factor on all.
         vividness: on top of the natural one.
-        temperature: as for `unet.decode`.
+        temperature: as for `bins.decode`.
         tilt: likewise.
 
     Spec: INF-012, INF-013, INF-014, INF-021
@@ -203,8 +204,7 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
         return config.size, config.size
     short = config.working_size or config.size
     aspect = max(shape) / min(shape)
-    multiple = stride(config.network)
-    sides = [max(1, round(short * a / multiple)) * multiple for a in ASPECTS]
+    sides = [max(1, round(short * a / STRIDE)) * STRIDE for a in ASPECTS]
     low = sides[0]
     # sides are multiples of the stride, so that their aspects are not quite the nominal ones
     high = min(sides, key=lambda side: abs(math.log(side / low / aspect)))
@@ -260,7 +260,7 @@ def _predict(params: PyTree, reduced: Reduced, config: Config) -> Prediction:
     network, gray = config.network, jnp.clip(resize(reduced), 0, 255)
     if isinstance(network, DenseConfig):
         return Prediction(rgb_to_luma_chroma(forward(params, gray, config))[1], gray, None)
-    logits = apply_unet(params, gray, None, network)
+    logits = apply_photo(params, gray, network)
     rows, columns = logits.shape[:2]
     return Prediction(logits, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)), None)
 

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from colorjax.color import rgb_to_luma_chroma
-from colorjax.config import Config, DenseConfig, ObjectiveConfig, UNetConfig
+from colorjax.config import Config, DenseConfig, ObjectiveConfig, PhotoConfig
 from colorjax.errors import ConfigError
-from colorjax.networks import forward, unet
+from colorjax.networks import forward
+from colorjax.networks.bins import decode, encode_chroma
 from colorjax.networks.dense import apply_dense
+from colorjax.networks.photo import CELL, apply_photo
 
 
 def squared_distance(
@@ -82,7 +84,7 @@ def matching_loss(
 def likelihood_loss(
     logits: Float[Array, "batch h w bins"],
     chroma: Float[Array, "batch h w 2"],
-    config: UNetConfig,
+    config: PhotoConfig,
     *,
     rebalance: float = 0.0,
 ) -> Float[Array, ""]:
@@ -98,7 +100,7 @@ def likelihood_loss(
     Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, eqs. 2 and 4.
     Spec: LOS-020
     """
-    target = unet.encode_chroma(chroma, config)
+    target = encode_chroma(chroma, config)
     entropy = jax.nn.logsumexp(logits, axis=-1) - jnp.sum(target * logits, axis=-1)
     frequency = target.mean((0, 1, 2))
     weights = (0.5 * frequency + 0.5 / len(frequency)) ** -rebalance
@@ -138,33 +140,26 @@ def chroma_objective(
     params: PyTree,
     gray: Float[Array, "batch h w"],
     rgb: Float[Array, "batch h w 3"],
-    network: UNetConfig,
+    network: PhotoConfig,
     terms: ObjectiveConfig,
-    *,
-    hints: Float[Array, "batch h w 3"] | None = None,
 ) -> Float[Array, ""]:
     """Return the photo network's objective: the weighted sum of likelihood, robust distance and photo error.
 
     Args:
         params: of the photo network.
-        gray: levels in [0, 255]; may differ from the gray of `rgb`, as an old photo's does.
+        gray: levels in [0, 255], height and width multiples of 4; may differ from the gray of `rgb`, as an old
+            photo's does.
         rgb: the truth, levels in [0, 255].
         network: the architecture.
         terms: their weights.
-        hints: as for `unet.apply_unet`.
 
     Spec: LOS-020, LOS-021, LOS-022
     """
     _, chroma = rgb_to_luma_chroma(rgb)
     b, h, w, _ = chroma.shape
-    cell = unet.CELL
-    truth = chroma.reshape(b, h // cell, cell, w // cell, cell, 2).mean((2, 4))
-    # the cells in the order that they leave the network in: no term minds it
-    rows = h // unet.STEM
-    truth = unet.space_to_depth(truth, unet.STEM // cell).reshape(b, rows, -1, 2)
-    logits = unet.folded_logits(params, gray, hints, network)
-    logits = logits.reshape(*truth.shape[:-1], -1)
-    decoded = unet.decode(logits, network)
+    truth = chroma.reshape(b, h // CELL, CELL, w // CELL, CELL, 2).mean((2, 4))
+    logits = apply_photo(params, gray, network)
+    decoded = decode(logits, network)
     likelihood = partial(likelihood_loss, config=network, rebalance=terms.rebalance)
     weighted = (
         (terms.likelihood, lambda: likelihood(logits, truth)),
@@ -179,8 +174,6 @@ def objective(
     gray: Float[Array, "*batch h w"],
     rgb: Float[Array, "*batch h w 3"],
     config: Config,
-    *,
-    hints: Float[Array, "*batch h w 3"] | None = None,
 ) -> Float[Array, ""]:
     """Return what training minimises, by the config's name for it; arguments as for `loss`.
 
@@ -189,7 +182,6 @@ def objective(
         gray: levels in [0, 255].
         rgb: the truth, levels in [0, 255].
         config: its `objective` names it.
-        hints: for `chroma`, as for `unet.apply_unet`; the others have none.
 
     Raises:
         ConfigError: the objective is not one of this network's.
@@ -202,8 +194,8 @@ def objective(
         case "matching", DenseConfig() as network:
             z = apply_dense(params, gray, network)
             return matching_loss(z, rgb / 255, network.output_activation)
-        case "chroma", UNetConfig() as network:
-            return chroma_objective(params, gray, rgb, network, config.objective, hints=hints)
+        case "chroma", PhotoConfig() as network:
+            return chroma_objective(params, gray, rgb, network, config.objective)
     raise ConfigError(
         f"objective.name is {config.objective.name!r}; expected squared-error, matching for a dense network or "
         "chroma for the photo network"

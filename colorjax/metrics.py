@@ -6,6 +6,7 @@ share one compiled program; the rest is plain NumPy, and SSIM is scikit-image's.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,12 @@ Scores = dict[str, float | int | None]
 
 PSNR_CAP = 100.0  # dB, for equal pictures: finite, so that means and JSON stay so
 COLOURLESS = 1.2  # a truth of less colourfulness is a gray photo: no colour to be judged
+WARM = 20.0, 115.0  # degrees of CIELAB hue
+ONE_TONE = 0.9  # share of a photo's chroma that makes its tone the only one
+COLORED = (
+    8.0  # CIELAB chroma of the most colored tenth of the pixels, below which a photo has no tone
+)
+_TENTH = 0.1
 _THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
 _WINDOW = 7  # SSIM's default window
 _BLOCKS = 1 << 10, 1 << 15  # pixels; two, so that small photos are not padded to the large one
@@ -101,7 +108,7 @@ def mean_ciede2000(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h 
 
     Spec: EVL-006, EVL-010, EVL-011.
     """
-    return _perceptual(rgb, truth)[0]
+    return _perceptual(rgb, truth).difference
 
 
 def auc(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
@@ -120,7 +127,7 @@ def auc(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> f
     Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, 3.1 (unweighted).
     Spec: EVL-008, EVL-010, EVL-011.
     """
-    return _perceptual(rgb, truth)[1]
+    return _perceptual(rgb, truth).area
 
 
 def colourfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) -> float:
@@ -144,6 +151,21 @@ def colourfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) ->
     return spread + 0.3 * math.hypot(*(np.mean(o, dtype=np.float64) for o in opponents))
 
 
+def is_warm(rgb: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """Tell whether a photo comes in one warm tone, the sepia that colorizers fall back to.
+
+    Args:
+        rgb: sRGB levels.
+
+    Returns:
+        True if pixels of CIELAB hues from 20° to 115° have at least 90 % of all chroma, and a tenth of the pixels has a
+        chroma of at least 8: nearly gray photos are none.
+
+    Spec: EVL-013.
+    """
+    return _perceptual(rgb, rgb).warm
+
+
 def measure(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> Scores:
     """Take every metric of one photo.
 
@@ -154,26 +176,28 @@ def measure(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) 
     Returns:
         Plain numbers by name, ready for JSON: loss (the seed's, the sum of squared differences),
         mse, psnr, ssim (None for a side below 7), ciede2000, auc, and colourfulness, signed and
-        absolute, of the result and of the truth.
+        absolute, and warm (1 if `is_warm`, else 0), of the result and of the truth.
 
     Raises:
         UsageError: the shapes differ.
 
-    Spec: EVL-010, EVL-012.
+    Spec: EVL-010, EVL-012, EVL-013.
     """
     error = mean_squared_error(rgb, truth)
-    difference, area = _perceptual(rgb, truth)
+    seen = _perceptual(rgb, truth)
     return {
         "loss": error * truth.size,
         "mse": error,
         "psnr": psnr(error),
         "ssim": ssim(rgb, truth),
-        "ciede2000": difference,
-        "auc": area,
+        "ciede2000": seen.difference,
+        "auc": seen.area,
         "colourfulness": colourfulness(rgb),
         "colourfulness_absolute": colourfulness(rgb, absolute=True),
         "truth_colourfulness": colourfulness(truth),
         "truth_colourfulness_absolute": colourfulness(truth, absolute=True),
+        "warm": float(seen.warm),
+        "truth_warm": float(seen.truth_warm),
     }
 
 
@@ -214,8 +238,17 @@ def _check(rgb: np.ndarray, truth: np.ndarray) -> None:
         raise UsageError(f"cannot compare pictures of shapes {rgb.shape} and {truth.shape}")
 
 
-def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Return the mean ΔE₀₀ and the AuC of a photo, block by block."""
+class _Perceived(NamedTuple):
+    """What CIELAB says of a photo and its truth."""
+
+    difference: float
+    area: float
+    warm: bool
+    truth_warm: bool
+
+
+def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
+    """Return the mean ΔE₀₀, the AuC, and which of the two is warm, from sums over blocks."""
     _check(rgb, truth)
     pixels = rgb.shape[0] * rgb.shape[1]
     block = next((size for size in _BLOCKS if pixels <= size), _BLOCKS[-1])
@@ -225,20 +258,34 @@ def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
         for photo in (rgb, truth)
     ]
     sums = np.array([_block_sums(*pair) for pair in zip(*blocks, strict=True)], np.float64)
-    # The padding is equal in both: it adds no difference, and all thresholds for each pixel.
-    difference, within = sums.sum(axis=0) - (0, padding * _THRESHOLDS)
-    return float(difference) / pixels, float(within) / (pixels * _THRESHOLDS)
+    difference, within, *tones = sums.sum(axis=0)
+    # black padding is equal in both: it adds no difference, no chroma, and all thresholds for each pixel
+    within -= padding * _THRESHOLDS
+    tone, true_tone = (
+        bool(colored >= pixels * _TENTH and warm >= ONE_TONE * chroma)
+        for warm, chroma, colored in (tones[:3], tones[3:])
+    )
+    return _Perceived(difference / pixels, within / (pixels * _THRESHOLDS), tone, true_tone)
 
 
 @jax.jit
 def _block_sums(
     rgb: UInt8[Array | np.ndarray, "n 3"], truth: UInt8[Array | np.ndarray, "n 3"]
-) -> Float[Array, "2"]:
-    """Sum ΔE₀₀, and the thresholds t = 0 … 150 that are no less than the (a, b) error."""
-    # XLA may round the two conversions differently: equal colours are told by their levels.
+) -> Float[Array, "8"]:
+    """Sum ΔE₀₀, the thresholds t = 0 … 150 no less than the (a, b) error, and for each what its tone is told by."""
+    # XLA may round the two conversions differently: equal colors are told by their levels.
     differs = (rgb != truth).any(axis=-1)
     lab, true_lab = color.rgb_to_lab(rgb), color.rgb_to_lab(truth)
     difference = jnp.where(differs, color.ciede2000(lab, true_lab), 0)
     error = jnp.hypot(lab[:, 1] - true_lab[:, 1], lab[:, 2] - true_lab[:, 2])
     within = _THRESHOLDS - jnp.where(differs, jnp.ceil(error), 0)
-    return jnp.stack([difference.sum(), jnp.maximum(within, 0).sum()])
+    sums = [difference.sum(), jnp.maximum(within, 0).sum()]
+    return jnp.stack([*sums, *_tone_sums(lab), *_tone_sums(true_lab)])
+
+
+def _tone_sums(lab):
+    """Return the chroma of warm pixels, of all, and how many pixels have color."""
+    chroma = jnp.hypot(lab[:, 1], lab[:, 2])
+    hue = jnp.degrees(jnp.arctan2(lab[:, 2], lab[:, 1]))
+    warm = (hue >= WARM[0]) & (hue <= WARM[1])
+    return jnp.where(warm, chroma, 0).sum(), chroma.sum(), (chroma >= COLORED).sum(dtype=float)

@@ -1,5 +1,7 @@
 """The optax chain, built from a config."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -57,7 +59,44 @@ def make_optimizer(
         optax.add_decayed_weights(decay, _is_kernel),
         optax.scale_by_schedule(schedule(config)),
         optax.scale(-rate),
+        optax.masked(optax.scale(optimizer.encoder_rate), _is_encoder),
+        optax.masked(optax.set_to_zero(), partial(is_frozen, config=config)),
     )
+
+
+def is_frozen(params: PyTree, config: Config) -> PyTree:
+    """Tell of each parameter whether the config holds it as it is.
+
+    Spec: TRN-038
+    """
+
+    def frozen(path, leaf):
+        names = [entry.key for entry in path]
+        match config.optimizer.frozen:
+            case "depthwise":
+                return "encoder" in names and "depthwise" in names and names[-1] == "kernel"
+            case "encoder":
+                return "encoder" in names
+        return False
+
+    return jax.tree_util.tree_map_with_path(frozen, params)
+
+
+def hold_frozen(params: PyTree, config: Config) -> PyTree:
+    """Return the parameters with frozen ones cut off from the gradient, which then is not computed.
+
+    Spec: TRN-038
+    """
+    return jax.tree.map(
+        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf,
+        is_frozen(params, config),
+        params,
+    )
+
+
+def _is_encoder(params):
+    """Tell which leaves are the photo network's encoder."""
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: path[0].key == "encoder", params)
 
 
 def _direction(config: Config) -> optax.GradientTransformation:
@@ -71,7 +110,7 @@ def _direction(config: Config) -> optax.GradientTransformation:
         case "muon":
             muon = optax.chain(optax.trace(0.95, nesterov=True), optax.stateless(_orthogonalized))
             adam = optax.scale_by_adam(b2=second_moment, nesterov=True)
-            return optax.partition({True: muon, False: adam}, _is_kernel)
+            return optax.partition({True: muon, False: adam}, _is_drawn_kernel)
 
 
 def orthogonalize(
@@ -121,6 +160,13 @@ def _orthogonalized(updates: PyTree, params: PyTree) -> PyTree:
     return jax.tree.map(orthogonalized, updates)
 
 
+def _is_drawn_kernel(params):
+    """Tell which leaves Muon moves: kernels but the encoder's, which were trained by a relative of Adam."""
+    return jax.tree.map(
+        lambda kernel, encoder: kernel and not encoder, _is_kernel(params), _is_encoder(params)
+    )
+
+
 def _is_kernel(params):
-    """Tell which leaves decay: kernels, not biases or scales."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    """Tell which leaves are matrices of some inputs by outputs, and decay: not biases, scales or depthwise kernels."""
+    return jax.tree.map(lambda leaf: leaf.ndim in (2, 4), params)

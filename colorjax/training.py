@@ -13,13 +13,13 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
 from colorjax import augment
 from colorjax import config as configs
-from colorjax.color import rgb_to_gray, rgb_to_luma_chroma
+from colorjax.color import rgb_to_gray
 from colorjax.config import Config
 from colorjax.errors import ConfigError
 from colorjax.losses import loss, objective
 from colorjax.networks import init_params
 from colorjax.networks.convolution import CONVOLVED
-from colorjax.optimizer import make_optimizer, schedule
+from colorjax.optimizer import hold_frozen, make_optimizer, schedule
 
 EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
 
@@ -112,7 +112,6 @@ def augment_batch(
 ) -> tuple[
     Float[Array, "batch size size"],
     Float[Array, "batch size size 3"],
-    Float[Array, "batch size size 3"] | None,
 ]:
     """Make what a step sees of photos, by the config's `augment`.
 
@@ -122,12 +121,12 @@ def augment_batch(
         config: its `augment`, `size` and `source_size` decide.
 
     Returns:
-        The gray, the truth and the hints (None without any).
+        The gray and the truth.
 
     Spec: TRN-008, TRN-030, TRN-031, TRN-032, TRN-033
     """
     how = config.augment
-    keys = iter(jax.random.split(key, 13))
+    keys = iter(jax.random.split(key, 12))
     if config.source_size:
         rgb = augment.random_view(next(keys), rgb, config.size, zoom=how.zoom)
     if how.mirror:
@@ -135,11 +134,7 @@ def augment_batch(
     if how.exposure:
         rgb = augment.random_exposure(next(keys), rgb, spread=how.exposure)
     gray = _old_gray(keys, rgb, how)
-    hints = None
-    if how.hints:
-        chroma = rgb_to_luma_chroma(rgb)[1]
-        hints = augment.random_hints(next(keys), chroma, share=how.hints)
-    return gray, rgb, hints
+    return gray, rgb
 
 
 # from a photo's gray to an old photo's: film and lens first, then age, then the scanner
@@ -193,8 +188,10 @@ def train_step(
     Spec: TRN-002, TRN-003, TRN-043, TRN-060, TRN-061
     """
     key, augment_key = jax.random.split(state.key)
-    gray, rgb, hints = augment_batch(augment_key, batch.astype(jnp.float32), config)
-    value, gradients = _gradients(state.params, gray, rgb, hints, config)
+    views = augment_batch(augment_key, batch.astype(jnp.float32), config)
+    # fused with the network, XLA on a CPU would compute the augmentation anew for each use of it
+    gray, rgb = jax.lax.optimization_barrier(views)
+    value, gradients = _gradients(state.params, gray, rgb, config)
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -227,7 +224,7 @@ def train_step(
 
 
 def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
-    """Return the objective as the step differentiates it: of params, gray, RGB and hints.
+    """Return the objective as the step differentiates it: of params, gray and RGB.
 
     With the config's `remat` only what convolutions and matrix products gave is kept for the gradient; what lies
     between is computed again.
@@ -235,8 +232,8 @@ def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
     Spec: TRN-061
     """
 
-    def asked(params, gray, rgb, hints):
-        return objective(params, gray, rgb, config, hints=hints)
+    def asked(params, gray, rgb):
+        return objective(hold_frozen(params, config), gray, rgb, config)
 
     policies = jax.checkpoint_policies
     dear = policies.save_from_both_policies(
@@ -245,7 +242,7 @@ def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
     return jax.checkpoint(asked, policy=dear) if config.remat else asked
 
 
-def _gradients(params, gray, rgb, hints, config):
+def _gradients(params, gray, rgb, config):
     """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for.
 
     The parts are no loop, in which XLA runs convolutions far slower on CPUs. Each but the first waits for the gradients
@@ -260,7 +257,7 @@ def _gradients(params, gray, rgb, hints, config):
     def part(i, wait):
         return jax.tree.map(lambda x: x[i] + wait, folded)
 
-    folded = jax.tree.map(fold, (gray, rgb, hints))
+    folded = jax.tree.map(fold, (gray, rgb))
     total = grad(params, *part(0, 0.0))
     for i in range(1, parts):
         found = grad(params, *part(i, 0.0 * optax.tree.norm(total[1])))
@@ -270,8 +267,7 @@ def _gradients(params, gray, rgb, hints, config):
 
 def _all_finite(tree):
     """Tell whether all leaves of a tree are finite."""
-    finite = jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), tree)
-    return jax.tree.reduce(jnp.logical_and, finite, jnp.array(True))
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
 def train_chunk(

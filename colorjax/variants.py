@@ -14,7 +14,7 @@ from colorjax.errors import ConfigError
 from colorjax.fullsize import TILE, light_of
 from colorjax.hints import Hints
 from colorjax.inference import Prediction, Weights, choose, choose_chroma, draw, loaded, predict
-from colorjax.networks.unet import bin_centres
+from colorjax.networks.bins import bin_centres
 
 DISTINCT = 6.0  # mean CIEDE2000 between variants that is aimed at, on the working copy
 TILTS = 0.25 * 2.0 ** np.arange(0, 5, 0.5)  # strengths of a variant's preference that are tried

@@ -155,12 +155,11 @@ def test_augment_batch_without_effects_is_the_gray():
 
     rgb = photos(4)
     none = config.replace(colorjax.preset("seed-relu"), {"augment.mirror": 0.0})
-    gray, truth, hints = training.augment_batch(KEY, rgb, none)
+    gray, truth = training.augment_batch(KEY, rgb, none)
     np.testing.assert_array_equal(gray, colorjax.rgb_to_gray(rgb))
     np.testing.assert_array_equal(truth, rgb)
-    assert hints is None
     fields = {f"augment.{name}": 1.0 for name in (*EFFECTS, "orthochromatic")}
-    old, truth, _ = training.augment_batch(KEY, rgb, config.replace(none, fields))
+    old, truth = training.augment_batch(KEY, rgb, config.replace(none, fields))
     np.testing.assert_array_equal(truth, rgb)
     assert np.any(np.abs(old - gray) > 10)
 
@@ -171,18 +170,3 @@ def test_weights_of_older_configs_are_read():
 
     old = config.to_json(colorjax.preset("photo")).replace('"mirror"', '"old": 0.15, "mirror"')
     assert config.from_json(old) == colorjax.preset("photo")
-
-
-@pytest.mark.req("TRN-033")
-def test_hints():
-    _, chroma = color.rgb_to_luma_chroma(photos(3, count=64, size=32))
-    assert np.all(np.asarray(augment.random_hints(KEY, chroma, share=0.0)) == 0)
-    hints = np.asarray(augment.random_hints(KEY, chroma, share=1.0))
-    mask = hints[..., 2].reshape(64, 8, 4, 8, 4)
-    assert set(np.unique(mask)) == {0, 1}
-    squares = mask[:, :, 0, :, 0]
-    np.testing.assert_array_equal(mask, np.broadcast_to(squares[:, :, None, :, None], mask.shape))
-    assert 1 <= squares.sum((1, 2)).mean() <= 60
-    mean = np.asarray(chroma).reshape(64, 8, 4, 8, 4, 2).mean((2, 4))
-    told = hints.reshape(64, 8, 4, 8, 4, 3)[:, :, 1, :, 2, :2]
-    np.testing.assert_allclose(told, mean * squares[..., None], atol=1e-3)

@@ -36,7 +36,13 @@ def by_stablehlo(path, levels):
 
 
 RUN = {"onnx": by_onnx, "stablehlo": by_stablehlo}
-SMALL = {"network.width": 8, "network.levels": 2, "network.head_width": 8, "working_size": 16}
+SMALL = {
+    "network.stages": 3,
+    "network.middle": 8,
+    "network.fine": 8,
+    "network.head_width": 8,
+    "working_size": 32,
+}
 
 
 @pytest.mark.req("EXP-001")

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 import colorjax
 from colorjax import config as configs
 from colorjax import losses
-from colorjax.networks import unet
+from colorjax.networks import bins
 from spec import reference
 
 presets = pytest.mark.parametrize("name", PRESETS)
@@ -154,7 +154,7 @@ def bins_case(seed=0):
 @pytest.mark.req("LOS-020")
 def test_likelihood_equals_numpy():
     network, logits, chroma = bins_case()
-    target = np.asarray(unet.encode_chroma(chroma, network), float)
+    target = np.asarray(bins.encode_chroma(chroma, network), float)
     wide = np.asarray(logits, float)
     entropy = -(target * (wide - np.log(np.exp(wide).sum(-1, keepdims=True)))).sum(-1)
     ours = losses.likelihood_loss(logits, chroma, network)

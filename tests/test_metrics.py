@@ -177,3 +177,35 @@ def test_two_programs_for_all_sizes():
     for h, w in ((1, 1), (7, 9), (200, 300), (16, 16), (182, 181)):
         metrics.measure(gray_photo(1, h, w), gray_photo(2, h, w))
     assert metrics._block_sums._cache_size() == 2
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(
+    ("lab", "warm"),
+    [
+        ((50, 20, 30), True),
+        ((50, 0, 30), True),
+        ((50, -20, 30), False),  # green
+        ((50, 20, -10), False),  # purple
+        ((50, 3, 5), False),  # nearly gray
+    ],
+)
+def test_one_warm_tone(lab, warm):
+    flat = from_lab(np.full((8, 8, 3), lab, float))
+    assert metrics.is_warm(flat) == warm
+    mixed = flat.copy()
+    mixed[:2] = from_lab(np.full((2, 8, 3), (50, -10, -30), float))
+    (seen,) = labs(mixed)
+    hue, chroma = (
+        np.degrees(np.arctan2(seen[..., 2], seen[..., 1])),
+        np.hypot(seen[..., 1], seen[..., 2]),
+    )
+    assert chroma[(hue >= 20) & (hue <= 115)].sum() < 0.9 * chroma.sum()
+    assert not metrics.is_warm(mixed)  # a quarter of the picture is blue
+    scores = metrics.measure(flat, mixed)
+    assert (scores["warm"], scores["truth_warm"]) == (int(warm), 0)
+    assert metrics.summarize([scores, scores])["warm"] == int(warm)
+
+
+def from_lab(lab):
+    return np.rint(skimage.color.lab2rgb(lab) * 255).astype(np.uint8)

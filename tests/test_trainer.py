@@ -329,7 +329,7 @@ def test_photo_network_trains_and_resumes(tmp_path, caplog):
     )
     conf = photo_network.small(
         **{f"augment.{effect}": 0.0 for effect in slow_to_compile},
-        **{"network.blocks": 0, "source_size": 24, "batch": 4, "optimizer.learning_rate": 3e-3},
+        **{"source_size": 24, "batch": 4, "optimizer.learning_rate": 3e-3},
     )
     rng = np.random.default_rng(9)
     gray = rng.integers(60, 200, (8, 24, 24, 1))

@@ -257,3 +257,45 @@ def test_muon_orthogonalizes_kernels():
     adam = optax.scale_by_adam(b2=0.999, nesterov=True)
     expected, _ = adam.update(gradients, adam.init(gradients))
     np.testing.assert_allclose(updates["bias"], -expected["bias"], rtol=1e-4)
+
+
+@pytest.mark.req("TRN-038")
+@pytest.mark.parametrize("algorithm", ["adam", "muon"])
+def test_the_encoder_is_slower_and_frozen_parameters_stay(algorithm):
+    rng = np.random.default_rng(0)
+    shapes = {"depthwise": (3, 3, 8), "project": (1, 1, 8, 4)}
+    block = {
+        name: {"kernel": jnp.asarray(rng.normal(size=shape), jnp.float32), "bias": jnp.ones(4)}
+        for name, shape in shapes.items()
+    }
+    params = {"encoder": {"stage_0": block}, "head": {"kernel": jnp.ones((1, 1, 4, 4))}}
+    gradients = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape), jnp.float32), params)
+
+    def update(**options):
+        options |= {"learning_rate": 1.0, "warmup": 0.0, "weight_decay": 0.1}
+        conf = plain(algorithm=algorithm, schedule="constant", **options)
+        chain = colorjax.make_optimizer(conf)
+        return chain.update(gradients, chain.init(params), params)[0], conf
+
+    full, _ = update()
+    slow, _ = update(encoder_rate=0.25)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, 0.25 * b, rtol=1e-6),
+        slow["encoder"],
+        full["encoder"],
+    )
+    np.testing.assert_array_equal(slow["head"]["kernel"], full["head"]["kernel"])
+    for frozen, stays in {"depthwise": ["depthwise"], "encoder": ["depthwise", "project"]}.items():
+        held, conf = update(frozen=frozen)
+        moved = held["encoder"]["stage_0"]
+        assert [name for name in shapes if not moved[name]["kernel"].any()] == stays
+        assert held["head"]["kernel"].all()
+
+        def total(p, conf=conf):
+            return sum(leaf.sum() for leaf in jax.tree.leaves(optimizer.hold_frozen(p, conf)))
+
+        pulled = jax.grad(total)(params)["encoder"]["stage_0"]
+        assert [name for name in shapes if not pulled[name]["kernel"].any()] == stays
+    if algorithm == "muon":  # the encoder's kernels move as by Adam: each by about its rate
+        kernel = full["encoder"]["stage_0"]["project"]["kernel"] + 0.1 * block["project"]["kernel"]
+        assert np.ptp(np.abs(kernel)) < 1e-3

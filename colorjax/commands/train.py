@@ -95,6 +95,11 @@ def add_train(commands: Any) -> None:
         metavar="WEIGHTS",
         help="start from these parameters; `packaged` for the preset's in the package",
     )
+    parser.add_argument(
+        "--encoder",
+        metavar="FILE",
+        help="start the photo network's encoder from this file of scripts/convert-encoder",
+    )
     parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
     parser.add_argument(
         "--profile", type=parse, default=0, metavar="N", help="trace N steps into RUN/profile"
@@ -148,15 +153,23 @@ def _train(options, printer: Printer) -> int:
         if getattr(options, name) is not None:
             whole(name, getattr(options, name), 1)
 
+    import jax
     import numpy as np
 
     from colorjax import data, devices, photos, trainer, training
+    from colorjax.encoder import load_encoder
     from colorjax.evaluation import evaluate
+    from colorjax.networks import init_params
     from colorjax.weights import PACKAGED, fits, load_record, load_weights
 
     if not devices.is_first():
         printer = Printer(quiet=True)
     initial_params = None
+    if options.encoder and options.init_from:
+        raise UsageError("--encoder and --init-from: expected one of them")
+    if options.encoder:
+        initial_params = init_params(jax.random.key(options.seed), config)
+        initial_params["encoder"] = load_encoder(options.encoder, config)
     if options.init_from:
         packaged = options.preset if options.preset in PACKAGED else None
         name = packaged if options.init_from == "packaged" else options.init_from

@@ -1,4 +1,4 @@
-"""The photo network: shapes, bins, decoding, hints."""
+"""The photo network: shapes, bins, decoding."""
 
 import hypothesis
 import jax
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from photo_network import small
 
 import colorjax
-from colorjax.networks import unet
+from colorjax.networks import bins, photo
 
 
 def drawn(conf, seed=0):
@@ -23,7 +23,7 @@ def drawn(conf, seed=0):
     return jax.tree.unflatten(tree, moved)
 
 
-apply = jax.jit(unet.apply_unet, static_argnames="config")
+apply = jax.jit(photo.apply_photo, static_argnames="config")
 forward = jax.jit(
     lambda *arrays, config: colorjax.forward(*arrays, config), static_argnames="config"
 )
@@ -41,19 +41,19 @@ def grays(seed, *shape):
 @pytest.mark.req("NET-020")
 @pytest.mark.parametrize("compute", ["float32", "bfloat16"])
 def test_shapes_and_batches(compute):
-    conf = small(**{"network.compute": compute, "network.blocks": 0})
+    conf = small(**{"network.compute": compute})
     params = drawn(conf)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
-    gray = grays(0, 3, 32, 48)
-    head = apply(params, gray, None, config=conf.network)
-    bins = 1 + conf.network.rings * conf.network.hues
-    assert head.shape == (3, 16, 24, bins)
+    gray = grays(0, 3, 32, 46)
+    head = apply(params, gray, config=conf.network)
+    count = 1 + conf.network.rings * conf.network.hues
+    assert head.shape == (3, 8, 12, count)
     assert head.dtype == jnp.float32
     assert np.all(np.isfinite(head))
     if compute == "float32":
-        one = np.stack([apply(params, g, None, config=conf.network) for g in gray])
+        one = np.stack([apply(params, g, config=conf.network) for g in gray])
         np.testing.assert_allclose(one, head, atol=1e-4, rtol=1e-4)
-        mapped = jax.vmap(lambda g: apply(params, g, None, config=conf.network))(gray)
+        mapped = jax.vmap(lambda g: apply(params, g, config=conf.network))(gray)
         np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
 
 
@@ -61,18 +61,18 @@ def test_shapes_and_batches(compute):
 @hypothesis.given(seed=st.integers(0, 2**32 - 1))
 def test_soft_encoding(seed):
     network = small().network
-    centres = unet.bin_centres(network)
+    centres = bins.bin_centres(network)
     last = np.hypot(*centres[-1])
     rng = np.random.default_rng(seed)
     radius, hue = rng.uniform(0, last, 64), rng.uniform(-np.pi, np.pi, 64)
     chroma = (radius * np.stack([np.cos(hue), np.sin(hue)])).T.astype(np.float32)
-    shares = np.asarray(unet.encode_chroma(jnp.asarray(chroma), network))
+    shares = np.asarray(bins.encode_chroma(jnp.asarray(chroma), network))
     assert shares.min() >= 0
     np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
     assert (shares > 0).sum(-1).max() <= 4
     error = np.hypot(*(shares @ centres - chroma).T)
     assert np.all(error <= 0.1 * radius + 2)
-    neutral = unet.encode_chroma(jnp.zeros((1, 2)), network)
+    neutral = bins.encode_chroma(jnp.zeros((1, 2)), network)
     np.testing.assert_array_equal(neutral[0], np.eye(len(centres))[0])
 
 
@@ -80,32 +80,18 @@ def test_soft_encoding(seed):
 @hypothesis.given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.0, 1.0, 30.0, 1e30]))
 def test_decoding(seed, scale):
     network = small().network
-    centres = unet.bin_centres(network)
+    centres = bins.bin_centres(network)
     logits = scale * jax.random.normal(jax.random.key(seed), (2, 2, len(centres)))
-    chroma = unet.decode(logits, network)
+    chroma = bins.decode(logits, network)
     assert np.all(np.isfinite(chroma))
     if scale == 30:
         second, first = np.moveaxis(np.sort(logits, -1)[..., -2:], -1, 0)
         clear = first - second > 0.01
-        cold = unet.decode(logits, network, temperature=1e-4)
+        cold = bins.decode(logits, network, temperature=1e-4)
         likeliest = centres[np.argmax(logits, -1)]
         np.testing.assert_allclose(cold[clear], likeliest[clear], atol=1e-2)
     sure = jnp.where(jnp.eye(len(centres)) > 0, 0.0, -1e9)
-    np.testing.assert_allclose(unet.decode(sure, network), centres, atol=1e-3)
-
-
-@pytest.mark.req("NET-023")
-def test_hints_count_only_under_the_mask():
-    conf = small()
-    params, gray = drawn(conf), grays(1, 1, 32, 32)
-    chroma = jnp.full((1, 32, 32, 2), 90.0)
-    mask = jnp.zeros((1, 32, 32, 1))
-    nothing = apply(params, gray, jnp.concatenate([chroma, mask], -1), config=conf.network)
-    np.testing.assert_array_equal(nothing, apply(params, gray, None, config=conf.network))
-    seen = apply(
-        params, gray, jnp.concatenate([chroma, mask.at[0, 5, 5].set(1)], -1), config=conf.network
-    )
-    assert np.any(seen != nothing)
+    np.testing.assert_allclose(bins.decode(sure, network), centres, atol=1e-3)
 
 
 @pytest.mark.req("NET-024")
@@ -133,10 +119,10 @@ def test_gradient_is_finite():
 
 
 @pytest.mark.req("NET-025")
-def test_no_colour_at_the_start():
+def test_no_color_at_the_start():
     conf = small()
     params = colorjax.init_params(jax.random.key(3), conf)
-    head = apply(params, grays(3, 1, 32, 32), None, config=conf.network)
-    chroma = np.asarray(unet.decode(head, conf.network))
+    head = apply(params, grays(3, 1, 32, 32), config=conf.network)
+    chroma = np.asarray(bins.decode(head, conf.network))
     assert np.ptp(chroma, axis=(0, 1, 2)).max() < 1e-3
     assert np.abs(chroma).max() <= 30

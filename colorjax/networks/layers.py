@@ -1,0 +1,88 @@
+"""Layers that the photo network is made of: pure functions of their parameters and pictures, channels last."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from colorjax.networks.convolution import convolve
+
+_EPSILON = 1e-5
+
+
+def init_conv(key: PRNGKeyArray, *shape: int, gain: float = 1.0) -> dict[str, Array]:
+    """Draw a kernel, normal with variance gain² / fan-in, and a bias of zeros.
+
+    Args:
+        key: decides the kernel.
+        shape: of the kernel; outputs last.
+        gain: factor on the kernel.
+
+    Spec: NET-025
+    """
+    scale = gain / math.sqrt(math.prod(shape[:-1]))
+    return {"kernel": scale * jax.random.normal(key, shape), "bias": jnp.zeros(shape[-1])}
+
+
+def apply_conv(params: PyTree, x: Float[Array, "b h w c"]) -> Float[Array, "b h w outputs"]:
+    """Convolve 3 × 3 with zero padding, or 1 × 1 as a product of matrices, whose gradient is faster so.
+
+    Spec: NET-020
+    """
+    kernel = params["kernel"].astype(x.dtype)
+    if kernel.shape[0] == 1:
+        y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
+    else:
+        y = convolve(x, kernel)
+    return y + as_channels(params["bias"], x)
+
+
+def as_channels(
+    vector: Float[Array, " c"], like: Float[Array, "b h w _"]
+) -> Float[Array, "1 1 1 c"]:
+    """Return one number a channel with the axes and the type of pictures.
+
+    Spec: NET-020
+    """
+    return vector[None, None, None].astype(like.dtype)
+
+
+def init_norm(channels: int) -> dict[str, Array]:
+    """Return the identity's scale and bias.
+
+    Spec: NET-025
+    """
+    return {"scale": jnp.ones(channels), "bias": jnp.zeros(channels)}
+
+
+def group_norm(
+    params: PyTree, x: Float[Array, "b h w c"], *, group: int
+) -> Float[Array, "b h w c"]:
+    """Normalize groups of channels over all pixels of each photo, then scale and shift each channel.
+
+    Args:
+        params: scale and bias.
+        x: pictures.
+        group: channels of a group.
+
+    Source: Wu and He, Group Normalization, ECCV 2018. Moments a channel come first, so that x is read twice only.
+    Spec: NET-020
+    """
+    b, _, _, c = x.shape
+    groups = max(1, c // group)
+    wide = x.astype(jnp.float32)
+    moments = jnp.stack([wide.mean((1, 2)), (wide * wide).mean((1, 2))])
+    moments = moments.reshape(2, b, groups, c // groups).mean(-1, keepdims=True)
+    mean, square = jnp.broadcast_to(moments, (2, b, groups, c // groups)).reshape(2, b, 1, 1, c)
+    variance = jnp.maximum(square - mean * mean, 0)
+    scale = as_channels(params["scale"], wide) * jax.lax.rsqrt(variance + _EPSILON)
+    return (wide * scale + (as_channels(params["bias"], wide) - mean * scale)).astype(x.dtype)
+
+
+def double(x: Float[Array, "b h w c"], shape: tuple[int, ...]) -> Float[Array, "b rows columns c"]:
+    """Repeat each pixel along rows and columns, up to the given height and width.
+
+    Spec: NET-020
+    """
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)[:, : shape[1], : shape[2]]
