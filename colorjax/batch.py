@@ -27,7 +27,7 @@ from colorjax.photos import (
     decode_frames,
     encode_frames,
     format_of,
-    photo_size,
+    memory_needed,
     read_frames,
     read_photo,
     suffix_for,
@@ -39,8 +39,6 @@ from colorjax.report import make_sheet
 
 Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[..., Any]]]
 
-BYTES_PER_PIXEL = 40  # held while in work; measured: 17 (gray JPEG) to 31 (16-bit TIFF)
-
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -50,11 +48,13 @@ class Result:
         job: the job.
         status: "done", "skipped" (its output was there already), "busy" (another run is at work on it) or "failed".
         error: what failed; its text is one line.
+        truncated: whether the end of its file was missing.
     """
 
     job: Job
     status: str
     error: ColorjaxError | None = None
+    truncated: bool = False
 
 
 def colorize_files(
@@ -66,6 +66,7 @@ def colorize_files(
     overwrite: bool = False,
     quality: int = 95,
     max_pixels: int = MAX_PIXELS,
+    allow_truncated: bool = False,
     threads: int | None = None,
     memory: int | None = None,
 ) -> Iterator[Result]:
@@ -82,13 +83,14 @@ def colorize_files(
         overwrite: replace outputs that exist; they are kept otherwise.
         quality: of lossy formats.
         max_pixels: most pixels of one photo.
+        allow_truncated: open photos whose end is missing, too.
         threads: photos in work at once; None for one a core and one more, as one waits for the disk.
         memory: bytes that all photos in work may take together, but one always may; None for half of what is free.
 
     Yields:
         What became of each job, in their order.
 
-    Spec: CMD-001, CMD-003, CMD-004, CMD-008, CMD-009, CMD-021, CMD-022, CMD-023
+    Spec: CMD-001, CMD-003, CMD-004, CMD-008, CMD-009, CMD-021, CMD-022, CMD-023, CMD-060, FIL-040, FIL-044
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
     for folder in {job.target.parent for job in jobs}:
@@ -98,14 +100,28 @@ def colorize_files(
         targets, missing = _targets(job, wishes, overwrite=overwrite)
         if not any(missing):
             return Result(job, "skipped")
+        cut: list[bool] = []
+
+        def read() -> Iterator[Photo]:
+            for photo in read_frames(
+                job.source, max_pixels=max_pixels, allow_truncated=allow_truncated
+            ):
+                cut.append(photo.truncated)
+                yield photo
+
         try:
-            h, w = photo_size(job.source)
-            with budget(h * w * BYTES_PER_PIXEL):
-                frames = list(read_frames(job.source, max_pixels=max_pixels))
-                coloured = colour_all(frames, weights, _hinted(wishes, job, frames[0]))
+            with budget(memory_needed(job.source)):
+                first, coloured = colour_all(
+                    read, weights, lambda photo: _hinted(wishes, job, photo)
+                )
                 make_folder(job.target.parent)
                 if compare and (overwrite or not job.sheet.exists()):
-                    sheet = side_by_side(frames[0], [variant[0] for variant in coloured])
+                    shown = [next(variant) for variant in coloured]
+                    coloured = [
+                        itertools.chain([each], variant)
+                        for each, variant in zip(shown, coloured, strict=True)
+                    ]
+                    sheet = side_by_side(first, shown)
                     write_photo(job.sheet, sheet, overwrite=overwrite)
                 for target, variant in itertools.compress(
                     zip(targets, coloured, strict=True), missing
@@ -113,7 +129,7 @@ def colorize_files(
                     write_photo(target, variant, quality=quality, overwrite=overwrite)
         except ColorjaxError as error:
             return _failed(job, error, targets[-1], overwrite=overwrite)
-        return Result(job, "done")
+        return Result(job, "done", truncated=any(cut))
 
     # the first alone: threads that need the same program at once each make it
     yield from map(work, jobs[:1])
@@ -201,6 +217,8 @@ def colorize_bytes(
     hints: str | None = None,
     quality: int = 95,
     max_pixels: int = MAX_PIXELS,
+    allow_truncated: bool = False,
+    note: Callable[[Photo], object] = lambda photo: None,
 ) -> bytes:
     """Colour the photo that the bytes of a file hold.
 
@@ -213,6 +231,8 @@ def colorize_bytes(
         hints: a file of hints.
         quality: of lossy formats.
         max_pixels: most pixels.
+        allow_truncated: open a photo whose end is missing, too.
+        note: called with the first photo as it was read.
 
     Returns:
         The bytes of a file.
@@ -221,13 +241,20 @@ def colorize_bytes(
         PhotoError: it cannot be read.
         OutputError: the format cannot hold it.
 
-    Spec: CMD-027, CMD-032
+    Spec: CMD-027, CMD-032, CMD-060
     """
-    frames = list(decode_frames(data, name=name, max_pixels=max_pixels))
-    if hints is not None:
-        wishes = dataclasses.replace(wishes, hints=read_hints(hints, frames[0].pixels.shape))
-    coloured, *_ = colour_all(frames, weights, wishes)
-    kind = format_of(f"photo{suffix or suffix_for(frames[0])}")
+
+    def wish(photo: Photo) -> Wishes:
+        if hints is None:
+            return wishes
+        return dataclasses.replace(wishes, hints=read_hints(hints, photo.pixels.shape))
+
+    read = functools.partial(
+        decode_frames, data, name=name, max_pixels=max_pixels, allow_truncated=allow_truncated
+    )
+    first, (coloured, *_) = colour_all(read, weights, wish)
+    note(first)
+    kind = format_of(f"photo{suffix or suffix_for(first)}")
     return encode_frames(coloured, kind, quality=quality)
 
 
@@ -276,7 +303,7 @@ def _picture(path: pathlib.Path) -> Photo:
     """Read a photo of any size, as it was read before, or a film's still."""
     if video.is_film(path):
         return Photo(video.still(path))
-    return read_photo(path, max_pixels=sys.maxsize)
+    return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
 
 
 class _Budget:

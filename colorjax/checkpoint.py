@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import hashlib
+import json
 import logging
 import os
 import pathlib
@@ -20,7 +22,7 @@ from jaxtyping import PyTree
 from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
-FORMAT = 2  # of a checkpoint; another one is refused
+FORMAT = 3  # of a checkpoint; another one is refused
 SMALL = 1 << 20  # bytes below which arrays are kept in stacks: to write any takes a millisecond
 
 
@@ -42,7 +44,8 @@ class Checkpoints:
             OutputError: the folder cannot be made.
         """
         self.folder, self.digest = pathlib.Path(folder).absolute(), digest
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax logs what it also raises
+        for name in ("absl", "asyncio"):  # orbax logs what it also raises
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if sys.unraisablehook is sys.__unraisablehook__:
             sys.unraisablehook = _report_unraisable
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
@@ -75,18 +78,19 @@ class Checkpoints:
         Raises:
             OutputError: it, or the one before it, cannot be written.
 
-        Spec: TRN-012, TRN-042, TRN-075
+        Spec: TRN-012, TRN-042, TRN-075, TRN-076
         """
         if step == self.latest():
             return
-        facts = {**facts, "format": FORMAT, "digest": self.digest}
         leaves = jax.tree.leaves(arrays)
         size = sum(leaf.nbytes for leaf in leaves)
         if shutil.disk_usage(self.folder).free < size:  # one clear line, before orbax prints many
             raise OutputError(f"{self.folder}: cannot be written ({os.strerror(errno.ENOSPC)})")
+        stacked = _stack(leaves, _stacks(leaves))
+        facts = {**facts, "format": FORMAT, "digest": self.digest, "arrays": _sums(stacked)}
         args = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(_stack(leaves, _stacks(leaves))),
-            facts=ocp.args.JsonSave(facts),
+            arrays=ocp.args.StandardSave(stacked),
+            facts=ocp.args.JsonSave(facts | {"sha256": _sha256(facts)}),
         )
         with self._writing():
             self._manager.save(step, args=args)
@@ -118,20 +122,29 @@ class Checkpoints:
             like: a tree of arrays as was saved; it goes where they are.
 
         Raises:
-            CheckpointError: it is damaged, of another config or of a newer format; the line names the one before it.
+            CheckpointError: it is damaged, of another config or of another format; the line names the one before it.
 
-        Spec: TRN-012, TRN-013, TRN-041, TRN-075
+        Spec: TRN-012, TRN-013, TRN-041, TRN-075, TRN-076
         """
         facts = self._read(step, "facts", ocp.args.JsonRestore())
-        if facts["format"] != FORMAT:
-            found = f"is of format {facts['format']} (this colorjax reads format {FORMAT})"
-            self._refuse(step, found)
-        if facts["digest"] != self.digest:
-            self._refuse(step, "is of another config")
+        if not isinstance(facts, dict):
+            self.refuse(step, "cannot be read (its facts are no JSON object)")
+        if facts.get("format") != FORMAT:
+            found = (
+                f"is of format {facts.get('format')!s:.20} (this colorjax reads format {FORMAT})"
+            )
+            self.refuse(step, found)
+        told = facts.get("sha256")
+        if told != _sha256({name: facts[name] for name in facts if name != "sha256"}):
+            self.refuse(step, "is damaged: its facts are not what was saved")
+        if facts.get("digest") != self.digest:
+            self.refuse(step, "is of another config")
         leaves, structure = jax.tree.flatten(like)
         stacks = _stacks(leaves)
         abstract = [_abstract([leaves[place] for place in places]) for places in stacks]
         arrays = self._read(step, "arrays", ocp.args.StandardRestore(abstract))
+        if _sums(arrays) != facts.get("arrays"):
+            self.refuse(step, "is damaged: its arrays are not what was saved")
         return jax.tree.unflatten(structure, _unstack(arrays, stacks)), facts
 
     def _read(self, step, name, args):
@@ -139,9 +152,20 @@ class Checkpoints:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**{name: args}))[name]
         except Exception as error:  # orbax raises what it likes on damaged files
-            self._refuse(step, f"cannot be read ({_fault(error)})")
+            self.refuse(step, f"cannot be read ({_fault(error)})")
 
-    def _refuse(self, step, what) -> NoReturn:
+    def refuse(self, step: int, what: str) -> NoReturn:
+        """Refuse a checkpoint.
+
+        Args:
+            step: of it.
+            what: is wrong with it, in a few words.
+
+        Raises:
+            CheckpointError: always; its line names the checkpoint before this one.
+
+        Spec: TRN-041, TRN-076, TRN-077
+        """
         older = [s for s in self._manager.all_steps() if s < step]
         before = f"from the one before it, of step {max(older)}" if older else "from the start"
         raise CheckpointError(
@@ -182,9 +206,56 @@ def _unstack(arrays: list[jax.Array], stacks: tuple[tuple[int, ...], ...]) -> li
     return [found[place] for place in sorted(found)]
 
 
+def _sums(arrays: list[jax.Array]) -> list[str]:
+    """Return a sum of the bits of each array that any change of one element changes."""
+    lanes = jax.device_get(_bit_sums(arrays))
+    return ["".join(f"{int(lane):08x}" for lane in each) for each in lanes]
+
+
+@jax.jit
+def _bit_sums(arrays: list[jax.Array]) -> list[jax.Array]:
+    """Sum the scrambled bits of each array, twice, modulo 2³².
+
+    On the device, where the arrays are, in parts over several or not: a sum of integers has no order.
+    """
+
+    def one(array: jax.Array) -> jax.Array:
+        if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+            array = jax.random.key_data(array)
+        if array.dtype == bool:
+            array = array.astype(jnp.uint8)
+        word = jnp.dtype(f"uint{8 * min(array.dtype.itemsize, 4)}")
+        bits = jax.lax.bitcast_convert_type(array, word).astype(jnp.uint32)
+        place = jnp.zeros(bits.shape, jnp.uint32)
+        for axis, side in enumerate(bits.shape):
+            place = place * jnp.uint32(side)
+            place += jax.lax.broadcasted_iota(jnp.uint32, bits.shape, axis)
+        lanes = [_scramble(bits ^ _scramble(place + jnp.uint32(lane))) for lane in (1, 1 << 31)]
+        return jnp.stack([lane.sum(dtype=jnp.uint32) for lane in lanes])
+
+    return [one(array) for array in arrays]
+
+
+def _scramble(bits: jax.Array) -> jax.Array:
+    """Map 32 bits to 32 bits, one to one (Source: MurmurHash3, fmix32)."""
+    bits = (bits ^ bits >> 16) * jnp.uint32(0x85EBCA6B)
+    bits = (bits ^ bits >> 13) * jnp.uint32(0xC2B2AE35)
+    return bits ^ bits >> 16
+
+
+def _sha256(facts: dict[str, Any]) -> str:
+    """Return the digest of facts as JSON gives them back; empty for what is nested too deeply."""
+    try:
+        text = json.dumps(json.loads(json.dumps(facts)), sort_keys=True)
+    except RecursionError:
+        return ""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _report_unraisable(unraisable: Any) -> None:
-    """Report as Python does, but not how the other writes end after one failed: orbax has closed their event loop."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+    """Report as Python does, but not how other reads and writes end after one failed, which was raised."""
+    text = str(unraisable.exc_value)
+    if text != "Event loop is closed" and not text.startswith("Encountered error while reading"):
         sys.__unraisablehook__(unraisable)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,9 +15,10 @@ from colorjax import blending, inference, variants
 from colorjax.config import Config
 from colorjax.hints import Hints
 from colorjax.photos import Photo
-from colorjax.photos.tints import is_tinted, remove_tint, tint_of
+from colorjax.photos.tints import is_tinted, tint_of
 
 Weights = tuple[PyTree, Config]
+AHEAD = 64_000_000  # pixels of frames in work at once, but for two, which always may be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,32 +40,45 @@ class Wishes:
     tilt: float | np.ndarray = 0.0
 
 
-def colour_all(frames: Sequence[Photo], weights: Weights, wishes: Wishes) -> list[Sequence[Photo]]:
-    """Colour what a file holds, in as many variants as are wished.
+def colour_all(
+    read: Callable[[], Iterator[Photo]],
+    weights: Weights,
+    wish: Callable[[Photo], Wishes],
+) -> tuple[Photo, list[Iterator[Photo]]]:
+    """Color what a file holds, in as many variants as are wished: pages and frames a few at a time.
 
     Args:
-        frames: its photo, or its pages or frames; a variant leans to one hue in all of them.
+        read: begins to read the file's photo, or its pages or frames; called again for each variant of several frames.
         weights: (params, config).
-        wishes: how.
+        wish: called with the first photo: how. A variant leans to one hue in all frames.
 
     Returns:
-        The variants, each with all frames.
+        The first photo as it was read, and the variants, each with all frames as they are asked for.
 
     Raises:
         ConfigError: variants of a network that knows one colouring only.
 
-    Spec: CMD-030, CMD-031
+    Spec: CMD-030, CMD-031, FIL-040
     """
-    if len(frames) > 1:
-        apart = set_apart(frames[len(frames) // 2], weights, wishes)
-        return [list(colour_frames(frames, weights, each)) for each in apart]
-    (photo,) = frames
+    frames = read()
+    first, second = next(frames), next(frames, None)
+    wishes = wish(first)
+    if second is not None:
+        del frames, second
+        apart = [wishes] if wishes.variants == 1 else set_apart(_middle(read), weights, wishes)
+        return first, [colour_frames(read(), weights, each) for each in apart]
     if wishes.variants == 1:
-        return [[colour(photo, weights, wishes)]]
+        return first, [iter([colour(first, weights, wishes)])]
     pictures = variants.colorize_variants(
-        _gray(photo), weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
+        first.pixels, weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
     )
-    return [[_finish(photo, rgb, wishes)] for rgb in pictures]
+    return first, [iter([_finish(first, rgb, wishes)]) for rgb in pictures]
+
+
+def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
+    """Return the middle one of several frames."""
+    count = sum(1 for _ in read())
+    return next(itertools.islice(read(), count // 2, None))
 
 
 def set_apart(photo: Photo, weights: Weights, wishes: Wishes) -> list[Wishes]:
@@ -82,7 +96,7 @@ def set_apart(photo: Photo, weights: Weights, wishes: Wishes) -> list[Wishes]:
     """
     if wishes.variants == 1:
         return [wishes]
-    seen = inference.predict(_gray(photo), weights, hints=wishes.hints)
+    seen = inference.predict(photo.pixels, weights, hints=wishes.hints)
     tilts = variants.distinct_tilts(seen, weights[1], wishes.variants, vividness=wishes.vividness)
     return [dataclasses.replace(wishes, variants=1, tilt=tilt) for tilt in tilts]
 
@@ -98,7 +112,7 @@ def colour(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
     Spec: CMD-028
     """
     rgb = inference.colorize(
-        _gray(photo), weights, vividness=wishes.vividness, tilt=wishes.tilt, hints=wishes.hints
+        photo.pixels, weights, vividness=wishes.vividness, tilt=wishes.tilt, hints=wishes.hints
     )
     return _finish(photo, rgb, wishes)
 
@@ -114,7 +128,7 @@ def colour_frames(
     """Colour pages or frames one by one, their chroma steadied over time but for cuts.
 
     Args:
-        frames: in order; as many as there are cores are taken ahead and coloured at once.
+        frames: in order; as many as there are cores are taken ahead and colored at once, fewer of large ones.
         weights: (params, config).
         wishes: how.
         memory: what is remembered of frames before the first.
@@ -141,7 +155,7 @@ def likely_colours(
 
     Spec: APP-001
     """
-    return variants.palette(_gray(photo), weights, place, count)
+    return variants.palette(photo.pixels, weights, place, count)
 
 
 def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:
@@ -149,14 +163,17 @@ def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterato
     frames, cores = iter(frames), os.cpu_count() or 1
     # the first alone: threads that need the same program at once each make it
     yield from map(function, itertools.islice(frames, 1))
-    waiting: deque[Future] = deque()
+    waiting: deque[tuple[int, Future]] = deque()
     with ThreadPoolExecutor(cores) as pool:
         for frame in frames:
-            waiting.append(pool.submit(function, frame))
-            if len(waiting) > cores:
-                yield waiting.popleft().result()
+            waiting.append((frame.pixels[..., 0].size, pool.submit(function, frame)))
+            del frame
+            while len(waiting) > cores or (
+                len(waiting) > 1 and sum(size for size, _ in waiting) > AHEAD
+            ):
+                yield waiting.popleft()[1].result()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting.popleft()[1].result()
 
 
 def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
@@ -164,10 +181,3 @@ def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
         tint = tint_of(photo.pixels) if is_tinted(photo.pixels) else blending.NO_TINT
         rgb = blending.keep_own(photo.pixels, rgb, tint)
     return dataclasses.replace(photo, pixels=rgb)
-
-
-def _gray(photo: Photo) -> np.ndarray:
-    """Return a photo's pixels, without the tint that it may have."""
-    if photo.pixels.ndim == 3 and is_tinted(photo.pixels):
-        return remove_tint(photo.pixels)
-    return photo.pixels

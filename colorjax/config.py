@@ -5,11 +5,14 @@ Fields declare their own domain: a Literal annotation lists the choices, `number
 
 import dataclasses
 import json
-import math
+import reprlib
 import typing
 from typing import Any, Literal
 
 from colorjax.errors import ConfigError
+from colorjax.jsontext import parse_json
+
+MOST = 1e300  # that a number may be: larger integers overflow
 
 
 def number(
@@ -34,7 +37,7 @@ class Checked:
         for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
             value = getattr(self, field.name)
             if fault := _fault(field, value):
-                raise ConfigError(f"{field.name} is {value!r}; expected {fault}")
+                raise ConfigError(f"{field.name} is {reprlib.repr(value)}; expected {fault}")
 
 
 def _fault(field, value) -> str | None:
@@ -42,14 +45,15 @@ def _fault(field, value) -> str | None:
     kind = field.type
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
-        return None if value in choices else f"one of {', '.join(map(str, choices))}"
+        known = isinstance(value, str) and value in choices
+        return None if known else f"one of {', '.join(map(str, choices))}"
     if kind not in (int, float):
         return None if isinstance(value, kind) else f"a {getattr(kind, '__name__', kind)}"
     fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
     low, above, high = (field.metadata.get(k) for k in ("at_least", "above", "at_most"))
     if (
         fits
-        and math.isfinite(value)
+        and abs(value) <= MOST
         and (low is None or value >= low)
         and (above is None or value > above)
         and (high is None or value <= high)
@@ -76,10 +80,10 @@ class DenseConfig(Checked):
         copy_gray: whether the start copies gray to the outputs, on top of the uniform weights.
     """
 
-    depth: int = number(1, at_least=1)
+    depth: int = number(1, at_least=1, at_most=100)
     hidden_activation: Literal["relu", "sigmoid", "tanh"] = "relu"
     output_activation: Literal["clip", "sigmoid", "tanh"] = "clip"
-    hidden_multiple: int = number(5, at_least=1)
+    hidden_multiple: int = number(5, at_least=1, at_most=1000)
     initial_scale: float = number(0.005, at_least=0)
     copy_gray: bool = True
 
@@ -106,14 +110,14 @@ class PhotoConfig(Checked):
 
     encoder: Literal["lite0", "lite2"] = "lite0"
     stages: int = number(7, at_least=3, at_most=7)
-    bottom: int = number(256, at_least=1)
-    coarse: int = number(160, at_least=1)
-    middle: int = number(96, at_least=1)
-    fine: int = number(48, at_least=1)
-    group: int = number(16, at_least=1)
-    head_width: int = number(96, at_least=1)
-    rings: int = number(7, at_least=1)
-    hues: int = number(12, at_least=3)
+    bottom: int = number(256, at_least=1, at_most=4096)
+    coarse: int = number(160, at_least=1, at_most=4096)
+    middle: int = number(96, at_least=1, at_most=4096)
+    fine: int = number(48, at_least=1, at_most=4096)
+    group: int = number(16, at_least=1, at_most=4096)
+    head_width: int = number(96, at_least=1, at_most=4096)
+    rings: int = number(7, at_least=1, at_most=64)
+    hues: int = number(12, at_least=3, at_most=360)
     ring_scale: float = number(20.0, above=0)
     ring_growth: float = number(0.3, above=0)
     compute: Literal["float32", "bfloat16"] = "float32"
@@ -224,9 +228,9 @@ class Config(Checked):
     """
 
     network: DenseConfig | PhotoConfig = DenseConfig()
-    size: int = number(16, at_least=1)
-    source_size: int = number(0, at_least=0)
-    working_size: int = number(0, at_least=0)
+    size: int = number(16, at_least=1, at_most=4096)
+    source_size: int = number(0, at_least=0, at_most=4096)
+    working_size: int = number(0, at_least=0, at_most=4096)
     vividness: float = number(1.0, at_least=0)
     knee: float = number(0.0, at_least=0)
     framing: Literal["squash", "crop", "whole"] = "squash"
@@ -333,11 +337,11 @@ def _replace(config, path, names, value):
     name, *inner = names
     field = next((f for f in dataclasses.fields(config) if f.name == name), None)
     if field is None or (inner and not dataclasses.is_dataclass(getattr(config, name))):
-        raise ConfigError(f"{path} is no field of the config")
+        raise ConfigError(f"{_short(path)} is no field of the config")
     if inner:
         value = _replace(getattr(config, name), path, inner, value)
     elif fault := _fault(field, value):
-        raise ConfigError(f"{path} is {value!r}; expected {fault}")
+        raise ConfigError(f"{path} is {reprlib.repr(value)}; expected {fault}")
     return dataclasses.replace(config, **{name: value})
 
 
@@ -360,21 +364,28 @@ def from_json(text: str) -> Config:
     Spec: NET-011
     """
     try:
-        fields = json.loads(text)
-    except json.JSONDecodeError as error:
+        fields = parse_json(text)
+    except ValueError as error:
         raise ConfigError(f"the config is not JSON: {error}") from None
     changes = {name: value for name, value in _flatten(fields) if name not in RETIRED}
     kind = changes.pop("network.kind", "DenseConfig")
-    if kind not in NETWORKS:
-        raise ConfigError(f"network.kind is {kind!r}; expected one of {', '.join(NETWORKS)}")
+    if not isinstance(kind, str) or kind not in NETWORKS:
+        raise ConfigError(
+            f"network.kind is {reprlib.repr(kind)}; expected one of {', '.join(NETWORKS)}"
+        )
     return replace(Config(network=NETWORKS[kind]()), changes)
 
 
 def _flatten(fields, prefix=""):
     if not isinstance(fields, dict):
-        raise ConfigError(f"{prefix or 'the config'} is {fields!r}; expected a JSON object")
+        found = reprlib.repr(fields)
+        raise ConfigError(f"{_short(prefix) or 'the config'} is {found}; expected a JSON object")
     for name, value in fields.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _short(name):
+    return name if len(name) < 80 and name.isprintable() else reprlib.repr(name)

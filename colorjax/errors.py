@@ -42,7 +42,11 @@ class PhotoError(ColorjaxError):
 
 
 class TooLargeError(PhotoError):
-    """A photo has more pixels than the limit allows, which can be raised."""
+    """A photo has more pixels, frames or scans than the limit allows, which can be raised."""
+
+
+class TruncatedError(PhotoError):
+    """The end of a photo's file is missing; what is there can be opened on request."""
 
 
 class NoPhotosError(ColorjaxError):

@@ -4,13 +4,17 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import reprlib
 from collections.abc import Iterator
 from typing import Any
 
 from colorjax import config as configs
 from colorjax.config import Config
 from colorjax.errors import CheckpointError, OutputError, TrainingError
+from colorjax.jsontext import parse_json
 from colorjax.photos import write_bytes
+
+COLUMNS = ("step", "pass", "train_loss", "train_objective", "validation_loss")  # of each line
 
 
 def make_manifest(config: Config, *, seed: int, photos: dict[str, Any]) -> dict[str, Any]:
@@ -65,13 +69,14 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
         write_bytes(file, json.dumps(manifest, indent=1, sort_keys=True).encode())
         return
     try:
-        found = json.loads(file.read_text())
+        found = parse_json(file.read_bytes())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error})") from None
     old, new = dict(_leaves(found)), dict(_leaves(manifest))
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            text = f"{run}: its {name} is {old.get(name)}, this command's is {new.get(name)}"
+            was, wanted = (_short(side.get(name)) for side in (old, new))
+            text = f"{run}: its {_short(name)} is {was}, this command's is {wanted}"
             if name.startswith("config."):
                 weights = run / "weights.safetensors"
                 text += f"; --init-from {weights} starts a new run from its weights"
@@ -81,6 +86,12 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
 def _is_foreign(path: pathlib.Path) -> bool:
     """Tell whether a path is neither a file that a killed write left, nor the metrics of a run that never began."""
     return not path.name.endswith(".tmp") and path.name != "metrics.jsonl"
+
+
+def _short(value: Any) -> str:
+    """Return a value in one short line."""
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return text if len(text) <= 80 and text.isprintable() else reprlib.repr(text)
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -106,12 +117,41 @@ def append_metrics(run: pathlib.Path, line: dict[str, Any]) -> None:
 def cut_metrics(run: pathlib.Path, step: int) -> None:
     """Drop the lines after a checkpoint's step, which the resumed run writes again, and a torn last line.
 
-    Spec: TRN-012, TRN-040
+    Raises:
+        CheckpointError: a line is not what a run writes.
+
+    Spec: TRN-012, TRN-040, TRN-077
     """
     path = run / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    write_bytes(path, "".join(whole).encode(), overwrite=True)
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    whole = []
+    for number, line in enumerate(lines, 1):
+        if line.endswith(b"\n"):
+            try:
+                if _step(line) <= step:
+                    _check_line(line)
+                    whole.append(line)
+            except ValueError as error:
+                raise CheckpointError(
+                    f"{path}: line {number} is not what a run writes ({error}); expected it whole, or no such file"
+                ) from None
+    write_bytes(path, b"".join(whole), overwrite=True)
+
+
+def _step(line: bytes) -> int:
+    """Return the step of a line of metrics."""
+    found = parse_json(line)
+    if not isinstance(found, dict) or type(found.get("step")) is not int:
+        raise ValueError("no step")
+    return found["step"]
+
+
+def _check_line(line: bytes) -> None:
+    """Check that a line of metrics holds numbers, and all that pictures are drawn from."""
+    found = parse_json(line)
+    for name in {*COLUMNS, *found}:
+        if name not in found or type(found[name]) not in (int, float, type(None)):
+            raise ValueError(f"{_short(name)} is no number")
 
 
 @contextlib.contextmanager

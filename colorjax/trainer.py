@@ -126,7 +126,9 @@ def train(
         if (latest := checkpoints.latest()) is not None:
             arrays, facts = checkpoints.restore(latest, {"state": state, "best": best_params})
             state, best_params = arrays["state"], arrays["best"]
-            reached = _Reached(**facts["reached"])
+            reached = _Reached.of(facts.get("reached"))
+            if reached is None:
+                checkpoints.refuse(latest, "cannot be read (it tells not what was reached)")
         step = saved = int(state.step)
         book = None
         if devices.is_first():
@@ -223,6 +225,19 @@ class _Reached:
     objective: float = 0.0
     loss: float | None = None
     steps: int = 0
+
+    @classmethod
+    def of(cls, facts: Any) -> "_Reached | None":
+        """Return what a checkpoint tells, or None if that is something else.
+
+        Spec: TRN-077
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(facts, dict) or sorted(facts) != sorted(names):
+            return None
+        fits = all(type(facts[name]) in (int, float) for name in names if name != "loss")
+        fits &= type(facts["loss"]) in (int, float, type(None))
+        return cls(**facts) if fits else None
 
     def add(self, metrics: dict[str, np.ndarray]) -> float:
         """Count a chunk's steps; return their mean loss, or objective.

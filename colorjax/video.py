@@ -31,6 +31,7 @@ except ImportError:  # not on Windows
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
 CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is usual
+FORMATS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg"  # none that names other files
 PART = 200  # frames of a part, which a killed run does again
 STILL = 250  # the latest frame that stands for a film
 CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
@@ -125,10 +126,10 @@ def frame_times(source: pathlib.Path) -> list[float]:
     Raises:
         PhotoError: ffprobe is not there, or finds no pictures.
 
-    Spec: VID-001, VID-004
+    Spec: VID-001, VID-004, VID-007
     """
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0"]
-    command += ["-show_entries", "packet=pts_time", "-of", "json", _plain(source)]
+    command += ["-show_entries", "packet=pts_time", "-of", "json", *_input(source)]
     packets = json.loads(_run(source, command)).get("packets", [])
     times = sorted(float(packet["pts_time"]) for packet in packets if "pts_time" in packet)
     if not times:
@@ -167,6 +168,11 @@ def _plain(path: pathlib.Path) -> str:
     return f"file:{os.path.abspath(path)}"
 
 
+def _input(source: pathlib.Path) -> list[str]:
+    """Return the options that make ffmpeg read a film, and no other file that it may name."""
+    return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
+
+
 def _run(source: pathlib.Path, command: list[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -182,6 +188,8 @@ def _no_ffmpeg(source: pathlib.Path) -> ColorjaxError:
 
 
 def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
+    if "not on whitelist" in said:
+        return PhotoError(f"{source}: a playlist, or no film; expected one of {' '.join(SUFFIXES)}")
     lines = [line for line in said.splitlines() if line.strip()] or ["it says nothing"]
     reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())
     return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a film")
@@ -189,7 +197,7 @@ def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
 
 def _decoded(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
     """Yield the frames of a film from one on, upright."""
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", _plain(source), "-map", "0:v:0"]
+    command = ["ffmpeg", "-v", "error", "-nostdin", *_input(source), "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
     with tempfile.TemporaryFile() as said:
         try:
@@ -306,7 +314,7 @@ def _join(source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step:
     whole = parts / f"whole{target.suffix}"
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
-    command += ["-copyts", "-i", _plain(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
+    command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
     last = round(90_000 * step)  # the last frame of the stream says not how long it shows
     command += ["-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
     command += ["-map_metadata", "1", "-c", "copy", _plain(whole)]

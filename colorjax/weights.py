@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jaxtyping import PyTree
 from colorjax import config as configs
 from colorjax.config import Config
 from colorjax.errors import ConfigError, WeightsError
+from colorjax.jsontext import parse_json
 from colorjax.networks import init_params
 from colorjax.photos import write_bytes
 
@@ -23,6 +25,7 @@ _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 PACKAGED = {name: _PRETRAINED / f"{name}.safetensors" for name in ("photo", "photo-small")}
 DEFAULT = "photo"
 KEY = "colorjax"  # one key: safetensors writes several in random order
+DTYPES = ("F16", "F32")  # that are written, by safetensors' names
 
 
 def save_weights(
@@ -70,23 +73,12 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     Raises:
         WeightsError: the file is absent, damaged, of another format, or does not fit its config.
 
-    Spec: FIL-050, FIL-052, FIL-054, FIL-055
+    Spec: FIL-050, FIL-052, FIL-054, FIL-055, FIL-056, FIL-057
     """
     path = _find(path)
-    header, tensors = _read(path)
-    try:
-        config = configs.from_json(json.dumps(header["config"]))
-    except ConfigError as error:
-        raise WeightsError(f"{path}: its config: {error}") from None
-    shapes = _shapes(config)
-    for name in sorted({*shapes, *tensors}):
-        if name not in shapes or name not in tensors:
-            where = "is missing" if name in shapes else "is no part of its config's network"
-            raise WeightsError(f"{path}: {name} {where}")
-        found, wanted = (" × ".join(map(str, s)) for s in (tensors[name].shape, shapes[name]))
-        if found != wanted:
-            raise WeightsError(f"{path}: {name} is {found}; its config asks for {wanted}")
-        _check_finite(path, name, tensors[name])
+    _, config, tensors = _read(path)
+    for name, tensor in tensors.items():
+        _check_finite(path, name, tensor)
     params = _unflatten({name: t.astype(np.float32) for name, t in tensors.items()})
     return jax.device_put(params), config  # once, not with each call
 
@@ -105,7 +97,7 @@ def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
     Raises:
         WeightsError: the file is absent, damaged or of another format.
 
-    Spec: FIL-051, FIL-052, FIL-055
+    Spec: FIL-051, FIL-052, FIL-055, FIL-056
     """
     return _read(_find(path))[0]["record"]
 
@@ -122,31 +114,84 @@ def _shapes(config):
 
 
 def _read(path):
-    """Return the header and the tensors of a file."""
+    """Return the header, the config and the tensors of a file, checked in that order."""
     if not os.path.exists(path):
         raise WeightsError(f"{path}: no such file; expected weights (.safetensors)")
-    if os.path.isdir(path):
-        raise WeightsError(f"{path}: a folder; expected weights (.safetensors)")
+    if not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "a special file"
+        raise WeightsError(f"{path}: {kind}; expected weights (.safetensors)")
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
+            header = _header(path, (file.metadata() or {}).get(KEY))
+            try:
+                config = configs.from_json(json.dumps(header["config"]))
+            except ConfigError as error:
+                raise WeightsError(f"{path}: its config: {error}") from None
+            _check_shapes(path, file, config)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, UnicodeError) as error:
         raise WeightsError(
-            f"{path}: not a safetensors file ({str(error).splitlines()[0]})"
+            f"{path}: not a safetensors file ({_short(str(error).splitlines()[0])})"
         ) from None
+    if header.pop("sha256") != _digest(header, tensors):
+        raise WeightsError(f"{path}: its content is not what was saved: the SHA-256 differs")
+    return header, config, tensors
+
+
+def _header(path, text):
+    """Return the metadata of a file, of the form that `save_weights` gives it."""
     if text is None:
         raise WeightsError(f"{path}: not written by colorjax (no metadata key {KEY!r})")
     try:
-        header = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"{path}: its metadata is not JSON ({error})") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else None
-        raise WeightsError(f"{path}: format {found}; this colorjax reads format {FORMAT}")
-    if header.pop("sha256", None) not in (None, _digest(header, tensors)):
-        raise WeightsError(f"{path}: its content is not what was saved: the SHA-256 differs")
-    return {"config": {}, "record": {}} | header, tensors
+        header = parse_json(text)
+    except ValueError as error:
+        raise WeightsError(f"{path}: its metadata is not JSON ({_short(error)})") from None
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
+        raise WeightsError(f"{path}: format {_short(found)}; this colorjax reads format {FORMAT}")
+    for name in ("config", "record"):
+        if not isinstance(header.get(name), dict):
+            raise WeightsError(f"{path}: its {name} is missing; expected a JSON object")
+    if not isinstance(header.get("sha256"), str):
+        raise WeightsError(f"{path}: no SHA-256 of its content; expected one, as colorjax saves it")
+    if header["record"].get("baselines"):
+        _check_baselines(path, header["record"]["baselines"])
+    return header
+
+
+def _check_shapes(path, file, config):
+    """Check names, types and shapes of the tensors, before memory is taken for any."""
+    there, wanted = set(file.keys()), _shapes(config)
+    for name in sorted(there | {*wanted}):
+        if name not in wanted or name not in there:
+            where = "is missing" if name in wanted else "is no part of its config's network"
+            raise WeightsError(f"{path}: {_short(name)} {where}")
+        part = file.get_slice(name)
+        shape, kind = tuple(part.get_shape()), part.get_dtype()
+        if shape != wanted[name]:
+            found, asked = (" × ".join(map(str, s)) for s in (shape, wanted[name]))
+            raise WeightsError(f"{path}: {name} is {found}; its config asks for {asked}")
+        if kind not in DTYPES:
+            raise WeightsError(f"{path}: {name} is of type {kind}; expected {' or '.join(DTYPES)}")
+
+
+def _check_baselines(path, baselines):
+    """Check that baselines are what `baselines.fit_baselines` gives."""
+    known = {"tint": r"\(3,\)", "level_tint": r"\(3, 4\)", "mean_photo": r"\(0,\)|\(\d+, \d+, 3\)"}
+    for name, shape in known.items():
+        try:
+            found = np.array(baselines[name], np.float64)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            found = np.array(np.nan)
+        if not re.fullmatch(shape, str(found.shape)) or not np.isfinite(found).all():
+            raise WeightsError(f"{path}: its record's baselines.{name} is no array of numbers")
+
+
+def _short(value):
+    """Return a value of a file in one short line."""
+    text = str(value)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:80])
+    return text if len(text) < 80 else text[:77] + "…"
 
 
 def _digest(header, tensors):

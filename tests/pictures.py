@@ -262,8 +262,25 @@ def mutants(count, seed=0):
     whole += [
         encoded(pages[0], kind, save_all=True, append_images=pages[1:]) for kind in formats[1:6]
     ]
+    whole += [
+        tiff(scene(24, 32), bigtiff=True),
+        tiff(noise(24, 32, 3, dtype=np.uint16), bigtiff=True),
+    ]
+    whole += [encoded(scene(24, 32), "JPEG", progressive=True, exif=exif.tobytes())]
+    whole += [encoded(pages[0], "TIFF", compression=each) for each in ("tiff_lzw", "jpeg")]
+    upright = {"save_all": True, "append_images": pages[1:], "exif": exif.tobytes()}
+    whole += [encoded(pages[0], kind, **upright) for kind in ("PNG", "WEBP")]
     for _ in range(count):
         data = bytearray(whole[rng.integers(len(whole))])
+        if data[:2] in (b"II", b"MM") and rng.integers(
+            2
+        ):  # an entry of a directory: type, count or value
+            (start,) = struct.unpack("<I", data[4:8])
+            field = start + 2 + 12 * int(rng.integers(12)) + int(rng.choice([0, 2, 4, 8]))
+            extreme = rng.choice([b"\0\0", b"\1\0", b"\2\0\0\0", b"\xff\xff", b"\xff\xff\xff\xff"])
+            data[field : field + len(extreme)] = extreme
+            yield bytes(data)
+            continue
         for _ in range(rng.integers(1, 4)):
             place = int(rng.integers(min(len(data), rng.choice([64, 1024, 1 << 20])) or 1))
             length = int(rng.integers(1, 9))

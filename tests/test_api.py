@@ -18,7 +18,7 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
 )
 FLOORS = [
-    {"errors", "cache"},
+    {"errors", "cache", "jsontext"},
     {"config"},
     {"color", "resample"},
     {"fullsize", "hints", "blending"},

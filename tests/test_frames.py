@@ -1,18 +1,20 @@
 """Several photos in one file, and several writers of one name (spec/files.md)."""
 
 import concurrent.futures
+import dataclasses
 import io
 import multiprocessing
 import os
 import signal
+import weakref
 
 import numpy as np
 import pytest
 import tifffile
-from pictures import encoded, noise, scene
+from pictures import encoded, noise, oriented, scene
 from PIL import Image
 
-from colorjax import errors, photos
+from colorjax import colouring, errors, photos
 from colorjax.photos import Photo, writing
 
 FRAMES = [Photo(scene(24, 32, seed), milliseconds=50.0 * seed, plays=3) for seed in range(1, 5)]
@@ -44,6 +46,123 @@ def test_first_page_carries_what_goes_along(tmp_path):
         assert image.n_frames == 2
         assert image.getexif()[0x010F] == "Zeiss"
         assert image.info["dpi"] == (300, 300)
+
+
+@pytest.mark.req("FIL-039", "FIL-025", "FIL-037")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [(), (2,), (3,), (4,)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_big_tiff_stays_one(tmp_path, dtype, channels, count):
+    pages = [noise(20 + i, 30, *channels, seed=i, dtype=dtype) for i in range(count)]
+    old, new = tmp_path / "old.tif", tmp_path / "new.tif"
+    with tifffile.TiffWriter(old, bigtiff=True) as writer:
+        for page in pages:
+            colors = "rgb" if page.ndim == 3 and page.shape[2] > 2 else "minisblack"
+            extra = {"extrasamples": ["unassalpha"]} if channels in ((2,), (4,)) else {}
+            author = (315, 2, None, "Jürgen Müller".encode(), True)
+            planes = {"planarconfig": "contig"} if channels else {}
+            writer.write(
+                page, photometric=colors, extratags=[author], metadata=None, **planes, **extra
+            )
+    photos.write_photo(new, photos.read_frames(old))
+    with tifffile.TiffFile(new) as tiff:
+        assert tiff.is_bigtiff
+        assert len(tiff.pages) == count
+        for page, held in zip(pages, tiff.pages, strict=True):
+            np.testing.assert_array_equal(held.asarray(), page)
+        assert tiff.pages[0].tags[305].value == "colorjax"
+    assert "Jürgen Müller".encode() in new.read_bytes()
+    back = photos.read_photo(new)
+    assert back.metadata.big
+    assert "Jürgen Müller".encode() in back.metadata.exif
+
+
+@pytest.mark.req("FIL-039")
+def test_more_than_a_tiff_holds_becomes_a_big_one(tmp_path, monkeypatch):
+    photos.write_photo(tmp_path / "old.tif", [Photo(scene(20, 30)), Photo(scene(20, 30))])
+    for most, big in ((2 * 20 * 30 * 3, False), (2 * 20 * 30 * 3 - 1, True)):
+        monkeypatch.setattr(photos.reading, "LARGEST_TIFF", most)
+        photos.write_photo(
+            tmp_path / "new.tif", photos.read_frames(tmp_path / "old.tif"), overwrite=True
+        )
+        with tifffile.TiffFile(tmp_path / "new.tif") as tiff:
+            assert tiff.is_bigtiff == big
+
+
+@pytest.mark.req("FIL-038")
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_every_frame_is_turned(kind, orientation):
+    upright = [scene(24, 32, seed) for seed in range(4)]
+    stored = [Image.fromarray(oriented(frame, orientation)) for frame in upright]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(
+        stored[0], kind, save_all=True, append_images=stored[1:], exif=exif.tobytes(), **options
+    )
+    seen = list(photos.decode_frames(data))
+    assert len(seen) == 4
+    for frame, held in zip(upright, seen, strict=True):
+        np.testing.assert_array_equal(held.pixels, frame)
+    again = list(photos.decode_frames(photos.encode_frames(seen, kind, quality=100)))
+    for frame, held in zip(upright, again, strict=True):
+        np.testing.assert_array_equal(held.pixels, frame)
+
+
+class _Counted(np.ndarray):
+    """Pixels that can be referred to weakly."""
+
+
+@pytest.mark.req("FIL-040")
+def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(colouring.os, "cpu_count", lambda: 2)
+    pages = [scene(24, 32, seed) for seed in range(24)]
+    photos.write_photo(tmp_path / "old.tif", map(Photo, pages))
+    read, made, most = [], [], [0, 0]
+
+    def counted(pixels, seen):
+        held = pixels.view(_Counted)
+        seen.append(weakref.ref(held))
+        return held
+
+    def alive(seen):
+        return sum(each() is not None for each in seen)
+
+    def reading():
+        for photo in photos.read_frames(tmp_path / "old.tif"):
+            photo = dataclasses.replace(photo, pixels=counted(photo.pixels, read))
+            most[0] = max(most[0], alive(read))
+            yield photo
+            del photo
+
+    def written(variant):
+        for photo in variant:
+            photo = dataclasses.replace(photo, pixels=counted(photo.pixels, made))
+            most[1] = max(most[1], alive(made))
+            yield photo
+            del photo
+
+    _, (variant,) = colouring.colour_all(reading, network, lambda _: colouring.Wishes())
+    photos.write_photo(tmp_path / "new.tif", written(variant))
+    assert most[0] <= 5
+    assert most[1] <= 3
+    assert len(list(photos.read_frames(tmp_path / "new.tif"))) == 24
+
+
+@pytest.mark.req("FIL-040")
+def test_large_pages_are_taken_two_at_a_time(network, monkeypatch):
+    monkeypatch.setattr(colouring.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(colouring, "AHEAD", 24 * 32 * 3)
+    taken = []
+
+    def reading():
+        for seed in range(12):
+            taken.append(seed)
+            yield Photo(scene(24, 32, seed))
+
+    for number, _ in enumerate(colouring.colour_frames(reading(), network)):
+        assert len(taken) - number <= 5
 
 
 @pytest.mark.req("FIL-034")

@@ -183,10 +183,14 @@ def test_config_survives_json(name):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("size", 0, "size is 0; expected an integer of at least 1"),
-        ("size", 2.5, "size is 2.5; expected an integer of at least 1"),
-        ("size", True, "size is True; expected an integer of at least 1"),
-        ("network.depth", 0, "network.depth is 0; expected an integer of at least 1"),
+        ("size", 0, "size is 0; expected an integer of at least 1 and of at most 4096"),
+        ("size", 2.5, "size is 2.5; expected an integer of at least 1 and of at most 4096"),
+        ("size", True, "size is True; expected an integer of at least 1 and of at most 4096"),
+        (
+            "network.depth",
+            0,
+            "network.depth is 0; expected an integer of at least 1 and of at most 100",
+        ),
         (
             "network.hidden_activation",
             "gelu",

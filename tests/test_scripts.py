@@ -111,3 +111,20 @@ def test_slurm_example_starts_one_command_a_host(tmp_path):
     expected = "colorjax train a b c --preset photo --distributed --resume --out run --steps 9\n"
     assert told.stdout == expected, told.stderr
     assert "Not run: this script, Slurm" in (SCRIPTS / "train-slurm").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.req("TRN-076", "FIL-054", "FIL-056")
+@pytest.mark.parametrize(("category", "count"), [("checkpoints", 20), ("weights", 100)])
+def test_attack_finds_nothing_silent(category, count):
+    result = run("attack", category, count, "--seed", 7)
+    found = result.stdout
+    assert result.stderr == ""
+    assert "refused" in found
+    assert not {"silent", "other", "lines"} & set(found.replace(":", " ").split())
+
+
+@pytest.mark.slow
+@pytest.mark.req("FIL-044")
+def test_photos_take_the_memory_that_is_told():
+    assert len(run("attack", "memory", 6).stdout.splitlines()) == 14

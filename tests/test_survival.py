@@ -1,6 +1,8 @@
 """What a run survives: kills, damaged checkpoints, a full disk, steps that are not finite."""
 
+import hashlib
 import json
+import math
 import random
 import re
 import shutil
@@ -91,17 +93,29 @@ def damage(checkpoint, how):
     found = json.loads(facts.read_text())
     if how == "newer":
         found["format"] += 1
+    elif how == "facts":
+        found["reached"]["best_step"] += 1
+    elif how == "form":
+        found = ["no", "object"]
+    elif how == "reached":
+        found["reached"] = {"best_loss": "low"}
     else:
         found["digest"] = "0" * 64
+    if how in ("config", "reached"):
+        del found["sha256"]
+        found["sha256"] = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     facts.write_text(json.dumps(found))
 
 
-@pytest.mark.req("TRN-041")
+@pytest.mark.req("TRN-041", "TRN-076", "TRN-077")
 @pytest.mark.parametrize(
     ("how", "says"),
     [
+        ("facts", "is damaged: its facts are not what was saved"),
+        ("form", "cannot be read (its facts are no JSON object)"),
+        ("reached", "cannot be read (it tells not what was reached)"),
         ("truncated", "cannot be read"),
-        ("newer", "is of format 3 (this colorjax reads format 2)"),
+        ("newer", "is of format 4 (this colorjax reads format 3)"),
         ("config", "is of another config"),
     ],
 )
@@ -118,6 +132,102 @@ def test_bad_checkpoint_names_the_one_before(tmp_path, how, says):
     assert f"checkpoint of step {STEPS} {says}" in line
     assert f"remove its folder to go on from the one before it, of step {STEPS - 3}" in line
     assert "\n" not in line
+
+
+@pytest.mark.req("TRN-077")
+@pytest.mark.parametrize("depth", ["[", "9"])
+@pytest.mark.parametrize("part", ["facts", "config", "metrics"])
+def test_hostile_json_is_one_line(whole, tmp_path, part, depth):
+    run = shutil.copytree(whole, tmp_path / "run")
+    hostile = depth * (100_000 if depth == "[" else 5000)
+    file = {
+        "facts": run / "checkpoints" / str(STEPS) / "facts" / "metadata",
+        "config": run / "config.json",
+        "metrics": run / "metrics.jsonl",
+    }[part]
+    file.write_text(hostile + "\n")
+    with pytest.raises(colorjax.ColorjaxError) as caught:
+        training_process.run(run)
+    assert caught.value.exit_code == 2
+    assert (
+        f"step {STEPS}" in str(caught.value) if part == "facts" else file.name in str(caught.value)
+    )
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.req("TRN-077")
+@pytest.mark.parametrize(
+    "line", ["{}", "[1]", '{"step": 1}', '{"step": "1"}', '{"step": 1, "pass": {}}', "\x00"]
+)
+def test_lines_that_no_run_writes_are_refused(whole, tmp_path, line):
+    run = shutil.copytree(whole, tmp_path / "run")
+    with open(run / "metrics.jsonl", "a") as file:
+        file.write(line + "\n")
+    with pytest.raises(
+        colorjax.ColorjaxError, match=r"metrics.jsonl: line \d+ is not what a run writes"
+    ) as caught:
+        training_process.run(run)
+    assert str(caught.value).isprintable()
+
+
+def flip(folder, rng):
+    """Flip a bit of a file of a folder, the larger the likelier."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    (file,) = rng.choices(files, [path.stat().st_size for path in files])
+    data = bytearray(file.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    file.write_bytes(data)
+
+
+@pytest.mark.req("TRN-076")
+def test_no_flipped_bit_is_taken_silently(tmp_path):
+    rng = random.Random(3)
+    keys = jax.random.split(jax.random.key(0), 4)
+    arrays = {
+        "kernels": [jax.random.normal(key, (3, 40)) for key in keys],
+        "large": jax.random.normal(keys[0], (600, 700)),
+        "half": jnp.ones((5, 5), jnp.bfloat16),
+        "step": jnp.int32(7),
+        "flag": jnp.array([True, False]),
+        "key": keys[0],
+    }
+    with checkpoint.Checkpoints(tmp_path / "good", "digest") as checkpoints:
+        checkpoints.save(7, arrays, {"reached": {"best_loss": math.inf}})
+    refused = 0
+    for number in range(24):
+        folder = shutil.copytree(tmp_path / "good", tmp_path / str(number))
+        flip(folder / "7", rng)
+        with checkpoint.Checkpoints(folder, "digest") as checkpoints:
+            try:
+                found, facts = checkpoints.restore(7, arrays)
+            except colorjax.ColorjaxError:
+                refused += 1
+                continue
+        assert facts["reached"] == {"best_loss": math.inf}
+        jax.tree.map(np.testing.assert_array_equal, plain(found), plain(arrays))
+    assert refused > 12
+
+
+def plain(tree):
+    """Return a tree with the bits of its keys in place of the keys."""
+    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)  # noqa: E731
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree)
+
+
+@pytest.mark.req("TRN-076")
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.int32, jnp.bfloat16, bool])
+def test_sums_of_bits_tell_every_element(dtype):
+    rng = np.random.default_rng(1)
+    array = jnp.asarray(rng.integers(0, 2, (3, 5, 7)), dtype)
+    (total,) = checkpoint._sums([array])
+    seen = {total}
+    for place in np.ndindex(array.shape):
+        (changed,) = checkpoint._sums([array.at[place].set(array[place] == 0)])
+        seen.add(changed)
+    assert len(seen) == 1 + array.size
+    assert checkpoint._sums([array[::-1]]) != [total]
+    assert checkpoint._sums([array.transpose(0, 2, 1)]) != [total]
 
 
 @pytest.mark.req("TRN-042")

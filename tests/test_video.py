@@ -224,6 +224,40 @@ def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
     assert files(tmp_path) == {"text.mp4", "sound.mkv"}
 
 
+PLAYLISTS = {
+    "concat": "ffconcat version 1.0\nfile {film}\n",
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n",
+    "address": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nhttp://localhost:9/a.ts\n",
+    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+    '<AdaptationSet><Representation id="0" bandwidth="1"><BaseURL>{film}</BaseURL></Representation>'
+    "</AdaptationSet></Period></MPD>",
+    "metadata": ";FFMETADATA1\ntitle=a\n",
+    "subtitles": "1\n00:00:00,000 --> 00:00:01,000\nhello\n",
+}
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-007")
+@pytest.mark.parametrize("kind", PLAYLISTS)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_playlist_reads_no_other_film(tiny_weights, tmp_path, capsys, kind, suffix):
+    (tmp_path / "secret").mkdir()
+    secret = film(tmp_path / "secret" / "film.ts", "-c:v", "mpeg2video", frames=3)
+    text = PLAYLISTS[kind].replace("{film}", str(secret))
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    (inputs / f"film{suffix}").write_text(text)
+    for read in (video.frame_times, video.still):
+        with pytest.raises(errors.PhotoError, match="film"):
+            read(inputs / f"film{suffix}")
+    with pytest.raises(errors.PhotoError):
+        next(video._decoded(inputs / f"film{suffix}", skip=0))
+    assert colorize(inputs, "--weights", tiny_weights) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"film{suffix}" in line
+    assert files(inputs) == {f"film{suffix}"}
+
+
 @pytest.mark.req("VID-004")
 def test_without_ffmpeg_one_line(tiny_weights, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))

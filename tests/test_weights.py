@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import re
+import struct
 
 import jax
 import numpy as np
@@ -45,9 +47,19 @@ def test_same_content_same_bytes(tmp_path):
 
 @pytest.mark.req("FIL-051")
 def test_record_is_kept(tmp_path):
-    record = {"baselines": {"tint": [1.5, -2.0]}, "photos": 3}
+    record = {"losses": {"tint": [1.5, -2.0]}, "photos": 3}
     path, _, _ = saved(tmp_path, record=record)
     assert weights.load_record(path) == record
+
+
+def sign(header, tensors):
+    """Set the SHA-256 that spec/files.md asks for."""
+    header.pop("sha256", None)
+    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode() + tensor.tobytes())
+    header["sha256"] = total.hexdigest()
 
 
 def corrupt(kind, path):
@@ -85,7 +97,7 @@ def corrupt(kind, path):
             header = "{"
     if kind in {"newer", "config", "field", "shape", "name", "nan", "garbled"}:
         if isinstance(header, dict):
-            del header["sha256"]  # which would differ
+            sign(header, tensors)
         text = header if isinstance(header, str) else json.dumps(header)
         safetensors.numpy.save_file(tensors, path, {"colorjax": text})
     del params, config
@@ -153,9 +165,90 @@ def test_other_content_is_refused(tmp_path, what):
     with pytest.raises(colorjax.ColorjaxError, match="its content is not what was saved") as caught:
         colorjax.load_weights(path)
     assert "\n" not in str(caught.value)
-    del header["sha256"]  # as an older colorjax wrote it
+    sign(header, tensors)
     safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
     colorjax.load_weights(path)
+    del header["sha256"]
+    safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
+    with pytest.raises(colorjax.ColorjaxError, match="no SHA-256"):
+        colorjax.load_weights(path)
+
+
+HOSTILE = {
+    "deep": ("{text}", "nested too deeply"),
+    "digits": ("{digits}", "a number of 5000 digits"),
+    "list": ("[]", "format None"),
+    "format": ({"format": [1] * 1000}, "format [1, 1"),
+    "no config": ({"config": None}, "its config is missing"),
+    "config": ({"config": {"network": 7, "size": 4}}, "network is 7"),
+    "record": ({"record": [1]}, "its record is missing"),
+    "baselines": ({"record": {"baselines": {"tint": "x"}}}, "baselines.tint is no array"),
+    "kind": ({"config": {"network": {"kind": ["UNetConfig"]}}}, "network.kind is ['UNetConfig']"),
+    "levels": (
+        {"config": {"network": {"kind": "UNetConfig", "levels": 10**9}}},
+        "levels is 1000000000",
+    ),
+    "digits of a field": ({"config": {"size": 10**390}}, "size is 1000"),
+    "infinite": ({"config": {"vividness": float("inf")}}, "vividness is inf"),
+    "list for a word": ({"config": {"framing": ["crop"]}}, "framing is ['crop']"),
+    "bool for a number": ({"config": {"size": True}}, "size is True"),
+    "line break": ({"config": {"a\nb" * 90: 1}}, "is no field"),
+}
+
+
+@pytest.mark.req("FIL-056")
+@pytest.mark.parametrize("how", HOSTILE)
+@pytest.mark.parametrize("read", [colorjax.load_weights, weights.load_record])
+def test_hostile_metadata_is_one_line(tmp_path, how, read):
+    path, _, _ = saved(tmp_path)
+    tensors = safetensors.numpy.load_file(path)
+    changes, found = HOSTILE[how]
+    if isinstance(changes, str):
+        text = changes.format(text='{"a":' * 100_000, digits='{"format": ' + "9" * 5000 + "}")
+    else:
+        header = {"format": 1, "config": {}, "record": {}} | changes
+        sign(header, tensors)
+        text = json.dumps(header)
+    safetensors.numpy.save_file(tensors, path, {"colorjax": text})
+    with pytest.raises(colorjax.ColorjaxError) as caught:
+        read(path)
+    assert found in str(caught.value)
+    assert "w.safetensors" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.req("FIL-057")
+@pytest.mark.parametrize("what", ["BF16", "F64", "shape"])
+def test_shapes_come_before_memory(tmp_path, what):
+    path, _, _ = saved(tmp_path)
+    data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + size])
+    name = "layer_0.kernel"
+    count = math.prod(header[name]["shape"])
+    other = {n: each for n, each in header.items() if n not in (name, "__metadata__")}
+    room = 1 << 32 if what == "shape" else {"BF16": 2, "F64": 8}[what] * count
+    header = {"__metadata__": header["__metadata__"]} | other
+    shape = [1 << 15, 1 << 15] if what == "shape" else [16, 240]
+    kind = "F32" if what == "shape" else what
+    # the tensor goes to the end: a hole of 4 GB takes no room on the disk
+    begin = 0
+    for each in sorted(other.values(), key=lambda each: each["data_offsets"]):
+        length = each["data_offsets"][1] - each["data_offsets"][0]
+        each["data_offsets"] = [begin, begin + length]
+        begin += length
+    header[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, begin + room]}
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + begin + room)
+    with pytest.raises(colorjax.ColorjaxError) as caught:
+        colorjax.load_weights(path)
+    assert ("its config asks for 16 × 240" if what == "shape" else f"of type {what}") in str(
+        caught.value
+    )
 
 
 @pytest.mark.req("FIL-054")

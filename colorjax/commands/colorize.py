@@ -17,7 +17,7 @@ from colorjax.commands.options import (
     whole,
 )
 from colorjax.console import Printer
-from colorjax.errors import OutputError, TooLargeError, UsageError
+from colorjax.errors import OutputError, TooLargeError, TruncatedError, UsageError
 
 STATUSES = ("done", "skipped", "busy", "failed")
 
@@ -106,6 +106,11 @@ def add_colorize(commands: Any) -> None:
         metavar="N",
         help="refuse larger photos (default 400)",
     )
+    parser.add_argument(
+        "--allow-truncated",
+        action="store_true",
+        help="open photos whose end is missing, too; the rest is blank",
+    )
     parser.add_argument("--json", metavar="FILE", help="write what became of each input")
 
 
@@ -131,9 +136,10 @@ def _colorize(options: Any, printer: Printer) -> int:
     written: dict[str, Any] = {
         "quality": whole("quality", options.quality, 1, 100),
         "max_pixels": 1_000_000 * whole("max-megapixels", options.max_megapixels, 1),
+        "allow_truncated": options.allow_truncated,
     }
     if "-" in (*options.inputs, options.out):
-        return _colorize_stream(options, wishes, suffix, written)
+        return _colorize_stream(options, wishes, suffix, written, printer)
     weights = load_weights(options.weights)
     if options.gallery:
         planning.make_folder(pathlib.Path(options.gallery))
@@ -197,6 +203,9 @@ class _Tally:
         noted.append({kind: str(result.job.source), "status": result.status})
         if kind == "photo":
             self.photo_seconds = time.monotonic() - self.start
+        if result.truncated:
+            self.printer.error(truncated_line(result.job.source))
+            noted[-1]["truncated"] = True
         if result.error is None:
             outputs = [str(path) for path in result.job.targets(self.variants)]
             noted[-1] |= {"output": outputs[0]} if self.variants == 1 else {"outputs": outputs}
@@ -204,6 +213,8 @@ class _Tally:
         text = str(result.error)
         if isinstance(result.error, TooLargeError):
             text += ", or --max-megapixels to raise the limit"
+        if isinstance(result.error, TruncatedError):
+            text += ", or --allow-truncated to open what there is"
         self.printer.error(text)
         noted[-1]["error"] = text
         self.exit_code = max(self.exit_code, result.error.exit_code)
@@ -241,7 +252,17 @@ class _Tally:
         return ", ".join(parts)
 
 
-def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any) -> int:
+def truncated_line(source: object) -> str:
+    """Return the warning about a photo whose end is missing.
+
+    Spec: CMD-060
+    """
+    return f"{source}: its end is missing; what there is was colored, the rest is blank"
+
+
+def _colorize_stream(
+    options: Any, wishes: Any, suffix: str | None, written: Any, printer: Printer
+) -> int:
     """Colour one photo from or to a standard stream, on which nothing else is printed."""
     from colorjax import batch
     from colorjax.photos import format_of, read_bytes, write_bytes
@@ -265,7 +286,14 @@ def _colorize_stream(options: Any, wishes: Any, suffix: str | None, written: Any
     name = "standard input" if source == "-" else source
     data = sys.stdin.buffer.read() if source == "-" else read_bytes(source)
     coloured = batch.colorize_bytes(
-        data, weights, wishes, name=name, suffix=suffix, hints=options.hints, **written
+        data,
+        weights,
+        wishes,
+        name=name,
+        suffix=suffix,
+        hints=options.hints,
+        note=lambda photo: photo.truncated and printer.error(truncated_line(name)),
+        **written,
     )
     if out != "-":
         write_bytes(out, coloured, overwrite=options.overwrite)

@@ -13,8 +13,8 @@ from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.reading import (
     decode_frames,
     decode_photo,
+    memory_needed,
     output_suffix,
-    photo_size,
     read_bytes,
     read_frames,
     read_photo,
@@ -28,6 +28,7 @@ from colorjax.photos.writing import (
     format_of,
     sweep,
     write_bytes,
+    write_frames,
     write_photo,
 )
 
@@ -46,8 +47,8 @@ __all__ = [
     "load_square",
     "load_squares",
     "load_whole",
+    "memory_needed",
     "output_suffix",
-    "photo_size",
     "read_bytes",
     "read_frames",
     "read_photo",
@@ -57,5 +58,6 @@ __all__ = [
     "sweep",
     "text_strip",
     "write_bytes",
+    "write_frames",
     "write_photo",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - plugins register themselves: here once, not later in a thread
     Image,
+    ImageFile,
     Jpeg2KImagePlugin,  # noqa: F401
     TiffImagePlugin,
     UnidentifiedImageError,
@@ -40,6 +41,8 @@ DEEP = ("PNG", "TIFF")
 """The formats that hold 16-bit colour and can be read and written with it."""
 
 _ORIENTATION = 0x0112
+_ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # bytes after 0xFF that begin no segment
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.S)
 _TIFF_SAMPLES = ((np.uint8, 8), (np.uint16, 16))
 
 
@@ -49,6 +52,13 @@ class Refused(Exception):
     def __init__(self, found: str, expected: str) -> None:
         super().__init__(found)
         self.found, self.expected = found, expected
+
+
+class Missing(Refused):
+    """A photo whose end is missing."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found, "a whole photo")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +86,8 @@ class TiffPages:
         import tifffile
 
         file.seek(0)
-        self.tiff = tifffile.TiffFile(file)
+        self.file, self.tiff = file, tifffile.TiffFile(file)
+        self.is_big = bool(self.tiff.is_bigtiff)
         self.seek(0)
 
     def seek(self, number: int) -> None:
@@ -88,6 +99,7 @@ class TiffPages:
             self.number, self.page = number, cast(Any, self.tiff.pages[number])
         except IndexError as error:
             raise EOFError from error
+        _check_page(self.page)
         self.size = (self.page.imagewidth, self.page.imagelength)
 
     def tell(self) -> int:
@@ -98,11 +110,14 @@ class TiffPages:
         return self.number
 
     def getexif(self) -> Image.Exif:
-        """Return no EXIF: what Pillow cannot open, it cannot search either.
+        """Return what the page's directory carries, which Pillow can read.
 
-        Spec: FIL-019
+        Spec: FIL-019, FIL-025
         """
-        return Image.Exif()
+        exif = Image.Exif()
+        exif.bigtiff, exif.endian = self.is_big, self.tiff.byteorder
+        exif.load_from_fp(self.file, self.page.offset)
+        return exif
 
 
 Opened = Image.Image | TiffPages
@@ -125,9 +140,125 @@ def open_image(file: Any) -> Opened:
     try:
         return Image.open(file, formats=[kind for kind in SUFFIXES if heif or kind != "HEIF"])
     except UnidentifiedImageError:
-        if start[:4] not in (b"II*\0", b"MM\0*"):
+        if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
         return TiffPages(file)
+
+
+def checked_size(image: Opened) -> tuple[int, int]:
+    """Return width and height of an open image, which a damaged header may give as anything.
+
+    Raises:
+        Refused: if they are no whole numbers above 0.
+
+    Spec: FIL-041
+    """
+    size = image.size
+    if not (isinstance(size, tuple) and len(size) == 2 and all(map(_is_whole, size)) and min(size)):
+        raise Refused("a header without a size", "width and height")
+    return size
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _check_page(page: Any) -> None:
+    """Check the types of what tifffile found in a page's header."""
+    single = ("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "bitspersample")
+    single += ("planarconfig", "photometric", "compression")
+    several = ("extrasamples", "dataoffsets", "databytecounts")
+    for name in single:
+        if not _is_whole(getattr(page, name)):
+            raise Refused(f"a damaged header ({name})", "a whole number")
+    for name in several:
+        if not all(map(_is_whole, getattr(page, name))):
+            raise Refused(f"a damaged header ({name})", "whole numbers")
+
+
+def count_scans(file: Any, most: int) -> int:
+    """Return how many scans a JPEG has, at most one more than `most`; 0 for other files (ITU-T T.81, annex B).
+
+    Args:
+        file: read from its start.
+        most: where counting ends.
+
+    Spec: FIL-042
+    """
+    file.seek(0)
+    if file.read(2) != b"\xff\xd8":
+        return 0
+    scans, place = 0, 2
+    while scans <= most:
+        file.seek(place)
+        mark = file.read(4)
+        if len(mark) < 4 or mark[:2] == b"\xff\xd9":
+            break
+        if mark[0] != 0xFF or mark[1] in _ALONE:
+            place = _next_marker(file, place + 1)
+            continue
+        scans += mark[1] == 0xDA
+        place += 2 + int.from_bytes(mark[2:], "big")
+    return scans
+
+
+def count_pages(file: Any) -> int:
+    """Return how many directories the chain of a TIFF or BigTIFF has, as far as it is whole.
+
+    Spec: FIL-039, FIL-044
+    """
+    file.seek(0)
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None:
+        return 1
+    big = 43 in head[2:4]
+    count, offset, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+    seen: set[int] = set()
+    try:
+        (place,) = struct.unpack_from(order + offset, head, 8 if big else 4)
+        while place and place not in seen:
+            file.seek(place)
+            (entries,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
+            file.seek(entry * entries, io.SEEK_CUR)
+            following = file.read(struct.calcsize(offset))
+            seen.add(place)
+            (place,) = struct.unpack(order + offset, following)
+    except (struct.error, OSError, OverflowError, ValueError):
+        pass  # where the chain ends
+    return max(1, len(seen))
+
+
+def _next_marker(file: Any, place: int) -> int:
+    """Return the place of the next marker of a JPEG that has a length, or the file's end."""
+    file.seek(place)
+    while block := file.read(1 << 16):
+        if found := _MARKER.search(block):
+            return place + found.start()
+        place += len(block) - block.endswith(b"\xff")
+        file.seek(place)
+        if block == b"\xff":
+            break
+    return place
+
+
+def _check_strips(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Check that a TIFF has as many strips or tiles as its size asks for: Pillow leaves black what is not there."""
+    tags = image.tag_v2
+    w, h = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
+    if TiffImagePlugin.TILEOFFSETS in tags:
+        offsets = tags[TiffImagePlugin.TILEOFFSETS]
+        across, down = tags[TiffImagePlugin.TILEWIDTH], tags[TiffImagePlugin.TILELENGTH]
+    elif TiffImagePlugin.STRIPOFFSETS in tags:
+        offsets = tags[TiffImagePlugin.STRIPOFFSETS]
+        across, down = w, min(h, tags.get(TiffImagePlugin.ROWSPERSTRIP, h))
+    else:
+        return
+    planar = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+    planes = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) if planar else 1
+    needed = -(-w // across) * -(-h // down) * planes
+    if len(offsets) < needed:
+        raise Missing(f"truncated: {len(offsets)} of {needed} strips or tiles")
 
 
 def read_header(image: Opened, file: Any) -> Header:
@@ -161,8 +292,10 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
         Refused: if it cannot be decoded at its depth.
         Exception: whatever a decoder raises on damaged data.
 
-    Spec: FIL-001, FIL-002, FIL-003, FIL-019, FIL-021, FIL-022, FIL-023
+    Spec: FIL-001, FIL-002, FIL-003, FIL-019, FIL-021, FIL-022, FIL-023, FIL-043
     """
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and not ImageFile.LOAD_TRUNCATED_IMAGES:
+        _check_strips(image)
     if isinstance(image, TiffPages) or _is_planar(image, header):
         pages = image if isinstance(image, TiffPages) else TiffPages(file)
         pages.seek(image.tell())
@@ -210,7 +343,7 @@ def _deep(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]
         raise Refused("an animation of 16 bits a channel", "8 bits")
     place = file.tell()
     file.seek(0)
-    copy = Image.open(io.BytesIO(file.read()), formats=[image.format or ""])
+    copy = Image.open(file, formats=[image.format or ""])
     copy.seek(image.tell())
     file.seek(place)
     if rawmode == "LA;16B":  # four bytes a pixel, as in RGBA
@@ -276,7 +409,7 @@ def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | No
         raise Refused(found, "deflate, or 8 bits")
     ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
     if max(ends) > file.seek(0, io.SEEK_END):
-        raise EOFError("pixels are missing")
+        raise Missing("truncated: pixels are missing")
     levels = page.asarray(maxworkers=1)
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         levels = np.moveaxis(levels, 0, -1)

@@ -2,8 +2,8 @@
 
 import io
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -47,11 +47,12 @@ def encode(
     if kind == "HEIF":
         need_heif()
     levels = _levels(pixels, alpha, kind)
-    if kind == "TIFF":
-        return _tiff([levels], metadata)
-    if levels.dtype == np.uint16:
+    if levels.dtype == np.uint16 and kind == "PNG":
         return _deep_png(levels, metadata)
     file = io.BytesIO()
+    if kind == "TIFF":
+        _write_tiff(file, [levels], metadata)
+        return file.getvalue()
     Image.fromarray(levels).save(file, kind, **_options(kind, quality, metadata))
     return file.getvalue()
 
@@ -59,18 +60,24 @@ def encode(
 def encode_pages(
     pages: Iterable[tuple[np.ndarray, np.ndarray | None]],
     kind: str,
-    quality: int,
+    file: io.BufferedIOBase,
     metadata: Metadata,
-) -> bytes:
-    """Encode pixels and alpha of pages as one TIFF; arguments else as for `encode`.
+) -> None:
+    """Write pixels and alpha of pages as one TIFF, each as it comes.
 
-    Spec: FIL-034
+    Args:
+        pages: in order.
+        kind: "TIFF".
+        file: new, to be read and written.
+        metadata: of the first page.
+
+    Spec: FIL-034, FIL-039, FIL-040
     """
-    return _tiff((_levels(pixels, alpha, kind) for pixels, alpha in pages), metadata)
+    _write_tiff(file, (_levels(pixels, alpha, kind) for pixels, alpha in pages), metadata)
 
 
 def encode_animation(
-    frames: Sequence[tuple[np.ndarray, np.ndarray | None, float]],
+    frames: Iterable[tuple[np.ndarray, np.ndarray | None, float]],
     plays: int,
     kind: str,
     quality: int,
@@ -92,15 +99,15 @@ def encode_animation(
     """
     if kind not in MOVING:
         raise Refused(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")
-    if len({pixels.shape[:2] for pixels, _, _ in frames}) > 1:
-        raise Refused(f"frames of several sizes as {kind}", "TIFF")
-    translucent = any(alpha is not None for _, alpha, _ in frames)
-    images = [
-        Image.fromarray(to_8bit(_levels(pixels, alpha, kind))).convert(
-            "RGBA" if translucent else "RGB"
-        )
-        for pixels, alpha, _ in frames
-    ]
+    images, durations = [], []
+    for pixels, alpha, milliseconds in frames:
+        image = Image.fromarray(to_8bit(_levels(pixels, alpha, kind)))
+        images.append(image.convert("RGB") if image.mode == "L" else image)
+        durations.append(round(milliseconds))
+        if images[0].size != image.size:
+            raise Refused(f"frames of several sizes as {kind}", "TIFF")
+    if any(image.has_transparency_data for image in images):
+        images = [image.convert("RGBA") for image in images]
     options = _options(kind, quality, metadata)
     if kind == "PNG":
         options |= {"disposal": 0, "blend": 0}  # each frame as it is, on nothing
@@ -110,7 +117,7 @@ def encode_animation(
         kind,
         save_all=True,
         append_images=images[1:],
-        duration=[round(milliseconds) for _, _, milliseconds in frames],
+        duration=durations,
         loop=plays,
         **options,
     )
@@ -167,12 +174,14 @@ def _png_chunks(png: bytes) -> list[bytes]:
     return list(chunks())
 
 
-def _tiff(pages: Iterable[np.ndarray], metadata: Metadata) -> bytes:
-    """Encode with tifffile (deflate, horizontal differences), then merge the metadata into the first directory."""
+def _write_tiff(file: io.BufferedIOBase, pages: Iterable[np.ndarray], metadata: Metadata) -> None:
+    """Write with tifffile (deflate, horizontal differences), then merge the metadata into the first directory."""
     import tifffile
 
-    file = io.BytesIO()
-    with tifffile.TiffWriter(file, byteorder="<", bigtiff=False) as writer:
+    with tifffile.TiffWriter(cast(Any, file), byteorder="<", bigtiff=metadata.big) as writer:
+        extra = file.seek(0, io.SEEK_END)
+        file.write(tiff_directory(metadata, extra))
+        file.write(bytes(file.tell() % 2))
         for levels in pages:
             channels = levels.shape[2] if levels.ndim == 3 else 1
             writer.write(
@@ -186,21 +195,45 @@ def _tiff(pages: Iterable[np.ndarray], metadata: Metadata) -> bytes:
                 metadata=None,
                 software="colorjax",
             )
-    file.write(bytes(file.seek(0, io.SEEK_END) % 2))
-    extra = tiff_directory(metadata, len(file.getvalue()))
-    file.write(extra)
-    data = bytearray(file.getvalue())
-    entries, following = _tiff_entries(data, struct.unpack_from("<I", data, 4)[0])
-    entries |= _tiff_entries(data, len(data) - len(extra))[0]
-    struct.pack_into("<I", data, 4, len(data))
-    data += struct.pack("<H", len(entries))
-    data += b"".join(entries[tag] for tag in sorted(entries)) + following
-    return bytes(data)
+        file.flush()
+        form = _Form("<Q", "<Q", 20, 8) if metadata.big else _Form("<H", "<L", 12, 4)
+        (first,) = _read(file, form.head, form.offset)
+        entries, following = _tiff_entries(file, first, form)
+        entries |= _tiff_entries(file, extra, form)[0]
+        end = file.seek(0, io.SEEK_END)
+        file.write(bytes(end % 2) + struct.pack(form.count, len(entries)))
+        file.write(b"".join(entries[tag] for tag in sorted(entries)) + following)
+        file.seek(form.head)
+        file.write(struct.pack(form.offset, end + end % 2))
+        file.seek(0, io.SEEK_END)
 
 
-def _tiff_entries(data: bytearray, place: int) -> tuple[dict[int, bytes], bytes]:
-    """Return the entries of a little-endian TIFF directory by tag, and the place of the following one."""
-    (count,) = struct.unpack_from("<H", data, place)
-    entries = (bytes(data[place + 2 + 12 * i : place + 14 + 12 * i]) for i in range(count))
-    following = bytes(data[place + 2 + 12 * count : place + 6 + 12 * count])
-    return {struct.unpack("<H", entry[:2])[0]: entry for entry in entries}, following
+class _Form(NamedTuple):
+    """How a directory of TIFF or BigTIFF is laid out.
+
+    Attributes:
+        count: of its entries, as `struct` writes it.
+        offset: of the following one.
+        entry: bytes of an entry.
+        head: place in the file of the offset of the first one.
+    """
+
+    count: str
+    offset: str
+    entry: int
+    head: int
+
+
+def _read(file: io.BufferedIOBase, place: int, form: str) -> tuple[int, ...]:
+    file.seek(place)
+    return struct.unpack(form, file.read(struct.calcsize(form)))
+
+
+def _tiff_entries(
+    file: io.BufferedIOBase, place: int, form: _Form
+) -> tuple[dict[int, bytes], bytes]:
+    """Return the entries of a little-endian directory by tag, and the place of the following one."""
+    (count,) = _read(file, place, form.count)
+    entries = (file.read(form.entry) for _ in range(count))
+    by_tag = {struct.unpack("<H", entry[:2])[0]: entry for entry in entries}
+    return by_tag, file.read(struct.calcsize(form.offset))

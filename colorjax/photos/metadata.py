@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import re
+from collections.abc import Container
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
@@ -36,11 +37,24 @@ class Metadata:
         exif: an EXIF block ("Exif", two zeros, a TIFF), its orientation reset; empty for none.
         xmp: an XMP packet, its orientation reset; empty for none.
         dpi: resolution along x and y in dots per inch, or None.
+        big: whether a TIFF with it is a BigTIFF, which may exceed 4 GB.
     """
 
     exif: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
+    big: bool = False
+
+
+class _Text(str):
+    """A text of EXIF, whose bytes Pillow reads as Latin-1 and would write as ASCII: kept as they are."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        """Return the bytes that were read, whatever the encoding asked for.
+
+        Spec: FIL-037
+        """
+        return super().encode("latin-1", "replace")
 
 
 def read_metadata(image: Any, width: int, height: int) -> Metadata:
@@ -51,7 +65,7 @@ def read_metadata(image: Any, width: int, height: int) -> Metadata:
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
 
-    Spec: FIL-025
+    Spec: FIL-025, FIL-037, FIL-038, FIL-039
     """
     exif, xmp, dpi = b"", b"", None
     with contextlib.suppress(Exception):
@@ -61,7 +75,7 @@ def read_metadata(image: Any, width: int, height: int) -> Metadata:
     with contextlib.suppress(Exception):
         xmp = image.info.get("xmp", b"")
         xmp = _ORIENTATION.sub(rb"\g<1>1", xmp if isinstance(xmp, bytes) else str(xmp).encode())
-    return Metadata(exif, xmp, dpi)
+    return Metadata(exif, xmp, dpi, _is_big(image))
 
 
 def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
@@ -86,15 +100,16 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
 
 
 def tiff_directory(metadata: Metadata, offset: int) -> bytes:
-    """Return metadata as a little-endian TIFF directory that will lie at an offset.
+    """Return metadata as a little-endian directory, of TIFF or BigTIFF, that will lie at an offset.
 
-    Spec: FIL-025
+    Spec: FIL-025, FIL-037, FIL-039
     """
-    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    head = b"II+\0\x08\0\0\0" + bytes(8) if metadata.big else b"II*\0" + bytes(4)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(head)
     exif = Image.Exif()
     exif.load(metadata.exif)
-    for tag in exif:
-        directory[tag] = exif.get_ifd(tag) if tag in tuple(ExifTags.IFD) else exif[tag]
+    for tag, value in _copied(exif, exif).items():
+        directory[tag] = value
     if metadata.xmp:
         directory[TiffImagePlugin.XMP] = metadata.xmp
     if metadata.dpi:
@@ -103,6 +118,12 @@ def tiff_directory(metadata: Metadata, offset: int) -> bytes:
         )
         directory[TiffImagePlugin.RESOLUTION_UNIT] = 2
     return directory.tobytes(offset)
+
+
+def _is_big(image: Any) -> bool:
+    """Tell whether an image is of a BigTIFF: its first bytes end in 43, not 42."""
+    head = getattr(getattr(image, "tag_v2", None), "_bigtiff", None)
+    return bool(getattr(image, "is_big", False) if head is None else head)
 
 
 def _dpi(image: Any) -> tuple[float, float] | None:
@@ -120,16 +141,17 @@ def _dpi(image: Any) -> tuple[float, float] | None:
     return (x, y) if all(math.isfinite(n) and 1 <= n <= 65535 for n in (x, y)) else None
 
 
-def _exif(exif: Image.Exif, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
-    if not len(exif):
-        exif = Image.Exif()
-    for tag in set(exif) - _KEPT:
-        del exif[tag]
+def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
+    """Return an EXIF block of what is kept of another, which stays as it is: further frames need it."""
+    exif = Image.Exif()
+    exif.endian = found.endian
+    for tag, value in _copied(found, _KEPT).items():
+        exif[tag] = value
     exif[ExifTags.Base.Software] = "colorjax"
     if dpi:
         exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = dpi
         exif[ExifTags.Base.ResolutionUnit] = 2
-    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details = exif.get(ExifTags.IFD.Exif, {})
     now = {
         ExifTags.Base.ExifImageWidth: width,
         ExifTags.Base.ExifImageHeight: height,
@@ -139,13 +161,25 @@ def _exif(exif: Image.Exif, width: int, height: int, dpi: tuple[float, float] | 
     return exif.tobytes()
 
 
+def _copied(exif: Image.Exif, tags: Container[int]) -> dict[int, Any]:
+    """Return some entries of a main directory, as they are to be written."""
+    return {tag: _value(exif, tag, exif[tag]) for tag in exif if tag in tags}
+
+
+def _value(exif: Image.Exif, tag: int, value: Any) -> Any:
+    """Return the value of an entry: texts as their bytes, a directory with all that is in it."""
+    if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
+        return {inner: _value(exif, inner, each) for inner, each in exif.get_ifd(tag).items()}
+    return _Text(value) if isinstance(value, str) else value
+
+
 def _shortened(exif: bytes) -> bytes:
     """Return an EXIF block that fits a JPEG segment: whole, else its main directory only, else nothing."""
     if len(exif) > _MOST_IN_JPEG:
-        whole = Image.Exif()
-        whole.load(exif)
-        for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            if tag in whole:
-                del whole[tag]
-        exif = whole.tobytes()
+        found, short = Image.Exif(), Image.Exif()
+        found.load(exif)
+        short.endian = found.endian
+        for tag, value in _copied(found, _KEPT - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}).items():
+            short[tag] = value
+        exif = short.tobytes()
     return exif if len(exif) <= _MOST_IN_JPEG else b""

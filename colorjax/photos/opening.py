@@ -11,13 +11,17 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from colorjax.errors import ColorjaxError, PhotoError, TooLargeError
+from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError
 from colorjax.photos import decoding
 
 MAX_PIXELS = 400_000_000
-"""Default limit on the pixels of a photo, checked from its header."""
+"""Default limit on the pixels of a photo, checked from its header; the limits on all else follow it."""
+
+PIXELS_PER_BYTE = (
+    2_000  # that a file may hold beyond 1/20 of the limit: deflate reaches 1,032 bytes a byte
+)
 
 PathLike = str | os.PathLike[str]
 
@@ -60,51 +64,82 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
 
 @contextlib.contextmanager
 def opened(
-    file: io.BufferedIOBase, name: PathLike, max_pixels: int | None
+    file: io.BufferedIOBase, name: PathLike, max_pixels: int | None, *, truncated: bool = False
 ) -> Iterator[decoding.Opened]:
     """Open a photo, not yet decoded, with the decoders silenced while it is open.
 
     Args:
-        file: at its start.
+        file: of the photo.
         name: what an error calls it.
         max_pixels: most pixels that its header may announce; None for any number, if only the header is read.
+        truncated: whether its end may be missing.
 
     Raises:
         PhotoError: in one line, for all that goes wrong until the block ends.
 
-    Spec: FIL-006, FIL-007, FIL-008
+    Spec: FIL-006, FIL-007, FIL-008, FIL-041, FIL-042, FIL-043
     """
-    with guarded(name, max_pixels):
+    with guarded(name, max_pixels, truncated=truncated):
+        size = file.seek(0, io.SEEK_END)
+        if max_pixels is not None:
+            most = max(100, max_pixels // 1_000_000)
+            if decoding.count_scans(file, most) > most:
+                raise _too_much(name, f"more than {most} scans", f"at most {most}")
+        file.seek(0)
         image = decoding.open_image(file)
-        check_size(image, name, max_pixels)
+        check_size(image, name, max_pixels, size)
         yield image
 
 
 @contextlib.contextmanager
-def guarded(name: PathLike, max_pixels: int | None) -> Iterator[None]:
+def guarded(name: PathLike, max_pixels: int | None, *, truncated: bool = False) -> Iterator[None]:
     """Silence the decoders, and turn all that goes wrong in the block into one line.
 
     Args:
         name: what an error calls the photo.
         max_pixels: most pixels that a photo may have; None for any number.
+        truncated: whether the photo's end may be missing.
 
     Raises:
         PhotoError: for whatever is raised.
 
-    Spec: FIL-006, FIL-007, FIL-008
+    Spec: FIL-006, FIL-007, FIL-008, FIL-043
     """
-    with _refusing(name, max_pixels), _quiet(max_pixels):
+    with _refusing(name, max_pixels), _quiet(max_pixels, truncated):
         yield
 
 
-def check_size(image: decoding.Opened, name: PathLike, max_pixels: int | None) -> None:
-    """Refuse more than `max_pixels` pixels.
+def check_size(
+    image: decoding.Opened, name: PathLike, max_pixels: int | None, file_size: int
+) -> None:
+    """Refuse what is no size, more than `max_pixels` pixels, or far more than a file of so few bytes holds.
 
-    Spec: FIL-006
+    Spec: FIL-006, FIL-041, FIL-042
     """
-    w, h = image.size
-    if max_pixels is not None and w * h > max_pixels:
+    w, h = decoding.checked_size(image)
+    if max_pixels is None:
+        return
+    if w * h > max_pixels:
         raise too_large(name, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", max_pixels)
+    most = max_pixels / 20 + PIXELS_PER_BYTE * file_size
+    if w * h > most:
+        found = f"{w} × {h} = {w * h / 1e6:.6g} megapixels in {file_size} bytes"
+        raise _too_much(name, found, f"at most {most / 1e6:.6g} megapixels in so few")
+
+
+def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
+    """Refuse more than a frame for each 10,000 pixels of the limit, but for 1,000, which always may be.
+
+    Args:
+        number: of frames up to now.
+        name: what an error calls the photo.
+        max_pixels: the limit.
+
+    Spec: FIL-042
+    """
+    most = max(1_000, max_pixels // 10_000)
+    if number > most:
+        raise _too_much(name, f"more than {most} frames", f"at most {most}")
 
 
 def too_large(name: PathLike, found: str, max_pixels: int | None) -> TooLargeError:
@@ -112,8 +147,11 @@ def too_large(name: PathLike, found: str, max_pixels: int | None) -> TooLargeErr
 
     Spec: FIL-006
     """
-    most = f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels"
-    return TooLargeError(str(photo_error(name, found, most)))
+    return _too_much(name, found, f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels")
+
+
+def _too_much(name: PathLike, found: str, expected: str) -> TooLargeError:
+    return TooLargeError(str(photo_error(name, found, expected)))
 
 
 @contextlib.contextmanager
@@ -123,6 +161,8 @@ def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
         yield
     except ColorjaxError:
         raise
+    except decoding.Missing as error:
+        raise _truncated(name, error.found) from error
     except decoding.Refused as error:
         raise photo_error(name, error.found, error.expected) from error
     except FileNotFoundError as error:
@@ -134,8 +174,22 @@ def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
     except MemoryError as error:
         raise photo_error(name, "too large for the memory here", "a smaller photo") from error
     except Exception as error:  # decoders raise what they like on damaged data
-        found = getattr(error, "strerror", None) or f"damaged ({error or type(error).__name__})"
+        if "truncated" in _told(error).lower():
+            raise _truncated(name, f"damaged ({error})") from error
+        found = getattr(error, "strerror", None) or f"damaged ({_told(error)})"
         raise photo_error(name, found, "a whole photo") from error
+
+
+def _told(error: Exception) -> str:
+    """Return what an exception tells, or else its name."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # of a class whose text needs more than it was given
+        return type(error).__name__
+
+
+def _truncated(name: PathLike, found: str) -> TruncatedError:
+    return TruncatedError(str(photo_error(name, found, "a whole photo")))
 
 
 @functools.cache
@@ -155,19 +209,23 @@ def _set_libtiff_printer() -> Callable[[int | None], int | None]:
 class _Quiet:
     """Silences the decoders and lifts Pillow's own pixel limit while any thread reads a photo.
 
-    All of that is process-wide; the count restores it when the last reader leaves.
+    All of that is process-wide; the count restores it when the last reader leaves. So is whether an end may be missing:
+    who wants it other than those at work waits for them.
     """
 
     def __init__(self) -> None:
-        self.lock, self.readers = threading.Lock(), 0
+        self.changed, self.readers, self.truncated = threading.Condition(), 0, False
         for library in ("PIL", "tifffile"):
             logging.getLogger(library).addHandler(logging.NullHandler())  # else stderr is theirs
 
     @contextlib.contextmanager
-    def __call__(self, max_pixels: int | None) -> Iterator[None]:
+    def __call__(self, max_pixels: int | None, truncated: bool) -> Iterator[None]:
         most = max_pixels or MAX_PIXELS
-        with self.lock:
+        with self.changed:
+            self.changed.wait_for(lambda: not self.readers or self.truncated == truncated)
             if not self.readers:
+                self.truncated, self.were = truncated, ImageFile.LOAD_TRUNCATED_IMAGES
+                ImageFile.LOAD_TRUNCATED_IMAGES = truncated
                 self.limit = Image.MAX_IMAGE_PIXELS
                 self.filters = warnings.catch_warnings()
                 self.filters.__enter__()
@@ -179,9 +237,11 @@ class _Quiet:
         try:
             yield
         finally:
-            with self.lock:
+            with self.changed:
                 self.readers -= 1
                 if not self.readers:
+                    self.changed.notify_all()
+                    ImageFile.LOAD_TRUNCATED_IMAGES = self.were
                     _set_libtiff_printer()(self.printer)
                     self.filters.__exit__(None, None, None)
                     Image.MAX_IMAGE_PIXELS = self.limit

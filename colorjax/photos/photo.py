@@ -23,6 +23,7 @@ class Photo:
         metadata: what goes along into the output.
         milliseconds: how long it shows as a frame of an animation; 0 for a still.
         plays: of the animation that it is a frame of; 0 is without end.
+        truncated: whether the end of its file was missing, and is blank here.
     """
 
     pixels: Pixels
@@ -32,6 +33,7 @@ class Photo:
     metadata: Metadata = Metadata()  # noqa: RUF009 - frozen
     milliseconds: float = 0.0
     plays: int = 0
+    truncated: bool = False
 
     def to_8bit(self) -> "Photo":
         """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest.

@@ -54,20 +54,6 @@ def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
     return np.stack(curves, -1).astype(np.float32)
 
 
-def remove_tint(rgb: UInt[np.ndarray, "h w 3"]) -> UInt[np.ndarray, "h w"]:
-    """Return the luma 0.21 R + 0.72 G + 0.07 B, rounded half up, in the dtype given.
-
-    Args:
-        rgb: uint8 or uint16 levels.
-
-    Spec: FIL-029
-    """
-    r, g, b = np.moveaxis(rgb, -1, 0)
-    return (
-        (np.uint32(21) * r + np.uint32(72) * g + np.uint32(7) * b + np.uint32(50)) // 100
-    ).astype(rgb.dtype)
-
-
 def _luma_chroma(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return luma and (R − Y, B − Y) of blocks, in levels of 255."""
     small = _blocks(rgb) / (np.iinfo(rgb.dtype).max / 255)

@@ -2,12 +2,12 @@
 
 import contextlib
 import hashlib
-import itertools
+import io
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -83,19 +83,21 @@ def write_photo(
         OutputError: in one line, if the suffix is unknown, the file exists or cannot be written.
         ConfigError: on a quality out of range.
 
-    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-034
+    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-034, FIL-040
     """
     kind = format_of(path)
-    if not overwrite:
-        _check_free(path)
-    try:
-        if isinstance(photo, Photo | np.ndarray):
-            data = encode_photo(photo, kind, quality=quality)
-        else:
-            data = encode_frames(photo, kind, quality=quality)
-    except OutputError as error:
-        raise OutputError(f"{in_one_line(path)}: {error}") from error
-    write_bytes(path, data, overwrite=overwrite)
+    _checked(quality)
+
+    def write(file: io.BufferedIOBase) -> None:
+        try:
+            if isinstance(photo, Photo | np.ndarray):
+                file.write(encode_photo(photo, kind, quality=quality))
+            else:
+                write_frames(file, photo, kind, quality=quality)
+        except OutputError as error:
+            raise OutputError(f"{in_one_line(path)}: {error}") from error
+
+    _write_file(path, write, overwrite=overwrite)
 
 
 def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> bytes:
@@ -134,18 +136,53 @@ def encode_frames(photos: Iterable[Photo], format: str, *, quality: int = 95) ->
 
     Spec: FIL-034
     """
+    file = io.BytesIO()
+    write_frames(file, photos, format, quality=quality)
+    return file.getvalue()
+
+
+def write_frames(
+    file: io.BufferedIOBase, photos: Iterable[Photo], format: str, *, quality: int = 95
+) -> None:
+    """Write what `encode_frames` gives into an open file.
+
+    Args:
+        file: new, to be read and written.
+        photos: pages of a TIFF are written as they come.
+        format: as for `encode_frames`.
+        quality: as for `encode_photo`.
+
+    Raises:
+        ConfigError: as `encode_frames`.
+        OutputError: as `encode_frames`.
+        OSError: the file cannot be written.
+
+    Spec: FIL-034, FIL-040
+    """
+    _checked(quality)
     photos = iter(photos)
     first = next(photos)
+    second = next(photos, None)
+    if second is None:
+        file.write(encode_photo(first, format, quality=quality))
+        return
+    metadata, plays = first.metadata, first.plays
+    both = [first, second]
+    del first, second
+    frames = _drained(both, photos)
     if format == "TIFF":
-        pages = ((page.pixels, page.alpha) for page in itertools.chain([first], photos))
-        return _encoded(encoding.encode_pages, pages, format, _checked(quality), first.metadata)
-    frames = [first, *photos]
-    if len(frames) == 1:
-        return encode_photo(first, format, quality=quality)
-    shown = [(frame.pixels, frame.alpha, frame.milliseconds) for frame in frames]
-    return _encoded(
-        encoding.encode_animation, shown, first.plays, format, _checked(quality), first.metadata
-    )
+        pages = ((page.pixels, page.alpha) for page in frames)
+        _encoded(encoding.encode_pages, pages, format, file, metadata)
+        return
+    shown = ((frame.pixels, frame.alpha, frame.milliseconds) for frame in frames)
+    file.write(_encoded(encoding.encode_animation, shown, plays, format, quality, metadata))
+
+
+def _drained(first: list[Photo], rest: Iterator[Photo]) -> Iterator[Photo]:
+    """Yield photos, and keep none that was yielded."""
+    while first:
+        yield first.pop(0)
+    yield from rest
 
 
 def _checked(quality: int) -> int:
@@ -154,7 +191,7 @@ def _checked(quality: int) -> int:
     return quality
 
 
-def _encoded(encoder: Callable[..., bytes], *arguments: Any) -> bytes:
+def _encoded(encoder: Callable[..., Any], *arguments: Any) -> Any:
     """Encode, and turn whatever goes wrong into `OutputError`."""
     try:
         return encoder(*arguments)
@@ -162,7 +199,11 @@ def _encoded(encoder: Callable[..., bytes], *arguments: Any) -> bytes:
         raise
     except decoding.Refused as error:
         raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
+    except MemoryError as error:
+        raise OutputError("too large for the memory here; expected a smaller photo") from error
     except Exception as error:  # such as a side longer than the format allows
+        if isinstance(error, OSError) and error.errno:
+            raise  # of the disk
         kind = next(each for each in arguments if isinstance(each, str))
         raise OutputError(
             f"cannot write {kind} ({in_one_line(error)[:160]}); expected another format"
@@ -179,13 +220,20 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
 
     Spec: FIL-014, FIL-015, FIL-036
     """
+    _write_file(path, lambda file: file.write(data), overwrite=overwrite)
+
+
+def _write_file(
+    path: PathLike, write: Callable[[io.BufferedIOBase], object], *, overwrite: bool
+) -> None:
+    """Do what `write_bytes` says, with a function that writes the content."""
     if not overwrite:
         _check_free(path)
     temporary = None
     try:
         temporary, opened = _open_temporary(os.path.dirname(path))
         with opened as file:
-            file.write(data)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
             if fcntl:
@@ -219,11 +267,11 @@ def sweep(folder: PathLike) -> None:
                     os.unlink(path)
 
 
-def _open_temporary(folder: str) -> tuple[str, BinaryIO]:
+def _open_temporary(folder: str) -> tuple[str, io.BufferedIOBase]:
     """Open a new file that is locked as long as it is open, or its process lives: `sweep` leaves it alone."""
     while True:
         name = os.path.join(folder, f".colorjax-{secrets.token_hex(8)}.tmp")
-        file = open(name, "xb")  # the caller closes it
+        file = open(name, "x+b")  # the caller closes it
         if not fcntl:
             return name, file
         with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there

@@ -1,0 +1,330 @@
+"""Photo files that are made to harm: headers, bombs, missing ends (spec/files.md)."""
+
+import concurrent.futures
+import io
+import itertools
+import json
+import os
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from commanding import colorize, files
+from pictures import encoded, noise, scene, tiff
+from PIL import Image, ImageFile
+from test_photos import one_line, save
+
+from colorjax import errors, photos
+
+__all__ = ["save"]  # the fixture
+PHOTO = scene()
+TIFF_TYPES = range(1, 14)  # TIFF 6.0, section 2
+EXTREMES = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
+
+
+def tiff_tags(order, kind, tag, count, value):
+    """Return a small gray TIFF with one of its entries replaced."""
+    entries = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: 64}
+    table = b""
+    for name in sorted({*entries, tag}):
+        form, held = (kind, value) if name == tag else (4, entries[name])
+        number = count if name == tag else 1
+        table += struct.pack(f"{order}HHII", name, form, number, held)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 72)
+    return (
+        head + noise(8, 8).tobytes() + struct.pack(f"{order}H", len(table) // 12) + table + bytes(4)
+    )
+
+
+def hostile_tiffs():
+    tags = (
+        254,
+        256,
+        257,
+        258,
+        259,
+        262,
+        266,
+        273,
+        274,
+        277,
+        278,
+        279,
+        282,
+        284,
+        296,
+        317,
+        320,
+        322,
+        323,
+        324,
+        325,
+    )
+    tags += (330, 338, 339, 347, 529, 530, 700, 34665, 34675, 34853)
+    for tag, kind in itertools.product(tags, TIFF_TYPES):
+        for count, value in [(0, 8), (2, 8), (2**32 - 1, 8), *((1, value) for value in EXTREMES)]:
+            yield tiff_tags("<>"[(tag + kind) % 2], kind, tag, count, value)
+
+
+@pytest.mark.req("FIL-041")
+def test_hostile_headers_are_one_line(tmp_path):
+    script = """
+import resource, sys
+from test_hostile import hostile_tiffs, photos, errors
+photos.read_photo(photos.sample_photos()[0])
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+for number, data in enumerate(hostile_tiffs()):
+    for attempt in (photos.decode_photo, lambda d: [f.bits for f in photos.decode_frames(d)]):
+        try:
+            attempt(data)
+        except errors.PhotoError as error:
+            assert str(error).isprintable() and len(str(error)) < 400, error
+print(number)
+"""
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert int(found.stdout) > 3000
+
+
+@pytest.mark.req("FIL-041", "FIL-007")
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("x"),
+        struct.error("x"),
+        MemoryError(),
+        RecursionError("x"),
+        OverflowError("x"),
+        KeyError(3),
+    ],
+)
+def test_whatever_a_library_raises_is_one_line(save, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    path = save("a.png", encoded(PHOTO, "PNG"))
+    monkeypatch.setattr(photos.decoding, "decode", fail)
+    with pytest.raises(errors.PhotoError) as caught:
+        photos.read_photo(path)
+    one_line(caught, "a.png")
+    monkeypatch.setattr(photos.encoding, "encode", fail)
+    with pytest.raises(errors.OutputError) as caught:
+        photos.write_photo(path.with_name("b.png"), PHOTO)
+    one_line(caught, "b.png")
+
+
+def bombs():
+    """Return tiny files of 361 megapixels, of 1,200 frames, and of 150 scans."""
+    jp2 = bytearray(encoded(np.zeros((64, 64), np.uint8), "JPEG2000", no_jp2=True))
+    siz = jp2.index(b"\xff\x51")
+    struct.pack_into(">II", jp2, siz + 6, 19_000, 19_000)
+    struct.pack_into(">II", jp2, siz + 22, 19_000, 19_000)
+    webp = b"RIFF" + struct.pack("<I", 26) + b"WEBPVP8L" + struct.pack("<IB", 13, 0x2F)
+    webp += struct.pack("<I", 16382 | 16382 << 14) + bytes(9)
+    gif = bytearray(encoded(np.zeros((1, 1), np.uint8), "GIF"))
+    struct.pack_into("<HH", gif, 6, 19_000, 19_000)
+    still = [Image.fromarray(np.full((2, 2), level, np.uint8)) for level in (0, 255)]
+    frames = [still[number % 2] for number in range(1, 1200)]
+    moving = encoded(still[0], "GIF", save_all=True, append_images=frames)
+    pages = encoded(still[0], "TIFF", save_all=True, append_images=frames)
+    jpeg = encoded(PHOTO, "JPEG", progressive=True)
+    last = jpeg.rindex(b"\xff\xda")
+    scans = jpeg[:-2] + 150 * jpeg[last:-2] + b"\xff\xd9"
+    return {
+        "jp2": bytes(jp2),
+        "webp": webp,
+        "gif": bytes(gif),
+        "frames": moving,
+        "pages": pages,
+        "scans": scans,
+    }
+
+
+@pytest.mark.req("FIL-042")
+@pytest.mark.parametrize("kind", ["jp2", "webp", "gif", "frames", "pages", "scans"])
+def test_small_bombs_are_refused(kind):
+    data = bombs()[kind]
+    options = {"max_pixels": 2_000_000} if kind in ("frames", "pages", "scans") else {}
+    with pytest.raises(errors.TooLargeError) as caught:
+        for _ in photos.decode_frames(data, name="bomb", **options):
+            pass
+    one_line(
+        caught,
+        "bomb",
+        {"frames": "1000 frames", "pages": "1000 frames", "scans": "100 scans"}.get(kind, "bytes"),
+    )
+    if options:
+        assert sum(1 for _ in photos.decode_frames(data)) == (1 if kind == "scans" else 1200)
+
+
+@pytest.mark.req("FIL-042")
+def test_scans_are_counted():
+    for progressive, expected in ((False, 1), (True, 10)):
+        data = encoded(PHOTO, "JPEG", progressive=progressive)
+        assert data.count(b"\xff\xda") == expected  # stuffed bytes hide none
+        for extra in (b"", b"\xff\xda" * 500):
+            assert photos.decoding.count_scans(io.BytesIO(data + extra), 99) == expected
+        with_thumbnail = encoded(
+            PHOTO, "JPEG", progressive=progressive, exif=b"Exif\0\0" + b"\xff\xda" * 500
+        )
+        assert photos.decoding.count_scans(io.BytesIO(with_thumbnail), 99) == expected
+    assert photos.decoding.count_scans(io.BytesIO(encoded(PHOTO, "PNG")), 99) == 0
+    long = encoded(noise(1024, 1024, 3), "JPEG", quality=100)
+    assert photos.decoding.count_scans(io.BytesIO(long), 99) == 1
+
+
+def short_strips(pixels, strips, kept):
+    """Return an uncompressed TIFF whose header tells of fewer strips than its rows fill, and of their count."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, rowsperstrip=len(pixels) // strips, metadata=None, byteorder="<")
+    file.seek(0)
+    with tifffile.TiffFile(file, mode="r+b") as opened:
+        page = opened.pages[0]
+        assert len(page.dataoffsets) == strips
+        for tag in (273, 279):
+            page.tags[tag].overwrite(page.tags[tag].value[:kept])
+    return file.getvalue()
+
+
+@pytest.mark.req("FIL-043")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_missing_strips_are_told(save, dtype, channels):
+    pixels = noise(40, 30, *channels, dtype=dtype)
+    path = save("a.tif", short_strips(pixels, 8, 5))
+    with pytest.raises(errors.TruncatedError) as caught:
+        photos.read_photo(path)
+    one_line(caught, "a.tif", "5 of 8 strips")
+    photo = photos.read_photo(path, allow_truncated=True)
+    assert photo.truncated
+    np.testing.assert_array_equal(photo.pixels[:25], pixels[:25])
+    assert (photo.pixels[25:] == 0).all()
+    assert not photos.read_photo(save("b.tif", tiff(pixels)), allow_truncated=True).truncated
+
+
+@pytest.mark.req("FIL-043")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_missing_ends_are_opened_on_request(save, kind):
+    whole = encoded(noise(64, 48), kind)
+    path = save("a", whole[: len(whole) // 2])
+    for read in (photos.read_photo, lambda path: list(photos.read_frames(path))):
+        with pytest.raises(errors.TruncatedError) as caught:
+            read(path)
+        one_line(caught, "a")
+    photo = photos.read_photo(path, allow_truncated=True)
+    assert photo.truncated
+    assert photo.pixels.shape == (64, 48)
+    expected = photos.decode_photo(whole).pixels
+    np.testing.assert_array_equal(photo.pixels[:16], expected[:16])
+    (frame,) = photos.read_frames(path, allow_truncated=True)
+    np.testing.assert_array_equal(frame.pixels, photo.pixels)
+    with pytest.raises(errors.PhotoError):
+        photos.read_photo(save("b", whole[:20]), allow_truncated=True)
+
+
+@pytest.mark.req("FIL-043")
+def test_missing_pages_are_left_out(save):
+    pages = [noise(40, 30, seed=seed) for seed in range(3)]
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for page in pages:
+            writer.write(page, metadata=None, contiguous=False)
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as opened:
+        place = opened.pages[2].dataoffsets[0]
+    path = save("a.tif", file.getvalue()[: place + 600])
+    seen = list(photos.read_frames(path, allow_truncated=True))
+    assert [frame.truncated for frame in seen] == [False, False, True]
+    np.testing.assert_array_equal(seen[2].pixels[:20], pages[2][:20])
+    with pytest.raises(errors.TruncatedError):
+        list(photos.read_frames(path))
+
+
+@pytest.mark.req("FIL-042", "FIL-043")
+@pytest.mark.parametrize("following", [0, 10**6, "itself"])
+def test_chains_of_pages_end(save, following):
+    data = bytearray(encoded(noise(40, 30), "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    place = start + 2 + 12 * count
+    struct.pack_into("<I", data, place, start if following == "itself" else following)
+    path = save("a.tif", bytes(data))
+    assert photos.memory_needed(path) >= 40 * 40 * 30
+    photo = photos.read_photo(path)
+    assert not photo.truncated
+    if following == 10**6:
+        with pytest.raises(errors.PhotoError):
+            list(photos.read_frames(path))
+        (frame,) = photos.read_frames(path, allow_truncated=True)
+        assert frame.truncated
+    else:
+        assert len(list(photos.read_frames(path))) == 1
+
+
+@pytest.mark.req("FIL-043", "FIL-008")
+def test_other_threads_stay_strict(save):
+    whole = encoded(noise(64, 48), "JPEG")
+    path = save("a.jpg", whole[: len(whole) // 2])
+
+    def read(number):
+        try:
+            return photos.read_photo(path, allow_truncated=number % 2 == 0).truncated
+        except errors.TruncatedError:
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, range(200))) == [True, None] * 100
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+@pytest.mark.req("CMD-060")
+def test_command_opens_what_there_is(tiny_weights, tmp_path, capfd):
+    whole = encoded(scene(64, 48), "PNG")
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (album / "whole.png").write_bytes(whole)
+    command = [album, "--weights", tiny_weights, "--json", tmp_path / "told.json", "--out"]
+    assert colorize(*command, tmp_path / "strict") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cut.png" in line
+    assert "--allow-truncated" in line
+    assert files(tmp_path / "strict") == {"whole.png"}
+    assert colorize(*command, tmp_path / "lenient", "--allow-truncated") == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cut.png: its end is missing" in line
+    assert files(tmp_path / "lenient") == {"cut.png", "whole.png"}
+    told = json.loads((tmp_path / "told.json").read_text())["photos"]
+    assert [photo.get("truncated", False) for photo in told] == [True, False]
+    stream = [album / "cut.png", "--out", "-", "--weights", tiny_weights]
+    assert colorize(*stream) == 1
+    capfd.readouterr()
+    assert colorize(*stream, "--allow-truncated") == 0
+    assert "its end is missing" in capfd.readouterr().err
+
+
+@pytest.mark.req("FIL-044")
+def test_memory_is_told_from_the_header(save):
+    shape = (300, 200)
+    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000"):
+        path = save("a", encoded(scene(*shape), kind))
+        assert 20 <= photos.memory_needed(path) / (300 * 200) <= 80
+    frames = [Image.fromarray(scene(*shape, seed)) for seed in range(5)]
+    few, many = (
+        photos.memory_needed(
+            save("b", encoded(frames[0], "PNG", save_all=True, append_images=each))
+        )
+        for each in (frames[1:3], frames[1:])
+    )
+    assert 0 < many - few < 30 * 300 * 200
+    pages = save("c", encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    assert photos.memory_needed(pages) == 3 * photos.memory_needed(
+        save("d", encoded(frames[0], "TIFF"))
+    )
