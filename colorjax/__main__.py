@@ -1,7 +1,30 @@
 """`python -m colorjax` is the command `colorjax`."""
 
+import os
+import signal
 import sys
+from typing import NoReturn
 
-from colorjax.cli import main
+from colorjax.errors import INTERRUPTED
 
-sys.exit(main())
+
+def run() -> int:
+    """Run the command; Ctrl-C while it is being loaded ends it at once, whatever library would have caught that.
+
+    Spec: CMD-006, CMD-045
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is signal.default_int_handler:  # else a shell's background job, which ignores it
+        signal.signal(signal.SIGINT, _end)
+    from colorjax.cli import main
+
+    return main(loaded=lambda: signal.signal(signal.SIGINT, usual))
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    os.write(2, f"colorjax: {INTERRUPTED}\n".encode())
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

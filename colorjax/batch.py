@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from colorjax import video
 from colorjax.baselines import LUMA
 from colorjax.colouring import Weights, Wishes, colour_all, set_apart
-from colorjax.errors import BusyError, ColorjaxError, OutputError, PhotoError
+from colorjax.errors import BusyError, ColorjaxError, OutputError
 from colorjax.gallery import Pair
 from colorjax.hintfiles import read_hints
 from colorjax.photos import (
@@ -34,7 +34,7 @@ from colorjax.photos import (
     sweep,
     write_photo,
 )
-from colorjax.planning import Job, make_folder
+from colorjax.planning import Job, failure, make_folder
 from colorjax.report import make_sheet
 
 Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[..., Any]]]
@@ -90,7 +90,7 @@ def colorize_files(
     Yields:
         What became of each job, in their order.
 
-    Spec: CMD-001, CMD-003, CMD-004, CMD-008, CMD-009, CMD-021, CMD-022, CMD-023, CMD-060, FIL-040, FIL-044
+    Spec: CMD-001, CMD-003, CMD-004, CMD-008, CMD-009, CMD-021, CMD-022, CMD-023, CMD-041, CMD-060, FIL-040, FIL-044
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
     for folder in {job.target.parent for job in jobs}:
@@ -127,7 +127,7 @@ def colorize_files(
                     zip(targets, coloured, strict=True), missing
                 ):
                     write_photo(target, variant, quality=quality, overwrite=overwrite)
-        except ColorjaxError as error:
+        except Exception as error:  # whatever one photo raises, the others are done
             return _failed(job, error, targets[-1], overwrite=overwrite)
         return Result(job, "done", truncated=any(cut))
 
@@ -168,7 +168,7 @@ def colorize_film(
     Returns:
         What became of it.
 
-    Spec: VID-002, VID-004, VID-005, VID-006
+    Spec: VID-002, VID-004, VID-005, VID-006, CMD-041
     """
     targets, missing = _targets(job, wishes, overwrite=overwrite)
     sheet_too = compare and (overwrite or not job.sheet.exists())
@@ -190,7 +190,7 @@ def colorize_film(
         if sheet_too:
             before, *after = (Photo(video.still(path)) for path in (job.source, *targets))
             write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
-    except ColorjaxError as error:
+    except Exception as error:  # whatever one film raises, the others are done
         return _failed(job, error, targets[-1], overwrite=overwrite)
     return Result(job, "done" if any(missing) else "skipped")
 
@@ -203,7 +203,7 @@ def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
     for job in jobs:
         for number, target in enumerate(job.targets(variants), 1):
             name = job.name if variants == 1 else f"{job.name}, {number}"
-            with contextlib.suppress(PhotoError):
+            with contextlib.suppress(Exception):
                 yield Pair(name, _picture(job.source), _picture(target))
 
 
@@ -291,12 +291,13 @@ def _film_wishes(job: Job, weights: Weights, wishes: Wishes) -> list[Wishes]:
     return set_apart(still, weights, _hinted(wishes, job, still))
 
 
-def _failed(job: Job, error: ColorjaxError, target: pathlib.Path, *, overwrite: bool) -> Result:
+def _failed(job: Job, error: Exception, target: pathlib.Path, *, overwrite: bool) -> Result:
+    """Return what became of a job that raised something."""
     if isinstance(error, BusyError):
         return Result(job, "busy")
     if isinstance(error, OutputError) and not overwrite and target.exists():
         return Result(job, "skipped")  # another run was first
-    return Result(job, "failed", error)
+    return Result(job, "failed", failure(job.source, error))
 
 
 def _picture(path: pathlib.Path) -> Photo:

@@ -2,7 +2,7 @@
 
 import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import colorjax
 from colorjax.commands.app import add_app
@@ -13,13 +13,19 @@ from colorjax.commands.export import add_export
 from colorjax.commands.options import Parser
 from colorjax.commands.train import add_train, join_processes
 from colorjax.console import Printer
-from colorjax.errors import ColorjaxError, UsageError
+from colorjax.errors import INTERRUPTED, ColorjaxError, UsageError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, *, loaded: Callable[[], object] = lambda: None
+) -> int:
     """Run the command and return its exit code.
 
-    Spec: CMD-004, CMD-005, CMD-006
+    Args:
+        arguments: of the command; None for those of the process.
+        loaded: called when the libraries are there and the work begins.
+
+    Spec: CMD-004, CMD-005, CMD-006, CMD-045
     """
     try:
         options = make_parser().parse_args(arguments)
@@ -31,12 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from colorjax.cache import use_compilation_cache
 
                 use_compilation_cache()
+        loaded()
         return options.run(options, printer)
     except ColorjaxError as error:
         Printer().error(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
-        Printer().error("interrupted; what is done stays, the same command does the rest")
+        Printer().error(INTERRUPTED)
         return getattr(stop, "exit_code", 130)
 
 

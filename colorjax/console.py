@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,31 +12,67 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from colorjax.errors import in_one_line
+
 WIDTH = 160  # columns of a table where there is no terminal
 LINES = 10  # progress lines of a run where there is no terminal
+
+
+class _Output(Console):
+    """Stdout, whose failure ends no work: from then on nothing is printed."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except OSError as error:
+            self.give_up(error)
+
+    def on_broken_pipe(self) -> None:
+        """Go on, where rich would end the process.
+
+        Spec: CMD-043
+        """
+        self.give_up(BrokenPipeError())
+
+    def give_up(self, error: OSError) -> None:
+        """Print nothing more, neither now nor when Python ends; say why, if somebody may still read.
+
+        Spec: CMD-043
+        """
+        if self.quiet:
+            return
+        self.quiet = True
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):
+            _say(f"standard output: cannot be written ({error.strerror}); the work goes on")
 
 
 class Printer:
     """Prints to stdout, or nothing at all when quiet; errors always go to stderr, a line each."""
 
     def __init__(self, *, quiet: bool = False):
-        self.console = Console(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
+        with contextlib.suppress(AttributeError, ValueError):  # what stands in for stdout has none
+            sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+        self.console = _Output(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
         if not self.console.is_terminal:
             self.console.width = WIDTH
 
     def line(self, text: str) -> None:
         """Print one line.
 
-        Spec: CMD-007
+        Spec: CMD-007, CMD-043
         """
-        self.console.print(text)
+        self.console.print(in_one_line(text))
 
     def error(self, text: str) -> None:
         """Print one line on stderr.
 
-        Spec: CMD-005
+        Spec: CMD-005, CMD-044
         """
-        print(f"colorjax: {text}", file=sys.stderr)
+        _say(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows under columns, numbers to the right.
@@ -82,6 +119,13 @@ class Printer:
                 self.line(f"{done}/{total} {unit}  {note}{left}".rstrip())
 
         yield plain
+
+
+def _say(text: str) -> None:
+    """Print a line on stderr, if there is one that can be written."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"colorjax: {in_one_line(text)}", file=sys.stderr)
 
 
 def _time_left(done: int, missing: int, seconds: float) -> str:

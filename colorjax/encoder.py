@@ -32,7 +32,8 @@ def load_encoder(path: str | os.PathLike, config: Config) -> PyTree:
 
     Spec: NET-032
     """
-    if not isinstance(config.network, PhotoConfig):
+    network = config.network
+    if not isinstance(network, PhotoConfig):
         raise WeightsError(f"{path}: an encoder needs a photo network, such as --preset photo")
     try:
         arrays = safetensors.numpy.load_file(path)
@@ -49,8 +50,9 @@ def load_encoder(path: str | os.PathLike, config: Config) -> PyTree:
         if array is None or array.shape != leaf.shape:
             found = "missing" if array is None else " × ".join(map(str, array.shape))
             shape = " × ".join(map(str, leaf.shape))
-            size = config.network.encoder
-            raise WeightsError(f"{path}: {name} is {found}; encoder {size} asks for {shape}")
+            raise WeightsError(
+                f"{path}: {name} is {found}; encoder {network.encoder} asks for {shape}"
+            )
         return jnp.asarray(array, jnp.float32)
 
     return jax.tree_util.tree_map_with_path(take, wanted)

@@ -1,5 +1,7 @@
 """The exceptions that colorjax raises on purpose: one tree, one clear line each."""
 
+INTERRUPTED = "interrupted; what is done stays, the same command does the rest"
+
 
 class ColorjaxError(Exception):
     """Base of all errors of this package; its text is one line that names the culprit.
@@ -59,3 +61,11 @@ class CheckpointError(UsageError):
 
 class TrainingError(ColorjaxError):
     """Training cannot go on, such as when the loss is no longer finite."""
+
+
+def in_one_line(text: object) -> str:
+    """Return a text with all that would break its line escaped.
+
+    Spec: FIL-007, CMD-005
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

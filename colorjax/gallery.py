@@ -3,12 +3,15 @@
 import base64
 import html
 import itertools
+import math
 import os
 import pathlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from colorjax.errors import PhotoError
 from colorjax.photos import Photo, encode_photo, shrink_photo, write_bytes
+from colorjax.photos.opening import regular_file
 
 PER_PAGE = 24  # photos
 LONGEST = 1200  # pixels of a side
@@ -22,15 +25,18 @@ class Pair(NamedTuple):
     after: Photo
 
 
-def write_gallery(folder: str | os.PathLike, pairs: Iterable[Pair]) -> None:
-    """Write pages with sliders into a folder, over older ones.
+def write_gallery(
+    folder: str | os.PathLike, pairs: Iterable[Pair], *, overwrite: bool = False
+) -> None:
+    """Write pages with sliders into a folder, over those of an older gallery.
 
     Args:
-        folder: made if it is not there.
+        folder: where it is.
         pairs: taken one by one.
+        overwrite: whether another file may be replaced, too.
 
     Raises:
-        OutputError: the folder or a page cannot be written.
+        OutputError: a page cannot be written, or is another file.
 
     Spec: CMD-034
     """
@@ -39,7 +45,8 @@ def write_gallery(folder: str | os.PathLike, pairs: Iterable[Pair]) -> None:
     for number in itertools.count(1):
         following = list(itertools.islice(map(_figure, pairs), PER_PAGE))
         text = _page(page, number, bool(following))
-        write_bytes(pathlib.Path(folder, page_name(number)), text.encode(), overwrite=True)
+        path = pathlib.Path(folder, page_name(number))
+        write_bytes(path, text.encode(), overwrite=overwrite or is_page(path))
         if not following:
             return
         page = following
@@ -53,8 +60,29 @@ def page_name(number: int) -> str:
     return "index.html" if number == 1 else f"page-{number}.html"
 
 
+def page_paths(folder: str | os.PathLike, pairs: int) -> list[pathlib.Path]:
+    """Return the paths of the pages of a gallery.
+
+    Spec: CMD-042
+    """
+    pages = max(1, math.ceil(pairs / PER_PAGE))
+    return [pathlib.Path(folder, page_name(number + 1)) for number in range(pages)]
+
+
+def is_page(path: str | os.PathLike) -> bool:
+    """Return whether a file is a page of a gallery.
+
+    Spec: CMD-042
+    """
+    try:
+        with regular_file(path) as file:
+            return file.read(len(_MARK)) == _MARK
+    except PhotoError:
+        return False
+
+
 def _figure(pair: Pair) -> str:
-    name = html.escape(pair.name)
+    name = html.escape(os.fsencode(pair.name).decode("utf-8", "replace"))
     before, after = (shrink_photo(photo, LONGEST) for photo in (pair.before, pair.after))
     h, w = before.pixels.shape[:2]
     return f"""<figure>
@@ -83,8 +111,10 @@ def _page(figures: list[str], number: int, more: bool) -> str:
     return f"{_HEAD}{''.join(figures)}</main>\n{navigation}{_SCRIPT}</html>\n"
 
 
-_HEAD = """<!doctype html>
-<html lang="en">
+_MARK = b'<!doctype html>\n<html lang="en" data-gallery="colorjax">'  # the next run may replace it
+_HEAD = (
+    _MARK.decode()
+    + """
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
@@ -113,6 +143,7 @@ a { color: #8cf }
 <h1>Before and after</h1>
 <main>
 """
+)
 
 _SCRIPT = """<script>
 addEventListener("input", event => {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from colorjax.errors import HintError
+from colorjax.errors import HintError, in_one_line
 from colorjax.hints import Hints
 from colorjax.photos import read_bytes, read_photo
 
@@ -34,6 +34,20 @@ def read_hints(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
     except HintError as error:
         raise HintError(f"{path}: {error}") from None
     return found
+
+
+def check_hints(file: str | None, folder: str | None) -> None:
+    """Refuse hints that are not there, before any work.
+
+    Raises:
+        HintError: in one line.
+
+    Spec: CMD-044
+    """
+    if file is not None and not os.path.exists(file):
+        raise HintError(f"--hints {in_one_line(file)}: no such file; expected hints")
+    if folder is not None and not os.path.isdir(folder):
+        raise HintError(f"--hints-dir {in_one_line(folder)}: no such folder; expected hints in it")
 
 
 def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:

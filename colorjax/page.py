@@ -1,9 +1,10 @@
 """The page that `app` serves: what a person sees and does, in Gradio's blocks."""
 
+import contextlib
 import dataclasses
 import pathlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,17 +139,28 @@ def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_P
     def pick_colour(offered: list[Any], event: gr.SelectData) -> str:
         return offered[event.index][1]
 
+    @contextlib.contextmanager
+    def told() -> Iterator[None]:
+        """Show what our own errors say, which Gradio would keep to itself."""
+        try:
+            yield
+        except ColorjaxError as error:
+            raise gr.Error(_plain(str(error)), print_exception=False) from None
+
     def download(works: list[Work], number: int | None, format: str) -> str | None:
         if number is None:
             return None
-        name, data = studio.encoded(works[number], weights, suffix=FORMATS[format])
+        with told():
+            name, data = studio.encoded(works[number], weights, suffix=FORMATS[format])
         return put(data, name)
 
     def download_all(works: list[Work], format: str, progress: Any = gr.Progress()) -> str | None:  # noqa: B008
         def done(number: int) -> None:
             progress((number, len(works)), desc="Colouring", unit="photos")
 
-        return put(studio.zipped(works, weights, suffix=FORMATS[format], done=done), "coloured.zip")
+        with told():
+            data = studio.zipped(works, weights, suffix=FORMATS[format], done=done)
+        return put(data, "coloured.zip")
 
     suffixes = [suffix for known in SUFFIXES.values() for suffix in known]
     with gr.Blocks(title="colorjax", analytics_enabled=False) as page:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 
 from colorjax import video
-from colorjax.errors import OutputError, PhotoError, UsageError
-from colorjax.hintfiles import find_hints
+from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError, in_one_line
+from colorjax.hintfiles import check_hints, find_hints
+from colorjax.outputs import Claims
 from colorjax.photos import SUFFIXES, find_photos, fitting_name, format_of, output_suffix
 
 COLOUR, COMPARE = ".colour", ".compare"  # what the names of our own files end in, before the suffix
@@ -73,6 +74,7 @@ def plan(
     hints: str | None = None,
     hints_dir: str | None = None,
     outputs: Sequence[str] = (),
+    claims: Claims | None = None,
 ) -> tuple[list[Job], list[str]]:
     """Decide where the colour of each photo and film goes, before any work.
 
@@ -89,6 +91,7 @@ def plan(
         hints: the file of hints, if there is one photo.
         hints_dir: a folder of hints, by the photos' names.
         outputs: other folders of ours; what lies in them, or in `out`, is no input when a folder around is searched.
+        claims: what else is read or written; the files of the jobs are added.
 
     Returns:
         The jobs, photos and films in one order, and a line for each input that is missing or no photo. Our own outputs
@@ -96,10 +99,12 @@ def plan(
 
     Raises:
         UsageError: two of them would go to one place.
+        HintError: `hints` or `hints_dir` is not there.
         OutputError: one would be written over an input, or `out` can be neither its file nor a folder.
 
-    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033, VID-004, VID-005
+    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033, CMD-042, CMD-044, VID-004, VID-005
     """
+    check_hints(hints, hints_dir)
     found, failures = [], []
     ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
     for place in inputs:
@@ -130,8 +135,8 @@ def plan(
     for source, name in found:
         try:
             own = _suffix(source, suffix)
-        except PhotoError as error:
-            failures.append(str(error))
+        except Exception as error:  # whatever one file raises, the others are done
+            failures.append(str(failure(source, error)))
             continue
         if out is None:
             target = source.with_name(fitting_name(source.stem, COLOUR + own))
@@ -145,7 +150,7 @@ def plan(
         if len(jobs) > 1:
             raise UsageError(f"--hints {hints}: for {len(jobs)} files; expected --hints-dir")
         jobs = [dataclasses.replace(job, hints=pathlib.Path(hints)) for job in jobs]
-    _refuse_collisions(jobs, variants, compare)
+    _claim(jobs, Claims() if claims is None else claims, variants, compare)
     return jobs, failures
 
 
@@ -183,15 +188,13 @@ def _suffix(source: pathlib.Path, suffix: str | None) -> str:
     return output_suffix(source) if suffix is None else suffix
 
 
-def _refuse_collisions(jobs, variants, compare):
-    sources = {os.path.realpath(job.source) for job in jobs}
-    taken: dict[str, Job] = {}
+def _claim(jobs: Sequence[Job], claims: Claims, variants: int, compare: bool) -> None:
+    """Note what is going to be written; what is there already is kept, or replaced, when its turn comes."""
+    claims.read([job.source for job in jobs])
+    claims.read([job.hints for job in jobs if job.hints])
     for job in jobs:
         for target in [*job.targets(variants), *([job.sheet] if compare else [])]:
-            place = os.path.realpath(target)
-            if place in sources:
-                raise OutputError(f"{target}: is an input; expected another --out")
-            other = taken.setdefault(place, job)
+            other = claims.claim(target, overwrite=True, owner=job)
             if other is not job:
                 raise UsageError(
                     f"{other.source} and {job.source} would both be written to {target}"
@@ -209,4 +212,23 @@ def make_folder(folder: pathlib.Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot make the folder ({error.strerror})") from None
+        raise OutputError(f"{folder}: cannot make the folder ({error.strerror})") from error
+
+
+def failure(source: pathlib.Path, error: Exception) -> ColorjaxError:
+    """Return what one input's failure is told as, whatever was raised.
+
+    An `OutputError` is the input's own failure, such as frames that the format cannot hold, unless the system refused
+    the place.
+
+    Spec: CMD-041
+    """
+    of_place = isinstance(error.__cause__, OSError)
+    if isinstance(error, ColorjaxError) and (of_place or not isinstance(error, OutputError)):
+        return error
+    if isinstance(error, MemoryError):
+        return PhotoError(f"{source}: too large for the memory here; expected a smaller one")
+    if isinstance(error, OutputError):
+        return PhotoError(f"{source}: {error}")
+    found = in_one_line(error)[:160] or "no more is known"
+    return PhotoError(f"{source}: failed ({type(error).__name__}: {found}); expected another file")

@@ -19,7 +19,7 @@ MODULES = sorted(
 )
 FLOORS = [
     {"errors", "cache", "jsontext"},
-    {"config"},
+    {"config", "outputs"},
     {"color", "resample"},
     {"fullsize", "hints", "blending"},
     {"photos.tints", "photos.metadata", "photos.profiles"},
@@ -54,7 +54,8 @@ FLOORS = [
     {"planning"},
     {"batch"},
     {"studio", "archive"},
-    {"page"},
+    {"guard"},
+    {"page", "entries"},
     {"app"},
     {"commands", "commands.options"},
     {

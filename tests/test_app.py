@@ -1,18 +1,21 @@
 """The page, in a real browser (slow: it needs Gradio, Playwright and a Chromium)."""
 
 import contextlib
+import http.client
+import http.server
 import io
+import json
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 import zipfile
 
 import numpy as np
@@ -70,6 +73,24 @@ def test_own_folder_goes_while_a_request_writes_into_it():
     assert not folder.exists()
 
 
+@pytest.mark.req("APP-014")
+def test_the_browser_is_started_with_a_ticket(network, monkeypatch, capsys):
+    @contextlib.contextmanager
+    def serving(weights, **options):
+        yield app.Served("http://printed/", "http://opened/")
+
+    def opened(address):
+        seen.append(address)
+        raise KeyboardInterrupt
+
+    seen = []
+    monkeypatch.setattr(app, "serving", serving)
+    monkeypatch.setattr("webbrowser.open", opened)
+    assert cli.main(["app"]) == 130
+    assert seen == ["http://opened/"]
+    assert "http://printed/ " in capsys.readouterr().out
+
+
 @pytest.mark.req("APP-003")
 def test_messages_are_plain_text():
     text = message(["<b>*.png: not a photo"], 2)
@@ -79,7 +100,7 @@ def test_messages_are_plain_text():
 
 @contextlib.contextmanager
 def serving(**environment):
-    """Run `colorjax app` as a person does, and yield its address."""
+    """Run `colorjax app` as a person does, and yield its address, with the token."""
     pytest.importorskip("gradio", reason="the extra `app` is not installed")
     command = [sys.executable, "-m", "colorjax", "app", "--no-browser"]
     process = subprocess.Popen(
@@ -87,7 +108,7 @@ def serving(**environment):
     )
     try:
         said = process.stdout.readline()
-        yield re.search(r"http://127\.0\.0\.1:\d+/", said)[0]
+        yield re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", said)[0]
     finally:
         process.terminate()
         process.communicate(timeout=60)
@@ -216,7 +237,8 @@ def test_a_person_colours_a_photo(page, asked, address, tmp_path):
 
     asked = [url for url in asked if not url.startswith(("data:", "blob:"))]
     assert asked
-    assert all(url.startswith(address) for url in asked)
+    own = address.partition("?")[0]
+    assert all(url.startswith(own) for url in asked)
 
 
 @pytest.mark.slow
@@ -297,28 +319,197 @@ def test_page_is_for_all(page, tmp_path, width):
         page.wait_for_selector(f"{told}[aria-live=polite]", state="attached")
 
 
-def status_of(url, **headers):
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
+class Client:
+    """An HTTP client apart from the page's script, with the cookie or without."""
+
+    def __init__(self, address, *, secret=True):
+        self.host = address.split("/")[2]
+        self.headers = {}
+        if secret:
+            status, headers, _ = self.ask("GET", address.partition(self.host)[2])
+            assert (status, headers["Location"]) == (303, "/")
+            self.headers["Cookie"] = headers["Set-Cookie"].partition(";")[0]
+
+    def ask(self, method, path, body=None, **headers):
+        """Return status, headers and body; of a stream what comes until it closes."""
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection.request(method, path, body, self.headers | headers)
+        answer = connection.getresponse()
+        found = answer.status, answer.headers, answer.read()
+        connection.close()
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+        return found
+
+
+ENTRIES = [
+    ("GET", "/"),
+    ("GET", "/config"),
+    ("GET", "/assets/index.js"),
+    ("POST", "/gradio_api/upload"),
+    ("POST", "/gradio_api/queue/join"),
+    ("GET", "/gradio_api/queue/data?session_hash=a"),
+    ("GET", "/gradio_api/file=/etc/hostname"),
+    ("OPTIONS", "/gradio_api/upload"),
+    ("PUT", "/any"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-004", "APP-009", "APP-010")
+@pytest.mark.parametrize(("method", "path"), ENTRIES)
+def test_nothing_gets_in(address, method, path):
+    assert Client(address, secret=False).ask(method, path)[0] == 403
+    client = Client(address)
+    for host in ("example.org", "127.0.0.1", client.host + ".example.org"):
+        assert client.ask(method, path, Host=host)[0] == 403
+    for origin in ("http://localhost:3000", "http://127.0.0.1:3000", "null"):
+        status, _, _ = client.ask(method, path, Origin=origin, Host=client.host)
+        assert status == 403
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-011")
+def test_what_a_proxy_says_changes_nothing(address):
+    client = Client(address)
+    _, _, plain = client.ask("GET", "/config")
+    said = {"X-Forwarded-Host": "example.org", "X-Forwarded-Proto": "https", "Forwarded": "host=x"}
+    status, _, body = client.ask("GET", "/config", **said)
+    assert status == 200
+    assert b"example.org" not in body
+    assert len(body) == len(plain)
+
+
+def joined(client, function, *data):
+    """Send an event to the page, and return how that was answered and all that is said of it."""
+    session = secrets.token_hex(8)
+    event = {"data": data, "fn_index": function, "session_hash": session}
+    status, _, body = client.ask(
+        "POST", "/gradio_api/queue/join", json.dumps(event), **{"Content-Type": "application/json"}
+    )
+    if status == 200:
+        body += client.ask("GET", f"/gradio_api/queue/data?session_hash={session}")[2]
+    return status, body
+
+
+def foreign_paths(folder):
+    """Return paths and URLs that are no upload, and the secret that is in the files."""
+    secret = "what is in a foreign file"
+    (folder / "file.png").write_text(secret)
+    (folder / "link.png").symlink_to(folder / "file.png")
+    os.mkfifo(folder / "pipe.png")
+    names = [str(folder / name) for name in ("file.png", "link.png", "pipe.png", "none.png", "")]
+    names += ["/dev/zero", "/dev/stdin", "/proc/self/environ", "/etc/hostname", "../etc/hostname"]
+    names += [f"{folder}/../{folder.name}/file.png", "file.png", "pyproject.toml", "a\0b"]
+    return secret, names
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-012")
+def test_nothing_but_uploads_is_read(address, tmp_path):
+    client = Client(address)
+    secret, paths = foreign_paths(tmp_path)
+    asked = []
+
+    class Listener(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+
+        do_HEAD = do_GET
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{other.server_address[1]}/photo.png"
+        for place in (*paths, url, "file:///etc/hostname", "//127.0.0.1/x", "data:,x"):
+            for meta in ({"_type": "gradio.FileData"}, {}, None):
+                file = {"path": place, "url": url, "orig_name": "old.png", "meta": meta}
+                for function in (0, 1):
+                    for data in ([file], [[file]], [None, file], [None, {"image": file}]):
+                        status, body = joined(client, function, *data)
+                        assert status == 400
+                        assert secret.encode() not in body
+                        assert str(tmp_path).encode() not in body
+            for route in ("gradio_api/file=", "file=", "gradio_api/file/", "gradio_api/proxy=", ""):
+                status, _, body = client.ask("GET", "/" + route + urllib.parse.quote(place))
+                assert status >= 400 or (route, place) == ("", "")
+                assert secret.encode() not in body
+                assert str(tmp_path).encode() not in body
+        other.shutdown()
+    assert asked == []
+    for path in ("run/predict", "api/predict", "call/add", "component_server", "process_recording"):
+        assert client.ask("POST", f"/gradio_api/{path}", "{}")[0] == 404
+    for body in ("", "[", "[" * 10**5, "{}", "x" * (1 << 21), '{"path": 1}', '{"path": ["a"]}'):
+        kind = {"Content-Type": "application/json"}
+        assert client.ask("POST", "/gradio_api/queue/join", body, **kind)[0] >= 400
+    assert client.ask("GET", "/")[0] == 200
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-012")
+@pytest.mark.parametrize("name", ["old.png", "../../old.png", "/etc/old.png", "%2e%2e/old.png"])
+def test_an_upload_is_given_back(address, name):
+    client, mark = Client(address), secrets.token_hex(8)
+    body = (
+        f'--{mark}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
+        f"Content-Type: image/png\r\n\r\n{mark} no photo\r\n--{mark}--\r\n"
+    )
+    kind = {"Content-Type": f"multipart/form-data; boundary={mark}"}
+    assert client.ask("POST", "/gradio_api/upload", body, Origin="http://a.b", **kind)[0] == 403
+    status, _, answer = client.ask("POST", "/gradio_api/upload", body, **kind)
+    assert status == 200
+    (path,) = json.loads(answer)
+    assert pathlib.Path(path).parents[1].name.startswith(app.PREFIX)
+    quoted = urllib.parse.quote(path)
+    status, _, answer = client.ask("GET", f"/gradio_api/file={quoted}")
+    assert (status, answer) == (200, f"{mark} no photo".encode())
+    assert Client(address, secret=False).ask("GET", f"/gradio_api/file={quoted}")[0] == 403
+    folder, own = pathlib.Path(path).parents[1], pathlib.Path(path).name
+    for other in (f"{folder}/x/../{pathlib.Path(path).parent.name}/{own}", folder, f"{path}/"):
+        assert client.ask("GET", f"/gradio_api/file={urllib.parse.quote(str(other))}")[0] == 404
+    for link, target in (("link", "/etc/hostname"), ("way", "/etc")):
+        (folder / link).symlink_to(target)
+    for other in ("link", "way/hostname"):
+        assert client.ask("GET", f"/gradio_api/file={folder}/{other}")[0] == 404
+    for link in ("link", "way"):
+        (folder / link).unlink()
 
 
 @pytest.mark.slow
 @pytest.mark.req("APP-004")
-def test_nothing_else_can_be_had(address):
-    assert status_of(address) == 200
-    assert status_of(address, Host="example.org") == 400
-    here = pathlib.Path(__file__)
-    for path in (here, here.parent.parent / "pyproject.toml", "/etc/passwd", "../../etc/passwd"):
-        for route in ("gradio_api/file=", "file=", "gradio_api/file/", ""):
-            assert status_of(f"{address}{route}{path}") >= 400
-    port = int(address.rstrip("/").rpartition(":")[2])
+def test_only_loopback_is_listened_on(address):
+    port = address.split("/")[2].rpartition(":")[2]
     listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True).stdout
     for line in listening.splitlines():
         if f":{port} " in line:
             assert "127.0.0.1" in line
+
+
+@pytest.mark.req("APP-013")
+def test_what_a_killed_page_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(app.tempfile, "tempdir", None)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (tmp_path / f"{app.PREFIX}link").symlink_to(kept)
+    code = (
+        "from colorjax import app; import os, time\n"
+        "with app.own_folder() as folder:\n"
+        "    (folder / 'inner').mkdir(); (folder / 'inner' / 'photo').write_text('a photo')\n"
+        "    print(folder, flush=True); time.sleep(600)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with process.stdout:
+        left = pathlib.Path(process.stdout.readline().strip())
+        with app.own_folder() as folder:
+            assert left.exists()  # its page is at work
+            assert folder.exists()
+        process.kill()
+        process.wait()
+    assert (left / "inner" / "photo").exists()
+    with app.own_folder() as folder:
+        assert not left.exists()
+        with app.own_folder():
+            assert folder.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"kept", f"{app.PREFIX}link"}
 
 
 @pytest.mark.slow

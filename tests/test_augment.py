@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import colorjax
-from colorjax import augment, color
+from colorjax import augment
 
 KEY = jax.random.key(0)
 

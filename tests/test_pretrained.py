@@ -59,7 +59,12 @@ def test_true_hints_help(tmp_path):
     report = tmp_path / "report.json"
     gains = []
     for count in ("0", "10", "10"):
-        assert cli.main(["evaluate", "samples", "--hints", count, "--json", str(report)]) == 0
+        assert (
+            cli.main(
+                ["evaluate", "samples", "--hints", count, "--json", str(report), "--overwrite"]
+            )
+            == 0
+        )
         gains.append(json.loads(report.read_text())["summary"]["weights"]["psnr"])
     assert gains[1] == gains[2] >= gains[0] + 1.5
 
@@ -69,7 +74,7 @@ def test_colorize_needs_no_weights_named(tmp_path, capsys):
     assert cli.main(["colorize", "samples", "--out", str(tmp_path / "out")]) == 0
     assert len(list((tmp_path / "out").iterdir())) == 6
     report = tmp_path / "report.json"
-    assert cli.main(["evaluate", "samples", "--json", str(report)]) == 0
+    assert cli.main(["evaluate", "samples", "--json", str(report), "--overwrite"]) == 0
     assert json.loads(report.read_text())["size"] == 256
 
 

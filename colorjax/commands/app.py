@@ -42,10 +42,10 @@ def _app(options: Any, printer: Printer) -> int:
     port = whole("port", options.port, 0, 65535)
     max_pixels = 1_000_000 * whole("max-megapixels", options.max_megapixels, 1)
     weights = load_weights(options.weights)
-    with terminable(), serving(weights, port=port, max_pixels=max_pixels) as address:
-        printer.line(f"the page is at {address}, for this computer only; Ctrl-C ends it")
+    with terminable(), serving(weights, port=port, max_pixels=max_pixels) as served:
+        printer.line(f"the page is at {served.address} for this computer only; Ctrl-C ends it")
         if not options.no_browser:
-            webbrowser.open(address)
+            webbrowser.open(served.once)
         try:
             while True:
                 time.sleep(3600)

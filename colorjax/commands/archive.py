@@ -41,6 +41,7 @@ def add_archive(commands: Any) -> None:
 def _archive(options: Any, printer: Printer) -> int:
     from colorjax import archive, planning
     from colorjax.colouring import Wishes
+    from colorjax.outputs import Claims
     from colorjax.weights import load_weights
 
     workers = (os.cpu_count() or 1) if options.workers is None else options.workers
@@ -51,7 +52,8 @@ def _archive(options: Any, printer: Printer) -> int:
     }
     wishes = Wishes(vividness=vividness(options.vividness))
     load_weights(options.weights)  # a wrong file is one line here, not one from each worker
-    jobs, failures = planning.plan(options.inputs, options.out)
+    claims = Claims([options.weights] if options.weights else [])
+    jobs, failures = planning.plan(options.inputs, options.out, claims=claims)
     for failure in failures:
         printer.error(failure)
     counts = {"done": 0, "skipped": 0, "failed": len(failures)}

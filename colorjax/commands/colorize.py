@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import stat
 import sys
 import time
 from typing import Any
@@ -17,8 +18,16 @@ from colorjax.commands.options import (
     whole,
 )
 from colorjax.console import Printer
-from colorjax.errors import OutputError, TooLargeError, TruncatedError, UsageError
+from colorjax.errors import (
+    ColorjaxError,
+    OutputError,
+    PhotoError,
+    TooLargeError,
+    TruncatedError,
+    UsageError,
+)
 
+LARGEST_STREAM = 1 << 30  # bytes of a photo on standard input
 STATUSES = ("done", "skipped", "busy", "failed")
 
 
@@ -123,7 +132,8 @@ def _colorize(options: Any, printer: Printer) -> int:
     os.environ.setdefault("PJRT_NPROC", "1")
     from colorjax import batch, planning
     from colorjax.colouring import Wishes
-    from colorjax.gallery import page_name, write_gallery
+    from colorjax.gallery import is_page, page_paths, write_gallery
+    from colorjax.outputs import Claims
     from colorjax.photos import write_bytes
     from colorjax.weights import load_weights
 
@@ -141,8 +151,7 @@ def _colorize(options: Any, printer: Printer) -> int:
     if "-" in (*options.inputs, options.out):
         return _colorize_stream(options, wishes, suffix, written, printer)
     weights = load_weights(options.weights)
-    if options.gallery:
-        planning.make_folder(pathlib.Path(options.gallery))
+    claims = Claims([options.weights] if options.weights else [])
     jobs, failures = planning.plan(
         options.inputs,
         options.out,
@@ -154,7 +163,14 @@ def _colorize(options: Any, printer: Printer) -> int:
         hints=options.hints,
         hints_dir=options.hints_dir,
         outputs=[each for each in (options.gallery, options.hints_dir) if each],
+        claims=claims,
     )
+    if options.json:
+        claims.claim_alone(options.json, overwrite=options.overwrite)
+    if options.gallery:
+        for page in page_paths(options.gallery, len(jobs) * wishes.variants):
+            claims.claim_alone(page, overwrite=options.overwrite or is_page(page))
+        planning.make_folder(pathlib.Path(options.gallery))
     photos = [job for job in jobs if not job.is_film]
     films = [job for job in jobs if job.is_film]
     tally = _Tally(printer, failures, variants=options.variants)
@@ -170,13 +186,27 @@ def _colorize(options: Any, printer: Printer) -> int:
             tally.note(batch.colorize_film(job, weights, wishes, **how, progress=printer.progress))
 
     summary = tally.summary()
-    if options.gallery:
-        write_gallery(options.gallery, batch.finished_pairs(jobs, variants=wishes.variants))
-        printer.line(f"before and after:  {pathlib.Path(options.gallery, page_name(1))}")
+
+    def write_json() -> None:
+        text = json.dumps(summary, indent=1)
+        write_bytes(options.json, text.encode(), overwrite=options.overwrite)
+
+    def write_pages() -> None:
+        pairs = batch.finished_pairs(jobs, variants=wishes.variants)
+        write_gallery(options.gallery, pairs, overwrite=options.overwrite)
+        printer.line(f"before and after:  {page_paths(options.gallery, 1)[0]}")
+
+    faults = []
+    for asked, write in ((options.json, write_json), (options.gallery, write_pages)):
+        if asked:
+            try:
+                write()
+            except ColorjaxError as fault:
+                faults.append(fault)
     printer.line(tally.line())
-    if options.json:
-        write_bytes(options.json, json.dumps(summary, indent=1).encode(), overwrite=True)
-    return tally.exit_code
+    for fault in faults:
+        printer.error(str(fault))
+    return max([tally.exit_code, *(fault.exit_code for fault in faults)])
 
 
 class _Tally:
@@ -265,7 +295,10 @@ def _colorize_stream(
 ) -> int:
     """Colour one photo from or to a standard stream, on which nothing else is printed."""
     from colorjax import batch
+    from colorjax.hintfiles import check_hints
+    from colorjax.outputs import Claims
     from colorjax.photos import format_of, read_bytes, write_bytes
+    from colorjax.planning import failure
     from colorjax.weights import load_weights
 
     if len(options.inputs) > 1:
@@ -279,28 +312,66 @@ def _colorize_stream(
     out = "-" if options.out is None else options.out
     if source != "-" and os.path.isdir(source):
         raise UsageError(f"{source}: a folder; expected one photo for standard output")
+    check_hints(options.hints, None)
+    given: Any = sys.stdin if source == "-" else None
+    read = [given.fileno() if _is_file(given) else source]
+    claims = Claims(read + [each for each in (options.hints, options.weights) if each])
     if out != "-":
         format_of(out)
         suffix = suffix or os.path.splitext(out)[1]
+        claims.claim_alone(out, overwrite=options.overwrite)
+    elif _is_file(sys.stdout):
+        claims.claim_alone(sys.stdout.fileno(), overwrite=True)
     weights = load_weights(options.weights)
     name = "standard input" if source == "-" else source
-    data = sys.stdin.buffer.read() if source == "-" else read_bytes(source)
-    coloured = batch.colorize_bytes(
-        data,
-        weights,
-        wishes,
-        name=name,
-        suffix=suffix,
-        hints=options.hints,
-        note=lambda photo: photo.truncated and printer.error(truncated_line(name)),
-        **written,
-    )
+    data = _standard_input() if source == "-" else read_bytes(source)
+    try:
+        coloured = batch.colorize_bytes(
+            data,
+            weights,
+            wishes,
+            name=name,
+            suffix=suffix,
+            hints=options.hints,
+            note=lambda photo: photo.truncated and printer.error(truncated_line(name)),
+            **written,
+        )
+    except Exception as error:
+        raise failure(pathlib.Path(name), error) from error
     if out != "-":
         write_bytes(out, coloured, overwrite=options.overwrite)
-    else:
+        return 0
+    try:
         sys.stdout.buffer.write(coloured)
         sys.stdout.buffer.flush()
+    except (OSError, ValueError, AttributeError) as error:
+        found = getattr(error, "strerror", None) or "it is closed"
+        raise OutputError(f"standard output: cannot be written ({found})") from error
     return 0
+
+
+def _is_file(stream: Any) -> bool:
+    """Return whether a standard stream is a file of its own, which a path may name, too."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):  # it is closed
+        return False
+
+
+def _standard_input() -> bytes:
+    """Read all of standard input, unless it is longer than any photo may be."""
+    try:
+        given: Any = sys.stdin
+        data = given.buffer.read(LARGEST_STREAM + 1)
+    except (OSError, ValueError, AttributeError) as error:
+        found = getattr(error, "strerror", None) or "it is closed"
+        raise PhotoError(f"standard input: {found}; expected a photo") from error
+    except MemoryError:
+        raise PhotoError("standard input: too large for the memory here; expected a file") from None
+    if len(data) > LARGEST_STREAM:
+        most = f"{LARGEST_STREAM / (1 << 30):g} GiB"
+        raise PhotoError(f"standard input: longer than {most}; expected a photo, or a file's name")
+    return data
 
 
 def _suffix(name: str | None, out: str | None) -> str | None:

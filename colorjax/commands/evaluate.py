@@ -49,6 +49,7 @@ def add_evaluate(commands: Any) -> None:
         help="tell the true colour of N places: 1 is the centre, more are random",
     )
     parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
+    parser.add_argument("--overwrite", action="store_true", help="replace a --json that exists")
 
 
 def _evaluate(options: Any, printer: Printer) -> int:
@@ -57,6 +58,8 @@ def _evaluate(options: Any, printer: Printer) -> int:
     from colorjax.photos import write_bytes
     from colorjax.weights import load_record, load_weights
 
+    if options.json:
+        _claim(options)
     strength, hints = vividness(options.vividness), whole("hints", options.hints, 0)
     params, config = load_weights(options.weights)
     baselines = load_record(options.weights).get("baselines", {})
@@ -77,5 +80,15 @@ def _evaluate(options: Any, printer: Printer) -> int:
     print_results(printer, result)
     if options.json:
         text = json.dumps({"size": size, "left_out": found.gray, **result}, indent=1)
-        write_bytes(options.json, text.encode(), overwrite=True)
+        write_bytes(options.json, text.encode(), overwrite=options.overwrite)
     return 1 if found.failures else 0
+
+
+def _claim(options: Any) -> None:
+    """Refuse to write over a photo, the weights, or what exists."""
+    from colorjax.outputs import Claims
+    from colorjax.photos import find_photos
+
+    read = [path for path, _ in find_photos(options.photos)]
+    claims = Claims([*read, *([options.weights] if options.weights else [])])
+    claims.claim_alone(options.json, overwrite=options.overwrite)

@@ -109,17 +109,18 @@ def _shifted(x, kernel, stride):
     size = len(kernel)
     rows, columns = (-(-side // stride) for side in x.shape[1:3])
     padded = _pad(x, size, stride)
-    return sum(
+    products = (
         _tap(padded, i, j, rows, columns, stride) * kernel[i, j][None, None, None]
         for i in range(size)
         for j in range(size)
     )
+    return functools.reduce(jnp.add, products)
 
 
 def _shifted_gradient(x, kernel, gradient, stride):
     """Return the gradient of the pictures: what each pixel's taps gave, gathered.
 
-    With stride 2 pixels of even and odd rows and columns have different taps: they are computed apart, then interleaved.
+    With stride 2, pixels of even and odd rows and columns have different taps: they are computed apart and interleaved.
     """
     size = len(kernel)
     b, h, w, c = x.shape
@@ -154,7 +155,7 @@ def _shifted_gradient(x, kernel, gradient, stride):
 
 
 def _shifted_kernel_gradient(x, kernel, gradient, stride):
-    """Return the gradient of the kernel: photo by photo, so that a photo's pixels are read from the cache for all taps."""
+    """Return the gradient of the kernel, photo by photo: a photo's pixels stay in the cache for all taps."""
     size = len(kernel)
     rows, columns = gradient.shape[1:3]
     padded = _pad(x, size, stride)

@@ -98,7 +98,7 @@ def init_efficientnet(
     def conv(*shape):
         return init_conv(next(keys), *shape, gain=math.sqrt(2))
 
-    params = {"stem": conv(3, 3, channels, STEM_WIDTH)}
+    params: PyTree = {"stem": conv(3, 3, channels, STEM_WIDTH)}
     for i, blocks in enumerate(stages(size, count)):
         params[f"stage_{i}"] = {}
         for j, block in enumerate(blocks):
@@ -150,7 +150,7 @@ def apply_efficientnet(
 def _bottleneck(params, x, block):
     y = _relu6(apply_conv(params["expand"], x)) if "expand" in params else x
     kernel = params["depthwise"]["kernel"].astype(y.dtype)
-    y = _relu6(depthwise(y, kernel, block.stride) + as_channels(params["depthwise"]["bias"], y))
+    y = _relu6(jnp.asarray(depthwise(y, kernel, block.stride)) + as_channels(params["depthwise"]["bias"], y))
     y = apply_conv(params["project"], y)
     return x + y if block.stride == 1 and block.inputs == block.outputs else y
 

@@ -1,4 +1,4 @@
-"""The photo network: a pretrained encoder that knows things, a decoder that gives each place a distribution over chroma.
+"""The photo network: a pretrained encoder, and a decoder that gives each place a distribution over chroma.
 
 The encoder (`efficientnet`) sees the working copy's gray at strides from 2 to 32. The decoder starts from the coarsest
 features and their mean over the photo, doubles the size three times, each time adding the encoder's features of that

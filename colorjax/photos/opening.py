@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError
+from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError, in_one_line
 from colorjax.photos import decoding
 
 MAX_PIXELS = 400_000_000
@@ -32,14 +32,6 @@ def photo_error(place: object, found: str, expected: str) -> PhotoError:
     Spec: FIL-007
     """
     return PhotoError(f"{in_one_line(place)}: {in_one_line(found)[:160]}; expected {expected}")
-
-
-def in_one_line(text: object) -> str:
-    """Return a text with all that would break its line escaped.
-
-    Spec: FIL-007
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 @contextlib.contextmanager

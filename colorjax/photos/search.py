@@ -6,9 +6,9 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from colorjax.errors import NoPhotosError
+from colorjax.errors import NoPhotosError, in_one_line
 from colorjax.photos.decoding import SUFFIXES
-from colorjax.photos.opening import PathLike, in_one_line, photo_error
+from colorjax.photos.opening import PathLike, photo_error
 
 _SAMPLES = (
     "astronaut.png",

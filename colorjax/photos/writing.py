@@ -6,15 +6,16 @@ import io
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from colorjax.errors import ColorjaxError, ConfigError, OutputError
+from colorjax.errors import ColorjaxError, ConfigError, OutputError, in_one_line
 from colorjax.photos import decoding, encoding
 from colorjax.photos.decoding import SUFFIXES
-from colorjax.photos.opening import PathLike, in_one_line
+from colorjax.photos.opening import PathLike
 from colorjax.photos.photo import Photo, Pixels
 
 try:
@@ -262,9 +263,15 @@ def sweep(folder: PathLike) -> None:
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             if _TEMPORARY.fullmatch(name):
-                with contextlib.suppress(OSError), open(path, "rb") as file:
+                with contextlib.suppress(OSError), open(path, "rb", opener=_at_once) as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(path)
+                    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                        os.unlink(path)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file, also a pipe that nobody writes to, without waiting, and no link."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def _open_temporary(folder: str) -> tuple[str, io.BufferedIOBase]:

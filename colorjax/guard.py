@@ -1,0 +1,176 @@
+"""Who may ask the page: a layer around any ASGI application that lets the browser in that was given the secret.
+
+A server on loopback is reached by every user of the machine, and by every web page that its browser shows: by a request
+from another origin, by a name that resolves to 127.0.0.1, by a form or a picture. Only the secret tells them apart.
+"""
+
+import http
+import json
+import secrets
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[Any]]
+
+FORWARDING = (b"forwarded", b"x-forwarded-", b"x-real-ip")  # what a proxy says; there is none
+SAFE = {
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+REFUSAL = "not allowed; open the address that colorjax printed, with its token"
+
+
+class Guard:
+    """An ASGI application that passes on to another what its own page asks, and refuses the rest with 403.
+
+    Spec: APP-009, APP-010, APP-011
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        port: int,
+        *,
+        hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Guard an application.
+
+        Args:
+            application: what is guarded.
+            port: that it is served at.
+            hosts: the names that it is served by.
+            headers: of every answer, besides `SAFE`.
+        """
+        self.application = application
+        self.secret = secrets.token_urlsafe(32)
+        self.tickets: list[str] = []
+        self.cookie = f"colorjax-{port}".encode()  # cookies are shared by all ports of a host
+        ports = ("", f":{port}") if port == 80 else (f":{port}",)
+        self.hosts = {f"{host}{each}".encode() for host in hosts for each in ports}
+        self.headers = [
+            (name.lower().encode(), value.encode())
+            for name, value in {**SAFE, **(headers or {})}.items()
+        ]
+
+    def ticket(self) -> str:
+        """Return a token that is taken once: the command line that starts a browser is seen by all users.
+
+        Spec: APP-014
+        """
+        self.tickets.append(secrets.token_urlsafe(32))
+        return self.tickets[-1]
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "lifespan":
+            await self.application(scope, receive, send)
+        elif not self._is_from_here(scope):
+            await self._refuse(scope, send)
+        elif self._bears_token(scope):
+            await self._let_in(send)
+        elif not self._bears_cookie(scope) or not self._is_own_page(scope):
+            await self._refuse(scope, send)
+        else:
+            headers = [each for each in scope["headers"] if not each[0].startswith(FORWARDING)]
+            await self.application({**scope, "headers": headers}, receive, self._cleaned(send))
+
+    def _is_from_here(self, scope: Message) -> bool:
+        """Return whether host and origin, where there is one, are the page's own."""
+        hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
+        own = len(hosts) == 1 and hosts[0] in self.hosts
+        return own and all(origin == b"http://" + hosts[0] for origin in origins)
+
+    def _is_own_page(self, scope: Message) -> bool:
+        """Return whether no other page asks, as far as the browser tells; cookies go to all ports of a host."""
+        return all(each in (b"same-origin", b"none") for each in _values(scope, b"sec-fetch-site"))
+
+    def _bears_token(self, scope: Message) -> bool:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", "/"):
+            return False
+        query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
+        for token in query.get("token", []):
+            if self._is_secret(token.encode()):
+                return True
+            for ticket in self.tickets:
+                if secrets.compare_digest(token.encode(), ticket.encode()):
+                    self.tickets.remove(ticket)
+                    return True
+        return False
+
+    def _bears_cookie(self, scope: Message) -> bool:
+        pairs = (
+            pair.strip().partition(b"=")
+            for line in _values(scope, b"cookie")
+            for pair in line.split(b";")
+        )
+        return any(name == self.cookie and self._is_secret(value) for name, _, value in pairs)
+
+    def _is_secret(self, value: bytes) -> bool:
+        return secrets.compare_digest(value, self.secret.encode())
+
+    async def _let_in(self, send: Send) -> None:
+        """Give the browser the secret as a cookie, and the address without it."""
+        cookie = self.cookie + b"=" + self.secret.encode() + b"; Path=/; HttpOnly; SameSite=Strict"
+        headers = [(b"location", b"/"), (b"set-cookie", cookie), (b"content-length", b"0")]
+        await send(
+            {"type": "http.response.start", "status": 303, "headers": headers + self.headers}
+        )
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _refuse(self, scope: Message, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # not accepted: 403
+        else:
+            await self._answer(send, 403, REFUSAL)
+
+    async def _answer(self, send: Send, status: int, text: str) -> None:
+        """Answer with an error, as JSON in which Starlette's servers, too, give the text."""
+        body = json.dumps({"detail": text}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send(
+            {"type": "http.response.start", "status": status, "headers": headers + self.headers}
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    def _cleaned(self, send: Send) -> Send:
+        """Return what sends without leave for other origins, and of errors no more than what kind they are."""
+        failed = False
+
+        async def clean(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "http.response.start":
+                failed = message["status"] >= 400
+                if failed:
+                    await self._answer(send, message["status"], _phrase(message["status"]))
+                    return
+                given = {name for name, _ in self.headers}
+                kept = [
+                    (name, value)
+                    for name, value in message.get("headers", ())
+                    if name.lower() not in given and not name.lower().startswith(b"access-control-")
+                ]
+                message = {**message, "headers": kept + self.headers}
+            if not failed:
+                await send(message)
+
+        return clean
+
+
+def _values(scope: Message, name: bytes) -> list[bytes]:
+    """Return the values of a request's header, whose names ASGI writes in small letters."""
+    return [value for each, value in scope["headers"] if each == name]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
