@@ -106,6 +106,7 @@ class PhotoConfig(Checked):
         ring_scale: levels; ring j lies at ring_scale · (exp(ring_growth · j) − 1).
         ring_growth: growth of the radius from ring to ring.
         compute: type of activations inside the network; parameters, outputs and losses are float32.
+        depthwise: the fastest way for depthwise convolutions on each device, or always its native operation.
     """
 
     encoder: Literal["lite0", "lite2"] = "lite0"
@@ -121,6 +122,7 @@ class PhotoConfig(Checked):
     ring_scale: float = number(20.0, above=0)
     ring_growth: float = number(0.3, above=0)
     compute: Literal["float32", "bfloat16"] = "float32"
+    depthwise: Literal["fastest", "native"] = "fastest"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,15 +255,15 @@ NETWORKS = {"DenseConfig": DenseConfig, "PhotoConfig": PhotoConfig}
 
 _PHOTO = Config(
     network=PhotoConfig(),
-    size=128,
-    source_size=144,
+    size=96,
+    source_size=128,
     working_size=160,
     vividness=1.2,
     knee=80.0,
     framing="whole",
     objective=ObjectiveConfig(name="chroma", rebalance=0.5),
     augment=AugmentConfig(
-        zoom=0.2,
+        zoom=0.35,
         exposure=0.2,
         orthochromatic=0.15,
         tone_curve=0.1,
@@ -275,14 +277,14 @@ _PHOTO = Config(
     ),
     optimizer=OptimizerConfig(
         algorithm="muon",
-        learning_rate=1.5e-3,
+        learning_rate=2e-3,
         weight_decay=0.05,
         second_moment=0.99,
-        encoder_rate=0.3,
+        encoder_rate=0.15,
         frozen="depthwise",
     ),
-    ema_decay=0.999,
-    steps=6_000,
+    ema_decay=0.998,
+    steps=3_400,
     batch=64,
 )
 
@@ -297,13 +299,7 @@ PRESETS = {
         network=DenseConfig(depth=2, hidden_activation="tanh", output_activation="tanh")
     ),
     "photo": _PHOTO,
-    "photo-small": dataclasses.replace(
-        _PHOTO,
-        network=PhotoConfig(bottom=96, coarse=64, middle=48, fine=32, head_width=48),
-        size=112,
-        source_size=128,
-        working_size=112,
-    ),
+    "photo-small": dataclasses.replace(_PHOTO, working_size=96),
 }
 
 

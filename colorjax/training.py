@@ -123,7 +123,7 @@ def augment_batch(
     Returns:
         The gray and the truth.
 
-    Spec: TRN-008, TRN-030, TRN-031, TRN-032, TRN-033
+    Spec: TRN-008, TRN-030, TRN-031, TRN-032
     """
     how = config.augment
     keys = iter(jax.random.split(key, 12))

@@ -9,8 +9,12 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import photo_network
 import pytest
+from safetensors import numpy as safetensors
 
+import colorjax
+from colorjax import encoder
 from colorjax.networks import efficientnet
 from colorjax.networks.depthwise import depthwise
 
@@ -82,7 +86,6 @@ def published(size):
 def test_converted_encoder_equals_the_published_one(size, side, tmp_path):
     network = published(size)
     torch = importlib.import_module("torch")
-    from safetensors import numpy as safetensors
     from skimage import data as samples
     from skimage.transform import resize
 
@@ -124,3 +127,43 @@ def test_converted_encoder_equals_the_published_one(size, side, tmp_path):
         record = json.loads(opened.metadata()["colorjax"])["record"]
     assert record["license"] == "Apache-2.0"
     assert len(record["sha256"]) == 64
+
+
+def encoder_file(path, **changes):
+    """Write a file as scripts/convert-encoder would, of a stem for three channels; return its arrays."""
+    params = efficientnet.init_efficientnet(jax.random.key(5), "lite0", count=3, channels=3)
+    arrays = {
+        ".".join(key.key for key in keys): np.asarray(leaf)
+        for keys, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    safetensors.save_file(arrays | changes, path)
+    return arrays
+
+
+@pytest.mark.req("NET-032")
+def test_gray_goes_into_all_channels_of_the_encoder(tmp_path):
+    arrays = encoder_file(tmp_path / "encoder.safetensors")
+    conf = photo_network.small()
+    ours = encoder.load_encoder(tmp_path / "encoder.safetensors", conf)
+    kernel = arrays["stem.kernel"].astype(float).sum(2, keepdims=True)
+    np.testing.assert_allclose(ours["stem"]["kernel"], kernel, atol=1e-6)
+    block = ours["stage_1"]["block_0"]["depthwise"]["kernel"]
+    np.testing.assert_array_equal(block, arrays["stage_1.block_0.depthwise.kernel"])
+    params = colorjax.init_params(jax.random.key(0), conf) | {"encoder": ours}
+    shapes = jax.tree.map(jnp.shape, colorjax.init_params(jax.random.key(0), conf))
+    assert jax.tree.map(jnp.shape, params) == shapes
+
+
+@pytest.mark.req("NET-032")
+def test_what_is_no_encoder_is_one_line(tmp_path):
+    conf, path = photo_network.small(), tmp_path / "encoder.safetensors"
+    with pytest.raises(colorjax.ColorjaxError, match="no converted encoder"):
+        encoder.load_encoder(path, conf)
+    path.write_bytes(b"no weights")
+    with pytest.raises(colorjax.ColorjaxError, match="no converted encoder"):
+        encoder.load_encoder(path, conf)
+    encoder_file(path, **{"stem.bias": np.zeros(5, np.float32)})
+    with pytest.raises(colorjax.ColorjaxError, match=r"stem\.bias is 5; .* asks for 32"):
+        encoder.load_encoder(path, conf)
+    with pytest.raises(colorjax.ColorjaxError, match="needs a photo network"):
+        encoder.load_encoder(path, colorjax.preset("seed-relu"))

@@ -13,12 +13,12 @@ import colorjax
 from colorjax import cli, data, evaluation, weights
 
 GAIN, COLOURFULNESS = 3.08, 21.3  # on scikit-image's colour photos; spec/quality.md
-SMALLER = 0.5  # dB that photo-small may lose on them
+SMALLER = 0.35  # dB that photo-small may lose on them
 
 
 @pytest.mark.req("QLT-004")
 def test_the_small_network_is_small_and_close():
-    assert weights.PACKAGED["photo-small"].stat().st_size <= 4e6
+    assert weights.PACKAGED["photo-small"].stat().st_size <= 8e6
     small = colorjax.load_weights("photo-small")
     assert small[1].network == colorjax.preset("photo-small").network
     found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")

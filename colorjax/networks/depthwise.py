@@ -32,7 +32,7 @@ def depthwise(
     Spec: NET-031
     """
     return jax.lax.platform_dependent(
-        x, kernel, cpu=_each(_shifted, stride), default=_each(_native, stride)
+        x, kernel, cpu=_each(_shifted, stride), default=_each(native_depthwise, stride)
     )
 
 
@@ -48,14 +48,18 @@ def _backward(stride, kept, gradient):
             kernel,
             gradient,
             cpu=_each(_shifted_gradient, stride),
-            default=lambda x, kernel, g: jax.vjp(lambda x: _native(x, kernel, stride), x)[1](g)[0],
+            default=lambda x, kernel, g: jax.vjp(lambda x: native_depthwise(x, kernel, stride), x)[
+                1
+            ](g)[0],
         ),
         jax.lax.platform_dependent(
             x,
             kernel,
             gradient,
             cpu=_each(_shifted_kernel_gradient, stride),
-            default=lambda x, kernel, g: jax.vjp(lambda k: _native(x, k, stride), kernel)[1](g)[0],
+            default=lambda x, kernel, g: jax.vjp(lambda k: native_depthwise(x, k, stride), kernel)[
+                1
+            ](g)[0],
         ),
     )
 
@@ -67,7 +71,13 @@ def _each(function, stride):
     return functools.partial(function, stride=stride)
 
 
-def _native(x, kernel, stride):
+def native_depthwise(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "k k c"], stride: int = 1
+) -> Float[Array, "b rows columns c"]:
+    """Convolve as `depthwise` does, by the one operation that devices and other programs have for it.
+
+    Spec: NET-031
+    """
     return jax.lax.conv_general_dilated(
         x,
         kernel[:, :, None],

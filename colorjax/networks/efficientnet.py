@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from colorjax.networks.depthwise import depthwise
+from colorjax.networks.depthwise import depthwise, native_depthwise
 from colorjax.networks.layers import apply_conv, as_channels, init_conv
 
 STEM_WIDTH = 32
@@ -119,6 +119,7 @@ def apply_efficientnet(
     size: str,
     *,
     count: int = len(_STAGES),
+    native: bool = False,
 ) -> list[Float[Array, "b _ _ _"]]:
     """Return the features that each stage ends with.
 
@@ -127,6 +128,7 @@ def apply_efficientnet(
         pictures: levels in [0, 255].
         size: a name in `SIZES`.
         count: of stages.
+        native: take the device's own depthwise convolution, also where it is slow: for other programs.
 
     Returns:
         One array a stage, of ⌈h / s⌉ × ⌈w / s⌉ cells with s from `STAGE_STRIDES`.
@@ -142,15 +144,19 @@ def apply_efficientnet(
     features = []
     for i, blocks in enumerate(stages(size, count)):
         for j, block in enumerate(blocks):
-            x = _bottleneck(params[f"stage_{i}"][f"block_{j}"], x, block)
+            x = _bottleneck(params[f"stage_{i}"][f"block_{j}"], x, block, native)
         features.append(x)
     return features
 
 
-def _bottleneck(params, x, block):
+def _bottleneck(params, x, block, native):
     y = _relu6(apply_conv(params["expand"], x)) if "expand" in params else x
     kernel = params["depthwise"]["kernel"].astype(y.dtype)
-    y = _relu6(jnp.asarray(depthwise(y, kernel, block.stride)) + as_channels(params["depthwise"]["bias"], y))
+    convolved = native_depthwise if native else depthwise
+    y = _relu6(
+        jnp.asarray(convolved(y, kernel, block.stride))
+        + as_channels(params["depthwise"]["bias"], y)
+    )
     y = apply_conv(params["project"], y)
     return x + y if block.stride == 1 and block.inputs == block.outputs else y
 

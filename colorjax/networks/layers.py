@@ -1,6 +1,7 @@
 """Layers that the photo network is made of: pure functions of their parameters and pictures, channels last."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,9 +81,10 @@ def group_norm(
     return (wide * scale + (as_channels(params["bias"], wide) - mean * scale)).astype(x.dtype)
 
 
-def double(x: Float[Array, "b h w c"], shape: tuple[int, ...]) -> Float[Array, "b rows columns c"]:
+def double(x: Float[Array, "b h w c"], shape: tuple[Any, ...]) -> Float[Array, "b rows columns c"]:
     """Repeat each pixel along rows and columns, up to the given height and width.
 
     Spec: NET-020
     """
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)[:, : shape[1], : shape[2]]
+    x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+    return x if x.shape[1:3] == shape[1:3] else x[:, : shape[1], : shape[2]]

@@ -19,7 +19,7 @@ from colorjax.networks.efficientnet import (
 from colorjax.networks.layers import apply_conv, double, group_norm, init_conv, init_norm
 
 CELL = 4  # pixels of the working copy along a side of one predicted cell
-STRIDE = 16  # what height and width of working copies are multiples of
+STRIDE = 32  # what height and width of working copies are multiples of
 
 
 def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
@@ -79,11 +79,17 @@ def apply_photo(
         For each cell of 4 × 4 pixels the logits of the bins, of which `bins.decode` makes chroma; ⌈h / 4⌉ × ⌈w / 4⌉
         cells.
 
-    Spec: NET-020, NET-023
+    Spec: NET-020
     """
     *batch, height, width = gray.shape
     pictures = gray.reshape(-1, height, width, 1).astype(config.compute)
-    features = apply_efficientnet(params["encoder"], pictures, config.encoder, count=config.stages)
+    features = apply_efficientnet(
+        params["encoder"],
+        pictures,
+        config.encoder,
+        count=config.stages,
+        native=config.depthwise == "native",
+    )
     deepest, *skips = _used_stages(config)
 
     def active(norm, x):
