@@ -258,7 +258,7 @@ def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
         for photo in (rgb, truth)
     ]
     sums = np.array([_block_sums(*pair) for pair in zip(*blocks, strict=True)], np.float64)
-    difference, within, *tones = sums.sum(axis=0)
+    difference, within, *tones = sums.sum(axis=0).tolist()
     # black padding is equal in both: it adds no difference, no chroma, and all thresholds for each pixel
     within -= padding * _THRESHOLDS
     tone, true_tone = (

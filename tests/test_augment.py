@@ -15,6 +15,24 @@ def photos(seed, count=16, size=16):
     return jax.random.uniform(jax.random.key(seed), (count, size, size, 3), maxval=255)
 
 
+@jax.jit
+def mirrored_quarters(keys, rgb):
+    return jax.vmap(lambda key: augment.random_mirror(key, rgb, probability=0.25))(keys)
+
+
+@pytest.mark.req("TRN-008")
+def test_each_photo_of_a_batch_is_mirrored_by_its_own_draw():
+    rgb = np.asarray(photos(3, count=4, size=5))
+    batches = np.asarray(mirrored_quarters(jax.random.split(KEY, 200), rgb))
+    turned = (batches == rgb[:, :, ::-1]).all((2, 3, 4))
+    same = (batches == rgb).all((2, 3, 4))
+    assert np.all(turned ^ same)
+    assert 0.15 < turned.mean() < 0.35
+    assert np.all((turned.mean(0) > 0.1) & (turned.mean(0) < 0.4))  # in every place
+    together = np.corrcoef(turned.T)[~np.eye(4, dtype=bool)]
+    assert np.abs(together).max() < 0.3  # and apart from the others
+
+
 @pytest.mark.req("TRN-030")
 def test_views():
     rgb = photos(0)

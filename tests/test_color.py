@@ -134,6 +134,18 @@ def test_gamut_step_is_finite_with_its_gradient(peak):
     assert is_finite(jacobian(lambda *a: color.fit_gamut(*a, peak=peak), luma, chroma))
 
 
+@pytest.mark.req("INF-014")
+@pytest.mark.parametrize("knee", [1.0, 40.0, 300.0])
+def test_strong_chroma_is_held_back_along_its_line(knee):
+    chroma = np.random.default_rng(0).normal(0, 60, (64, 2)).astype(np.float32)
+    chroma[0] = 0
+    length = np.hypot(*chroma.astype(float).T)
+    expected = chroma / np.sqrt(1 + (length / knee) ** 2)[:, None]
+    held = np.asarray(color.compress_chroma(chroma, knee))
+    np.testing.assert_allclose(held, expected, rtol=1e-5)
+    assert np.hypot(*held.T).max() <= knee
+
+
 @pytest.mark.req("COL-007", "COL-008", "COL-011")
 @PEAKS
 @hypothesis.given(st.data())

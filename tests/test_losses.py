@@ -189,6 +189,29 @@ def test_photo_error():
     assert np.all(np.isfinite(jax.grad(losses.photo_error_loss)(chroma, chroma)))
 
 
+@pytest.mark.req("LOS-020", "LOS-021", "LOS-022")
+def test_chroma_objective_is_the_weighted_sum(monkeypatch):
+    network, logits, _ = bins_case()
+    monkeypatch.setattr(losses, "apply_photo", lambda params, gray, config: logits)
+    rgb = np.random.default_rng(0).uniform(0, 255, (2, 12, 16, 3))
+    gray = rgb @ [0.21, 0.72, 0.07]
+    chroma = rgb[..., [0, 2]] - gray[..., None]
+    cells = [[chroma[:, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] for j in range(4)] for i in range(3)]
+    truth = np.array([[cell.mean((1, 2)) for cell in row] for row in cells]).transpose(2, 0, 1, 3)
+    truth = jnp.asarray(truth, jnp.float32)
+    decoded = bins.decode(logits, network)
+    parts = [
+        losses.likelihood_loss(logits, truth, network, rebalance=0.3),
+        losses.robust_loss(decoded, truth),
+        losses.photo_error_loss(decoded, truth),
+    ]
+    names = ("likelihood", "robust", "photo_error")
+    for weights in ((1.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 3.0), (0.5, 0.25, 4.0)):
+        terms = configs.ObjectiveConfig(rebalance=0.3, **dict(zip(names, weights, strict=True)))
+        ours = losses.chroma_objective({}, jnp.asarray(gray), jnp.asarray(rgb), network, terms)
+        np.testing.assert_allclose(ours, np.dot(weights, parts), rtol=1e-4)
+
+
 @pytest.mark.req("LOS-020", "LOS-007")
 def test_objective_must_fit_the_network():
     config = configs.replace(small("seed-relu"), {"objective.name": "chroma"})

@@ -159,6 +159,8 @@ def test_measures_are_plain_and_those_of_the_functions(pair):
         "colourfulness_absolute": metrics.colourfulness(pair[0], absolute=True),
         "truth_colourfulness": metrics.colourfulness(pair[1]),
         "truth_colourfulness_absolute": metrics.colourfulness(pair[1], absolute=True),
+        "warm": float(metrics.is_warm(pair[0])),
+        "truth_warm": float(metrics.is_warm(pair[1])),
     }
     assert metrics.summarize([scores]).keys() >= scores.keys()
 
@@ -205,6 +207,53 @@ def test_one_warm_tone(lab, warm):
     scores = metrics.measure(flat, mixed)
     assert (scores["warm"], scores["truth_warm"]) == (int(warm), 0)
     assert metrics.summarize([scores, scores])["warm"] == int(warm)
+
+
+def colors_near(low_hue, high_hue, low_chroma, high_chroma):
+    """Return a few colors whose hue and chroma, as scikit-image says, lie in these ranges."""
+    rgb = np.stack(np.meshgrid(*[np.arange(0, 256, 5, dtype=np.uint8)] * 3), -1).reshape(-1, 1, 3)
+    (lab,) = labs(rgb)
+    hue = np.degrees(np.arctan2(lab[:, 0, 2], lab[:, 0, 1]))
+    chroma = np.hypot(lab[:, 0, 1], lab[:, 0, 2])
+    kept = (hue > low_hue) & (hue < high_hue) & (chroma > low_chroma) & (chroma < high_chroma)
+    return rgb[kept][:4]
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(
+    ("hues", "chromas", "warm"),
+    [
+        ((19.3, 19.9), (30, 90), False),
+        ((20.1, 20.7), (30, 90), True),
+        ((114.3, 114.9), (30, 90), True),
+        ((115.1, 115.7), (30, 90), False),
+        ((50, 100), (7.3, 7.9), False),
+        ((50, 100), (8.1, 8.7), True),
+    ],
+)
+def test_borders_of_the_warm_tone(hues, chromas, warm):
+    colors = colors_near(*hues, *chromas)
+    assert len(colors) == 4
+    for color in colors:
+        assert metrics.is_warm(np.broadcast_to(color, (6, 6, 3)).copy()) == warm
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(("colored", "warm"), [(9, False), (11, True)])
+def test_a_tenth_of_the_pixels_makes_a_tone(colored, warm):
+    photo = gray_photo(120, 10, 10)
+    photo.reshape(-1, 3)[:colored] = [200, 130, 60]
+    assert metrics.is_warm(photo) == warm
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(("share", "warm"), [(0.88, False), (0.92, True)])
+def test_nine_tenths_of_the_chroma_make_a_tone(share, warm):
+    two = np.array([[[200, 130, 60], [40, 90, 200]]], np.uint8)
+    chroma = np.hypot(*np.moveaxis(labs(two)[0][0, :, 1:], -1, 0))
+    count = round(1600 * share * chroma[1] / (share * chroma[1] + (1 - share) * chroma[0]))
+    photo = np.repeat(two[0], [count, 1600 - count], 0).reshape(40, 40, 3)
+    assert metrics.is_warm(photo) == warm
 
 
 def from_lab(lab):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from photo_network import small
 
 import colorjax
-from colorjax.networks import bins, photo
+from colorjax.networks import bins, layers, photo
 
 
 def drawn(conf, seed=0):
@@ -24,6 +24,8 @@ def drawn(conf, seed=0):
 
 
 apply = jax.jit(photo.apply_photo, static_argnames="config")
+encode = jax.jit(bins.encode_chroma, static_argnames="config")
+normalize = jax.jit(layers.group_norm, static_argnames="group")
 forward = jax.jit(
     lambda *arrays, config: colorjax.forward(*arrays, config), static_argnames="config"
 )
@@ -74,6 +76,80 @@ def test_soft_encoding(seed):
     assert np.all(error <= 0.1 * radius + 2)
     neutral = bins.encode_chroma(jnp.zeros((1, 2)), network)
     np.testing.assert_array_equal(neutral[0], np.eye(len(centres))[0])
+
+
+def on_circles(ring, hue, network):
+    """Return the chroma at a ring and a hue that are counted in bins, fractions included."""
+    radius = network.ring_scale * (np.exp(network.ring_growth * np.asarray(ring, float)) - 1)
+    angle = 2 * np.pi * np.asarray(hue, float) / network.hues
+    chroma = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
+    return chroma.astype(np.float32)
+
+
+@pytest.mark.req("NET-021")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1))
+def test_shares_are_bilinear_in_ring_and_hue(seed):
+    network = small().network
+    rng = np.random.default_rng(seed)
+    ring, hue = rng.integers(0, network.rings, 64), rng.integers(0, network.hues, 64)
+    outward, onward = rng.uniform(0, 1, (2, 64))
+    expected = np.zeros((64, network.rings + 1, network.hues))
+    each = np.arange(64)
+    for beyond, share in ((0, 1 - outward), (1, outward)):
+        expected[each, ring + beyond, hue] += share * (1 - onward)
+        expected[each, ring + beyond, (hue + 1) % network.hues] += share * onward
+    neutral, rings = expected[:, 0].sum(-1, keepdims=True), expected[:, 1:].reshape(64, -1)
+    shares = encode(on_circles(ring + outward, hue + onward, network), config=network)
+    np.testing.assert_allclose(shares, np.concatenate([neutral, rings], -1), atol=1e-4)
+
+
+@pytest.mark.req("NET-021")
+def test_bins_are_rings_around_neutral():
+    network = small().network
+    ring, hue = np.divmod(np.arange(network.rings * network.hues), network.hues)
+    expected = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
+    np.testing.assert_allclose(bins.bin_centres(network), expected, atol=1e-3)
+
+
+@pytest.mark.req("NET-021")
+@pytest.mark.parametrize("times", [1.001, 1.5, 30])
+def test_beyond_the_last_ring_counts_as_on_it(times):
+    network = small().network
+    last = on_circles(network.rings, np.arange(0, network.hues, 1 / 4), network)
+    shares = encode(np.float32(times) * last, config=network)
+    np.testing.assert_allclose(shares, encode(last, config=network), atol=1e-4)
+    np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.req("NET-022")
+def test_decoding_is_the_mean_of_the_distribution():
+    network = small().network
+    count = 1 + network.rings * network.hues
+    rng = np.random.default_rng(0)
+    logits, tilt = (rng.normal(size=s).astype(np.float32) for s in ((2, 3, 3, count), count))
+    ring, hue = np.divmod(np.arange(count - 1), network.hues)
+    centres = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
+    weights = np.exp((logits.astype(float) + tilt) / 0.4)
+    expected = weights @ centres / weights.sum(-1, keepdims=True)
+    decoded = bins.decode(jnp.asarray(logits), network, temperature=0.4, tilt=jnp.asarray(tilt))
+    np.testing.assert_allclose(decoded, expected, atol=1e-3)
+
+
+@pytest.mark.req("NET-020")
+@pytest.mark.parametrize(("channels", "group"), [(8, 4), (6, 2), (4, 16)])
+def test_group_norm_equals_numpy(channels, group):
+    rng = np.random.default_rng(channels)
+    spread, middle = rng.uniform(0.5, 3, (3, 1, 1, channels)), rng.normal(0, 5, channels)
+    x = rng.normal(middle, spread, (3, 5, 7, channels))
+    x[0] *= 1e-3  # about the constant under the root
+    params = {name: rng.normal(size=channels).astype(np.float32) for name in ("scale", "bias")}
+    groups = max(1, channels // group)
+    wide = x.astype(np.float32).astype(float).reshape(3, 35, groups, channels // groups)
+    wide = wide - wide.mean((1, 3), keepdims=True)
+    wide /= np.sqrt((wide**2).mean((1, 3), keepdims=True) + 1e-5)
+    expected = wide.reshape(x.shape) * params["scale"] + params["bias"]
+    result = normalize(params, x.astype(np.float32), group=group)
+    np.testing.assert_allclose(result, expected, atol=1e-3)
 
 
 @pytest.mark.req("NET-022")

@@ -1,5 +1,6 @@
 """The scripts, on small work."""
 
+import ast
 import json
 import pathlib
 import subprocess
@@ -54,6 +55,20 @@ def test_trace_names_each_fault(tmp_path):
         "colorjax.b.g",
     ):
         assert fault in faults
+
+
+@pytest.mark.req("TST-001")
+def test_mutate_finds_its_modules_and_their_tests():
+    tree = ast.parse((SCRIPTS / "mutate").read_text())
+    (table,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODULES"
+    ]
+    root = SCRIPTS.parent
+    for name, (files, tests) in table.items():
+        assert any(list(root.glob(f"colorjax/**/{each}")) for each in files.split()), name
+        assert all((root / "tests" / test).is_file() for test in tests.split()), name
 
 
 @pytest.mark.slow

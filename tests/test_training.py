@@ -42,6 +42,51 @@ def test_gradients_are_clipped(algorithm):
     assert np.any(np.abs(other["w"] / ours["w"] - 1) > 0.01)
 
 
+def two_updates(gradients, **options):
+    """Return the directions of two updates at a rate of 1, with nothing clipped or decayed."""
+    still = {"learning_rate": 1.0, "clip_norm": 1e9, "weight_decay": 0.0}
+    chain = colorjax.make_optimizer(plain(**still, **options))
+    params = jax.tree.map(jnp.zeros_like, gradients[0])
+    first, state = chain.update(gradients[0], chain.init(params), params)
+    return first, chain.update(gradients[1], state, params)[0]
+
+
+@pytest.mark.req("TRN-001")
+@pytest.mark.parametrize("second_moment", [0.9, 0.999])
+def test_two_updates_equal_numpy(second_moment):
+    one, two = np.random.default_rng(0).normal(size=(2, 5))
+    gradients = [{"w": jnp.asarray(g, jnp.float32)} for g in (one, two)]
+    first, second = two_updates(gradients, algorithm="momentum")
+    np.testing.assert_allclose(first["w"], -one, rtol=1e-5)
+    np.testing.assert_allclose(second["w"], -(0.9 * one + two), rtol=1e-5)
+    b = second_moment
+    first, second = two_updates(gradients, algorithm="adam", second_moment=b)
+    np.testing.assert_allclose(first["w"], -np.sign(one), rtol=1e-4)
+    mean = (0.9 * 0.1 * one + 0.1 * two) / (1 - 0.9**2)
+    square = (b * (1 - b) * one**2 + (1 - b) * two**2) / (1 - b**2)
+    np.testing.assert_allclose(second["w"], -mean / np.sqrt(square), rtol=1e-4)
+
+
+@pytest.mark.req("TRN-037")
+def test_second_update_of_muon_has_nesterov_momentum():
+    one, two = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
+    _, second = two_updates([{"w": jnp.asarray(one)}, {"w": jnp.asarray(two)}], algorithm="muon")
+    options = {"ns_steps": 4, "preconditioning": "aol", "consistent_rms": 0.2}
+    oracle = optax.contrib.muon(1.0, **options)
+    ahead = {"w": two + 0.95 * (two + 0.95 * jnp.asarray(one))}
+    expected, _ = oracle.update(ahead, oracle.init(ahead), ahead)
+    np.testing.assert_allclose(second["w"], expected["w"], atol=1e-3)
+
+
+@pytest.mark.req("TRN-037")
+def test_a_wide_matrix_is_orthogonalized_as_its_transpose():
+    matrix = np.random.default_rng(0).normal(size=(4, 9)).astype(np.float32)
+    drawn = np.asarray(optimizer.orthogonalize(jnp.asarray(matrix)))
+    values = np.linalg.svd(drawn, compute_uv=False)
+    assert np.all((values > 0.65) & (values < 1.25))
+    np.testing.assert_allclose(optimizer.orthogonalize(jnp.asarray(matrix.T)), drawn.T, atol=1e-4)
+
+
 @pytest.mark.req("TRN-002")
 def test_step_is_pure():
     conf = plain()
