@@ -3,6 +3,8 @@
 import argparse
 import json
 import math
+import pathlib
+import tomllib
 import webbrowser
 
 import numpy as np
@@ -10,11 +12,14 @@ import pytest
 from commanding import colorize
 from pictures import encoded, scene
 
+import colorjax
 from colorjax import cli
 from colorjax.commands.options import print_results
 from colorjax.commands.train import _note
 from colorjax.console import Printer
 from colorjax.errors import UsageError
+
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def old(tmp_path, monkeypatch):
 
 def numbers(psnr):
     names = ("ssim", "auc", "ciede2000", "colourfulness", "warm", "truth_warm")
-    return {name: 0.12345 for name in names} | {
+    return dict.fromkeys(names, 0.12345) | {
         "psnr": psnr,
         "psnr_pooled": psnr - 1,
         "loss": 6.671234e12,
@@ -160,3 +165,21 @@ def test_help_states_defaults(command):
     for action in cli.make_parser().commands[command]._actions:
         if action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS):
             assert "default" in action.help, action.option_strings
+
+
+@pytest.mark.req("API-010")
+def test_standing():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["authors"]
+    assert project["keywords"] == sorted(project["keywords"])
+    assert project["license"].startswith("Apache-2.0 AND LicenseRef-")
+    assert {"LICENSE", "colorjax/pretrained/LICENSE-WEIGHTS"} == set(project["license-files"])
+    assert not any(name.startswith("License ::") for name in project["classifiers"])
+    files = [*project["license-files"], "SECURITY.md", ".github/ISSUE_TEMPLATE/bug.yml"]
+    assert all((ROOT / name).is_file() for name in files)
+    assert f"\nversion: {colorjax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    hosted = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    for minor in (11, 12, 13, 14):
+        assert f"Programming Language :: Python :: 3.{minor}" in project["classifiers"]
+        assert f'"3.{minor}"' in hosted
+    assert "twine check --strict" in hosted
