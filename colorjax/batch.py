@@ -34,6 +34,7 @@ from colorjax.photos import (
     sweep,
     write_photo,
 )
+from colorjax.photos.tints import is_tinted
 from colorjax.planning import Job, failure, make_folder
 from colorjax.report import make_sheet
 
@@ -49,12 +50,14 @@ class Result:
         status: "done", "skipped" (its output was there already), "busy" (another run is at work on it) or "failed".
         error: what failed; its text is one line.
         truncated: whether the end of its file was missing.
+        in_color: whether a photo was in color before, and that color was not kept.
     """
 
     job: Job
     status: str
     error: ColorjaxError | None = None
     truncated: bool = False
+    in_color: bool = False
 
 
 def colorize_files(
@@ -129,7 +132,8 @@ def colorize_files(
                     write_photo(target, variant, quality=quality, overwrite=overwrite)
         except Exception as error:  # whatever one photo raises, the others are done
             return _failed(job, error, targets[-1], overwrite=overwrite)
-        return Result(job, "done", truncated=any(cut))
+        own = not wishes.keep_colour and _in_color(first)
+        return Result(job, "done", truncated=any(cut), in_color=own)
 
     # the first alone: threads that need the same program at once each make it
     yield from map(work, jobs[:1])
@@ -298,6 +302,11 @@ def _failed(job: Job, error: Exception, target: pathlib.Path, *, overwrite: bool
     if isinstance(error, OutputError) and not overwrite and target.exists():
         return Result(job, "skipped")  # another run was first
     return Result(job, "failed", failure(job.source, error))
+
+
+def _in_color(photo: Photo) -> bool:
+    """Tell whether a photo has color of its own, which is more than one tone."""
+    return photo.pixels.ndim == 3 and not is_tinted(photo.pixels)
 
 
 def _picture(path: pathlib.Path) -> Photo:

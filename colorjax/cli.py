@@ -68,7 +68,8 @@ def make_parser() -> Parser:
         prog="colorjax",
         description="Colour for black-and-white photos.",
         epilog="""examples:
-  colorjax colorize old.jpg                                  writes old.colour.jpg
+  colorjax old.jpg                                           writes old.colour.jpg
+  colorjax colorize album --out colored
   colorjax train my-photos --preset photo --out run
   colorjax evaluate my-photos --weights run/weights.safetensors
 
@@ -80,6 +81,7 @@ def make_parser() -> Parser:
         version=f"colorjax {colorjax.__version__} (Apache-2.0); packaged weights: non-commercial use only",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.commands = commands.choices
     add_train(commands)
     add_colorize(commands)
     add_evaluate(commands)

@@ -65,8 +65,10 @@ def test_folder_is_mirrored(album, weights, tmp_path, capsys):
     assert "7 colorized" in capsys.readouterr().out
     assert cli.main(["evaluate", str(album), "--weights", weights]) == 0
     table = capsys.readouterr().out
-    for row in ("weights", "gray", "tint", "level tint", "mean photo", *COLUMNS):
+    for row in ("weights", "gray", "tint", "level tint", "mean photo"):
         assert row in table
+    for heading, _ in COLUMNS.values():
+        assert heading.partition("\n")[0] in table
 
 
 @pytest.mark.req("CMD-002", "CMD-008")
@@ -157,7 +159,6 @@ def broken(path, kind):
 
 TRAIN = ["train", "samples", "--out", "RUN"]
 BAD = {
-    "no command": ([], "COMMAND"),
     "unknown command": (["paint"], "paint"),
     "unknown option": ([*TRAIN, "--colour", "1"], "--colour"),
     "no photos": (["train", "--out", "RUN"], "PHOTOS"),

@@ -35,7 +35,9 @@ def add_archive(commands: Any) -> None:
     )
     add_vividness(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    parser.add_argument("--quality", type=value, default=95, metavar="N", help="of lossy formats")
+    parser.add_argument(
+        "--quality", type=value, default=95, metavar="N", help="of lossy formats (default 95)"
+    )
 
 
 def _archive(options: Any, printer: Printer) -> int:

@@ -6,6 +6,7 @@ import pathlib
 import stat
 import sys
 import time
+import webbrowser
 from typing import Any
 
 from colorjax.commands.options import (
@@ -71,7 +72,7 @@ def add_colorize(commands: Any) -> None:
         type=value,
         default=1,
         metavar="N",
-        help="plausible colourings of each input: old.colour.1.jpg, …",
+        help="plausible colourings of each input: old.colour.1.jpg, … (default 1)",
     )
     parser.add_argument(
         "--hints",
@@ -87,6 +88,7 @@ def add_colorize(commands: Any) -> None:
         metavar="FOLDER",
         help="also web pages with a before/after slider for each photo, and for a still of each film",
     )
+    parser.add_argument("--open", action="store_true", help="show the result when it is done")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     for option, text in (("--include", "only files"), ("--exclude", "no files")):
         parser.add_argument(
@@ -203,9 +205,18 @@ def _colorize(options: Any, printer: Printer) -> int:
                 write()
             except ColorjaxError as fault:
                 faults.append(fault)
+    if tally.in_color:
+        printer.line(in_color_line(tally.in_color))
     printer.line(tally.line())
     for fault in faults:
         printer.error(str(fault))
+    if options.open and tally.outputs:
+        shown = pathlib.Path(tally.outputs[0])
+        if options.gallery and not faults:
+            shown = pathlib.Path(page_paths(options.gallery, 1)[0])
+        elif len(jobs) > 1:
+            shown = shown.parent
+        show_file(shown, printer)
     return max([tally.exit_code, *(fault.exit_code for fault in faults)])
 
 
@@ -217,6 +228,8 @@ class _Tally:
         self.counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
         self.photos: list[dict[str, Any]] = []
         self.films: list[dict[str, Any]] = []
+        self.outputs: list[str] = []  # that are there now
+        self.in_color: list[str] = []  # photos that were in color before
         self.photo_seconds = 0.0
         self.exit_code = 1 if failures else 0
         for failure in failures:
@@ -236,9 +249,14 @@ class _Tally:
         if result.truncated:
             self.printer.error(truncated_line(result.job.source))
             noted[-1]["truncated"] = True
+        if result.in_color:
+            self.in_color.append(str(result.job.source))
+            noted[-1]["in_color"] = True
         if result.error is None:
             outputs = [str(path) for path in result.job.targets(self.variants)]
             noted[-1] |= {"output": outputs[0]} if self.variants == 1 else {"outputs": outputs}
+            if result.status in ("done", "skipped"):
+                self.outputs += outputs
             return
         text = str(result.error)
         if isinstance(result.error, TooLargeError):
@@ -266,20 +284,52 @@ class _Tally:
         return done / self.photo_seconds if done else 0.0
 
     def line(self) -> str:
-        """Return the summary in a line.
+        """Return the summary in a line; for a single input it names the files, and gives no rate.
 
-        Spec: CMD-026
+        Spec: CMD-026, CMD-073
         """
+        alone = sum(self.counts.values()) == 1
+        named = f": {', '.join(self.outputs)}" if alone else ""
         parts = [f"{self.counts['done']} colorized"]
+        if self.counts["done"]:
+            parts[0] += named
         if self.counts["skipped"]:
-            parts.append(f"{self.counts['skipped']} there already (--overwrite to redo)")
+            advice = "--overwrite to redo"
+            if alone:
+                advice = "add --overwrite to replace it, or --out NAME to write another"
+            parts.append(f"{self.counts['skipped']} there already{named} ({advice})")
         if self.counts["busy"]:
             parts.append(f"{self.counts['busy']} that another run is at work on")
         if self.counts["failed"]:
             parts.append(f"{self.counts['failed']} failed")
-        if self.rate():
+        if self.rate() and not alone:
             parts.append(f"{self.rate():.3g} photos a second")
         return ", ".join(parts)
+
+
+def in_color_line(sources: list[str]) -> str:
+    """Return the line about photos that were in color before.
+
+    Spec: CMD-074
+    """
+    if len(sources) == 1:
+        found = f"{sources[0]}: in color already; its gray was colored"
+        return f"{found} (--keep-colour keeps its own color)"
+    found = f"{len(sources)} photos were in color already; their gray was colored"
+    return f"{found} (--keep-colour keeps their own color)"
+
+
+def show_file(path: pathlib.Path, printer: Printer) -> None:
+    """Show a file or folder in the program that the system opens it with.
+
+    Spec: CMD-075
+    """
+    try:
+        shown = webbrowser.open(path.absolute().as_uri())
+    except (OSError, webbrowser.Error):
+        shown = False
+    if not shown:
+        printer.error(f"{path}: no program here shows it; open it yourself")
 
 
 def truncated_line(source: object) -> str:
@@ -303,7 +353,7 @@ def _colorize_stream(
 
     if len(options.inputs) > 1:
         raise UsageError("- stands for one photo; expected no other input")
-    for name in ("compare", "gallery", "json", "hints_dir"):
+    for name in ("compare", "gallery", "json", "hints_dir", "open"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} goes with no standard stream")
     if wishes.variants > 1:

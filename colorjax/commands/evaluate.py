@@ -46,7 +46,7 @@ def add_evaluate(commands: Any) -> None:
         type=value,
         default=0,
         metavar="N",
-        help="tell the true colour of N places: 1 is the centre, more are random",
+        help="tell the true colour of N places: 1 is the centre, more are random (default 0)",
     )
     parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
     parser.add_argument("--overwrite", action="store_true", help="replace a --json that exists")

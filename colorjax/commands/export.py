@@ -25,7 +25,12 @@ def add_export(commands: Any) -> None:
         metavar="FOLDER",
         help="the program goes there, and a text on its use",
     )
-    parser.add_argument("--format", choices=["onnx", "stablehlo"], default="onnx")
+    parser.add_argument(
+        "--format",
+        choices=["onnx", "stablehlo"],
+        default="onnx",
+        help="of the program (default: onnx)",
+    )
     add_weights(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 

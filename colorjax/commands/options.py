@@ -2,35 +2,75 @@
 
 import argparse
 import contextlib
+import difflib
 import json
 import math
+import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from colorjax.console import Printer
 from colorjax.errors import ConfigError, UsageError
 
-COLUMNS = {  # of the table: each metric and how it is written
-    "psnr": ".2f",
-    "psnr_pooled": ".2f",
-    "ssim": ".4f",
-    "ciede2000": ".2f",
-    "auc": ".4f",
-    "colourfulness": ".1f",
-    "colourfulness_absolute": ".1f",
-    "loss": ".4g",
+COLUMNS = {  # of the table: each number, its heading with the unit and which way is better, and how it is written
+    "gain": ("gain\ndB ↑", "+.2f"),
+    "gain_pooled": ("pooled\ndB ↑", "+.2f"),
+    "psnr": ("PSNR\ndB ↑", ".2f"),
+    "ssim": ("SSIM\n↑", ".3f"),
+    "ciede2000": ("ΔE\n↓", ".2f"),
+    "auc": ("AuC\n↑", ".3f"),
+    "colourfulness": ("color\nlevels", ".1f"),
+    "warm": ("warm\nshare", ".0%"),
+    "loss": ("loss\n↓", ".3g"),
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line.
+
+    Attributes:
+        commands: the parsers of the subcommands by their names; none in a subcommand's own.
+    """
 
     def __init__(self, **options):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
         )
+        self.commands: dict[str, Parser] = {}
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help.
+
+        Spec: CMD-071, CMD-072
+        """
+        given = list(sys.argv[1:] if args is None else args)
+        options, unknown = self.parse_known_args(self._meant(given), namespace)
+        if unknown:
+            parser = self.commands.get(getattr(options, "command", ""), self)
+            known = [name for action in parser._actions for name in action.option_strings]
+            near = [_near(word.partition("=")[0], known) for word in unknown]
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")
+        return options
+
+    def _meant(self, given: list[str]) -> list[str]:
+        """Return the arguments with the subcommand that a person left out."""
+        if not self.commands:
+            return given
+        if not given:
+            return ["--help"]
+        first = given[0]
+        if first in self.commands or first in ("-h", "--help", "--version"):
+            return given
+        if first.startswith("-") and first != "-":
+            photo = any(map(os.path.exists, given))
+        else:
+            photo = first == "-" or os.path.exists(first) or bool(os.path.splitext(first)[1])
+            if not photo:
+                self.error(f"{first}: no command and no photo{_near(first, self.commands)}")
+        return ["colorize", *given] if photo else given
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage.
@@ -38,6 +78,12 @@ class Parser(argparse.ArgumentParser):
         Spec: CMD-005
         """
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """Return a question after the known word that is most like another, or nothing."""
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 class Terminated(KeyboardInterrupt):
@@ -77,7 +123,11 @@ def add_command(
         name, help=description, description=description, epilog=f"examples:\n{examples}"
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--device", choices=["cpu", "gpu", "tpu"], help="where to compute")
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "gpu", "tpu"],
+        help="where to compute (default: the fastest kind that JAX finds)",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
     return parser
@@ -105,21 +155,37 @@ def add_vividness(parser: argparse.ArgumentParser) -> None:
 
 
 def print_results(printer: Printer, result: dict[str, Any]) -> None:
-    """Print the summary of an evaluation as a table.
+    """Print the summary of an evaluation as a table of at most 80 columns.
 
-    Spec: EVL-025
+    Spec: EVL-025, CMD-070
     """
-    rows = [
-        [
-            method,
-            *(
-                "–" if summary[name] is None else format(summary[name], how)
-                for name, how in COLUMNS.items()
-            ),
+    methods = result["summary"]
+    gray = methods.get("gray", {})
+    rows = []
+    for method, summary in methods.items():
+        numbers = {
+            **summary,
+            "gain": _over(summary, gray, "psnr"),
+            "gain_pooled": _over(summary, gray, "psnr_pooled"),
+        }
+        cells = [
+            "–" if numbers.get(name) is None else format(numbers[name], how)
+            for name, (_, how) in COLUMNS.items()
         ]
-        for method, summary in result["summary"].items()
-    ]
-    printer.table(["", *COLUMNS], rows)
+        rows.append([method, *cells])
+    printer.table(["", *(heading for heading, _ in COLUMNS.values())], rows)
+    printer.line("gain: PSNR above gray's, the mean of the photos, and of all pixels pooled")
+    printer.line("↑ more is better, ↓ less is better")
+    truth = next(iter(methods.values()))
+    color, warm = truth.get("truth_colourfulness"), truth.get("truth_warm")
+    if color is not None and warm is not None:
+        printer.line(f"color and warm are best near the truth's: {color:.1f} and {warm:.0%}")
+
+
+def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
+    """Return how far a number is above gray's, or None where one of them is not there."""
+    ours, base = summary.get(name), gray.get(name)
+    return None if ours is None or base is None else ours - base
 
 
 def value(text: str) -> Any:

@@ -52,7 +52,10 @@ def add_train(commands: Any) -> None:
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
     parser.add_argument(
-        "--preset", default="seed-relu", metavar="NAME", help=", ".join(configs.PRESETS)
+        "--preset",
+        default="seed-relu",
+        metavar="NAME",
+        help=f"{', '.join(configs.PRESETS)} (default: seed-relu)",
     )
     parser.add_argument(
         "--validation",
@@ -72,12 +75,16 @@ def add_train(commands: Any) -> None:
         help="that decoded photos may take; more are read anew at each step (default: 40 %% of all)",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=parse, metavar="N", help="length of the run in steps")
+    length.add_argument(
+        "--steps", type=parse, metavar="N", help="length in steps (default: the preset's)"
+    )
     length.add_argument(
         "--passes", type=parse, metavar="N", help="length in passes over the photos"
     )
     for flag, (_, metavar, text) in FIELDS.items():
-        parser.add_argument(flag, type=parse, metavar=metavar, help=text)
+        parser.add_argument(
+            flag, type=parse, metavar=metavar, help=f"{text} (default: the preset's)"
+        )
     parser.add_argument(
         "--set",
         action="append",
@@ -85,7 +92,9 @@ def add_train(commands: Any) -> None:
         metavar="FIELD=VALUE",
         help="any field of the config, such as optimizer.warmup=0.1 or network.copy_gray=false",
     )
-    parser.add_argument("--seed", type=parse, default=0, metavar="N", help="of all randomness")
+    parser.add_argument(
+        "--seed", type=parse, default=0, metavar="N", help="of all randomness (default 0)"
+    )
     parser.add_argument(
         "--checkpoint-every", type=parse, default=500, metavar="N", help="in steps (default 500)"
     )
@@ -102,7 +111,11 @@ def add_train(commands: Any) -> None:
     )
     parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
     parser.add_argument(
-        "--profile", type=parse, default=0, metavar="N", help="trace N steps into RUN/profile"
+        "--profile",
+        type=parse,
+        default=0,
+        metavar="N",
+        help="trace N steps into RUN/profile (default 0)",
     )
     several = parser.add_argument_group("several processes, one a host or device")
     several.add_argument(
@@ -219,11 +232,7 @@ def _train(options, printer: Printer) -> int:
             record={"preset": options.preset},
             tensorboard=options.tensorboard,
             profile=options.profile,
-            progress=lambda step, metrics: show(
-                step,
-                f"loss {metrics['loss']:.4g}, best {metrics['best']:.4g}, "
-                f"{metrics['photos_per_second']:.0f} photos/s",
-            ),
+            progress=lambda step, metrics: show(step, _note(metrics)),
         )
     if not devices.is_first():
         return 0
@@ -243,6 +252,16 @@ def _train(options, printer: Printer) -> int:
     print_results(printer, result)
     printer.line(f"colour photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
     return 1 if failures else 0
+
+
+def _note(metrics: dict[str, Any]) -> str:
+    """Return what the line of progress says; the best loss only when there is one."""
+    shown = [f"loss {metrics['loss']:.4g}"] if math.isfinite(metrics["loss"]) else []
+    if math.isfinite(metrics["best"]):
+        shown.append(f"best {metrics['best']:.4g}")
+    if math.isfinite(metrics["photos_per_second"]):
+        shown.append(f"{metrics['photos_per_second']:.0f} photos/s")
+    return ", ".join(shown)
 
 
 def _share(validation: str) -> float | None:
