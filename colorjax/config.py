@@ -127,7 +127,7 @@ class PhotoConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Checked):
-    """What training minimises: one objective, or a weighted sum of the photo network's.
+    """What training minimizes: one objective, or a weighted sum of the photo network's.
 
     Attributes:
         name: `matching` (LOS-005) or `squared-error` (LOS-007) for any network; `chroma` for the photo network: the sum
@@ -135,7 +135,7 @@ class ObjectiveConfig(Checked):
         likelihood: weight of the cross-entropy of the chroma distribution.
         robust: weight of the robust distance between the decoded chroma and the truth.
         photo_error: weight of the logarithm of each photo's mean squared chroma error.
-        rebalance: how much more rare colours count in the likelihood: 0 all alike, 1 by their inverse frequency.
+        rebalance: how much more rare colors count in the likelihood: 0 all alike, 1 by their inverse frequency.
     """
 
     name: Literal["matching", "squared-error", "chroma"] = "matching"
@@ -216,8 +216,8 @@ class Config(Checked):
         working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
         vividness: factor on the predicted chroma that `colorize` counts as natural; means of distributions are dull.
         knee: length in levels toward which strong predicted chroma is held back, before that factor; 0 for none.
-        framing: squash the aspect to the square, crop the centre, or keep the photo whole for views from anywhere.
-        objective: what training minimises.
+        framing: squash the aspect to the square, crop the center, or keep the photo whole for views from anywhere.
+        objective: what training minimizes.
         augment: what happens to training photos.
         optimizer: the optax chain.
         ema_decay: a step's memory of the averaged parameters that are evaluated and kept; 0 for none.

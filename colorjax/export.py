@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from colorjax import config as configs
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import OutputError, UsageError
-from colorjax.inference import ASPECTS, working_shape
+from colorjax.inference.pipeline import ASPECTS, working_shape
 from colorjax.networks import forward
 from colorjax.networks.photo import STRIDE
 from colorjax.photos import write_bytes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import colorjax
-from colorjax import augment
+from colorjax.data import augment
 
 KEY = jax.random.key(0)
 
@@ -102,8 +102,8 @@ def test_effect_is_nothing_at_0_and_stays_in_range(name):
 
 @pytest.mark.req("TRN-032")
 def test_orthochromatic_film_sees_blue_and_not_red():
-    colours = jnp.array([[200.0, 0, 0], [0, 58.3333, 0], [0, 0, 255.0]])
-    rgb = jnp.broadcast_to(colours[:, None, None, None], (3, 32, 4, 4, 3)).reshape(96, 4, 4, 3)
+    colors = jnp.array([[200.0, 0, 0], [0, 58.3333, 0], [0, 0, 255.0]])
+    rgb = jnp.broadcast_to(colors[:, None, None, None], (3, 32, 4, 4, 3)).reshape(96, 4, 4, 3)
     gray = colorjax.rgb_to_gray(rgb)
     same = augment.random_orthochromatic_gray(KEY, rgb, share=0.0)
     np.testing.assert_array_equal(same, gray)
@@ -140,8 +140,8 @@ def test_blur_and_grain():
     assert noise[128].std((1, 2)).mean() > 2
     assert noise[128].std() > 1.5 * noise[8].std()
     assert abs(noise[128].mean()) < 1
-    neighbours = np.mean(noise[128][..., 1:] * noise[128][..., :-1]) / noise[128].var()
-    assert neighbours > 0.1  # grains are larger than a pixel
+    neighbors = np.mean(noise[128][..., 1:] * noise[128][..., :-1]) / noise[128].var()
+    assert neighbors > 0.1  # grains are larger than a pixel
 
 
 @pytest.mark.req("TRN-032")
@@ -169,15 +169,16 @@ def test_jpeg_blocks():
 
 @pytest.mark.req("TRN-032")
 def test_augment_batch_without_effects_is_the_gray():
-    from colorjax import config, training
+    from colorjax import config
+    from colorjax.training import step as training_step
 
     rgb = photos(4)
     none = config.replace(colorjax.preset("seed-relu"), {"augment.mirror": 0.0})
-    gray, truth = training.augment_batch(KEY, rgb, none)
+    gray, truth = training_step.augment_batch(KEY, rgb, none)
     np.testing.assert_array_equal(gray, colorjax.rgb_to_gray(rgb))
     np.testing.assert_array_equal(truth, rgb)
     fields = {f"augment.{name}": 1.0 for name in (*EFFECTS, "orthochromatic")}
-    old, truth = training.augment_batch(KEY, rgb, config.replace(none, fields))
+    old, truth = training_step.augment_batch(KEY, rgb, config.replace(none, fields))
     np.testing.assert_array_equal(truth, rgb)
     assert np.any(np.abs(old - gray) > 10)
 

@@ -1,4 +1,4 @@
-"""Colour, against integers, float64 NumPy, scikit-image and published tables."""
+"""Color, against integers, float64 NumPy, scikit-image and published tables."""
 
 import itertools
 import json
@@ -44,7 +44,7 @@ def is_finite(tree):
 
 
 def check_light(light, chroma, peak):
-    """Colour the light and check the promise in 64-bit integers."""
+    """Color the light and check the promise in 64-bit integers."""
     rgb = fit_light(light, chroma, peak=peak)
     assert rgb.dtype == jnp.int32
     rgb = np.asarray(rgb, np.int64)
@@ -196,7 +196,7 @@ def test_light_outside_is_clipped(peak):
 @pytest.mark.req("COL-010")
 @PEAKS
 @pytest.mark.parametrize("nothing", [0, -0.0, np.nan, np.inf, -np.inf])
-def test_no_colour_is_gray(peak, nothing):
+def test_no_color_is_gray(peak, nothing):
     levels = np.arange(peak + 1, dtype=np.int32)
     chroma = np.full((peak + 1, 2), 30, np.float32)
     chroma[:, 1] = nothing

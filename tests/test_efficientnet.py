@@ -14,9 +14,9 @@ import pytest
 from safetensors import numpy as safetensors
 
 import colorjax
-from colorjax import encoder
 from colorjax.networks import efficientnet
 from colorjax.networks.depthwise import depthwise
+from colorjax.training import encoder
 
 ROOT = pathlib.Path(__file__).parent.parent
 

@@ -12,8 +12,9 @@ from light import LIGHT
 from pictures import noise, oriented, png, scene
 from PIL import Image
 
-from colorjax import colouring, photos
-from colorjax.colouring import Wishes
+from colorjax import photos
+from colorjax.jobs import coloring
+from colorjax.jobs.coloring import Wishes
 
 LOSSLESS = ("PNG", "TIFF", "BigTIFF", "BMP", "JPEG2000")
 DEEP = ("PNG", "TIFF", "BigTIFF")
@@ -125,7 +126,7 @@ def test_what_a_file_holds_comes_out(network, tmp_path, drawn):
     old = tmp_path / "old"
     old.write_bytes(written(drawn))
     new = tmp_path / f"new{photos.output_suffix(old)}"
-    _, (variant,) = colouring.colour_all(
+    _, (variant,) = coloring.color_all(
         lambda: photos.read_frames(old), network, lambda photo: Wishes()
     )
     photos.write_photo(new, variant, overwrite=True)

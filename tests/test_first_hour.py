@@ -14,9 +14,9 @@ from pictures import encoded, scene
 
 import colorjax
 from colorjax import cli
-from colorjax.commands.options import print_results
-from colorjax.commands.train import _note
-from colorjax.console import Printer
+from colorjax.cli.console import Printer
+from colorjax.cli.options import print_results
+from colorjax.cli.train import _note
 from colorjax.errors import UsageError
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -31,12 +31,12 @@ def old(tmp_path, monkeypatch):
 
 
 def numbers(psnr):
-    names = ("ssim", "auc", "ciede2000", "colourfulness", "warm", "truth_warm")
+    names = ("ssim", "auc", "ciede2000", "colorfulness", "warm", "truth_warm")
     return dict.fromkeys(names, 0.12345) | {
         "psnr": psnr,
         "psnr_pooled": psnr - 1,
         "loss": 6.671234e12,
-        "truth_colourfulness": 33.3,
+        "truth_colorfulness": 33.3,
     }
 
 
@@ -62,7 +62,7 @@ def test_tables_fit(columns, monkeypatch, capsys):
 @pytest.mark.req("CMD-071")
 def test_a_photo_alone_is_colored(old, tiny_weights, capsys):
     assert cli.main(["old.png", "--weights", tiny_weights]) == 0
-    assert (old / "old.colour.png").exists()
+    assert (old / "old.color.png").exists()
     (old / "train").touch()
     parse = cli.make_parser().parse_args
     assert parse(["--vividness", "2", "old.png"]).command == "colorize"
@@ -101,10 +101,10 @@ def test_near_misses(arguments, near, shown):
 def test_a_single_photo(old, tiny_weights, capsys):
     command = ["old.png", "--weights", tiny_weights]
     assert colorize(*command) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "1 colorized: old.colour.png"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 colorized: old.color.png"
     assert colorize(*command, "--vividness", "2") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("0 colorized, 1 there already: old.colour.png (")
+    assert last.startswith("0 colorized, 1 there already: old.color.png (")
     assert "--overwrite" in last
     assert "--out" in last
     assert "a second" not in last
@@ -135,7 +135,7 @@ def test_in_color_already(old, tiny_weights, capsys):
     assert "2 photos were in color already" in capsys.readouterr().out
     photos = json.loads((old / "all.json").read_text())["photos"]
     assert [photo.get("in_color", False) for photo in photos] == [True, True, False]
-    kept = ["--keep-colour", "--weights", tiny_weights, "--out", "kept.png"]
+    kept = ["--keep-color", "--weights", tiny_weights, "--out", "kept.png"]
     assert colorize("one.png", *kept) == 0
     assert told not in capsys.readouterr().out
 
@@ -149,7 +149,7 @@ def test_open(old, tiny_weights, monkeypatch, capsys):
     (old / "two.png").write_bytes((old / "old.png").read_bytes())
     assert colorize("old.png", "two.png", "--open", "--out", "both", *weights) == 0
     assert colorize("old.png", "--gallery", "pages", "--open", *weights) == 0
-    expected = ["old.colour.png", "both", "pages/index.html"]
+    expected = ["old.color.png", "both", "pages/index.html"]
     assert opened == [(old / name).as_uri() for name in expected]
     assert capsys.readouterr().err == ""
     answer[0] = False

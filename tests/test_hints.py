@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from colorjax import hints
+from colorjax.inference import hints
 
 spread = jax.jit(lambda *arrays: hints.spread_hints(*arrays))
 LEAK, HOLD, EDGE = 3e-4, 30, 20

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 import colorjax
 from colorjax import config as configs
-from colorjax import losses
 from colorjax.networks import bins
+from colorjax.training import losses
 from spec import reference
 
 presets = pytest.mark.parametrize("name", PRESETS)

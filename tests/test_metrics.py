@@ -12,7 +12,8 @@ import skimage.data
 import skimage.metrics
 import strategies
 
-from colorjax import errors, metrics
+from colorjax import errors
+from colorjax.evaluation import metrics
 
 
 def photos(h=60, w=91):
@@ -85,18 +86,18 @@ def test_mean_ciede2000_equals_scikit_image(h, w):
 
 @pytest.mark.req("EVL-007")
 @hypothesis.given(strategies.photo_pairs())
-def test_colourfulness_equals_numpy(pair):
+def test_colorfulness_equals_numpy(pair):
     red, green, blue = np.moveaxis(pair[0].astype(np.float64), -1, 0)
     rg, yb = red - green, 0.5 * (red + green) - blue
     for absolute, (p, q) in ((False, (rg, yb)), (True, (abs(rg), abs(yb)))):
         expected = np.sqrt(p.var() + q.var()) + 0.3 * np.sqrt(p.mean() ** 2 + q.mean() ** 2)
-        assert abs(metrics.colourfulness(pair[0], absolute=absolute) - expected) <= 1e-4
+        assert abs(metrics.colorfulness(pair[0], absolute=absolute) - expected) <= 1e-4
 
 
 @pytest.mark.req("EVL-007")
-def test_gray_photos_have_no_colourfulness():
+def test_gray_photos_have_no_colorfulness():
     ramp = np.repeat(np.arange(64, dtype=np.uint8).reshape(8, 8, 1), 3, -1)
-    assert metrics.colourfulness(ramp) == metrics.colourfulness(ramp, absolute=True) == 0
+    assert metrics.colorfulness(ramp) == metrics.colorfulness(ramp, absolute=True) == 0
 
 
 @pytest.mark.req("EVL-008")
@@ -116,11 +117,11 @@ def test_auc_is_a_share(pair):
 
 
 @pytest.mark.req("EVL-003", "EVL-009")
-def test_summary_is_of_colourful_truths():
+def test_summary_is_of_colorful_truths():
     rgb, truth = photos()
     gray = gray_photo(90, *truth.shape[:2])
     tinted = gray + np.uint8([2, 0, 0])
-    assert 0 < metrics.colourfulness(tinted) < 1.2
+    assert 0 < metrics.colorfulness(tinted) < 1.2
     good, bad = metrics.measure(rgb, truth), metrics.measure(gray, truth)
     summary = metrics.summarize(
         [good, metrics.measure(rgb, tinted), bad, metrics.measure(rgb, gray)]
@@ -134,7 +135,7 @@ def test_summary_is_of_colourful_truths():
 
 
 @pytest.mark.req("EVL-009")
-def test_summary_of_no_colour_is_empty():
+def test_summary_of_no_color_is_empty():
     nothing = metrics.summarize([metrics.measure(gray_photo(5), gray_photo(6))])
     assert (nothing.pop("photos"), nothing.pop("left_out")) == (0, 1)
     assert set(nothing.values()) == {None}
@@ -155,10 +156,10 @@ def test_measures_are_plain_and_those_of_the_functions(pair):
         "ssim": metrics.ssim(*pair),
         "ciede2000": metrics.mean_ciede2000(*pair),
         "auc": metrics.auc(*pair),
-        "colourfulness": metrics.colourfulness(pair[0]),
-        "colourfulness_absolute": metrics.colourfulness(pair[0], absolute=True),
-        "truth_colourfulness": metrics.colourfulness(pair[1]),
-        "truth_colourfulness_absolute": metrics.colourfulness(pair[1], absolute=True),
+        "colorfulness": metrics.colorfulness(pair[0]),
+        "colorfulness_absolute": metrics.colorfulness(pair[0], absolute=True),
+        "truth_colorfulness": metrics.colorfulness(pair[1]),
+        "truth_colorfulness_absolute": metrics.colorfulness(pair[1], absolute=True),
         "warm": float(metrics.is_warm(pair[0])),
         "truth_warm": float(metrics.is_warm(pair[1])),
     }

@@ -63,8 +63,8 @@ def test_shapes_and_batches(compute):
 @hypothesis.given(seed=st.integers(0, 2**32 - 1))
 def test_soft_encoding(seed):
     network = small().network
-    centres = bins.bin_centres(network)
-    last = np.hypot(*centres[-1])
+    centers = bins.bin_centers(network)
+    last = np.hypot(*centers[-1])
     rng = np.random.default_rng(seed)
     radius, hue = rng.uniform(0, last, 64), rng.uniform(-np.pi, np.pi, 64)
     chroma = (radius * np.stack([np.cos(hue), np.sin(hue)])).T.astype(np.float32)
@@ -72,10 +72,10 @@ def test_soft_encoding(seed):
     assert shares.min() >= 0
     np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
     assert (shares > 0).sum(-1).max() <= 4
-    error = np.hypot(*(shares @ centres - chroma).T)
+    error = np.hypot(*(shares @ centers - chroma).T)
     assert np.all(error <= 0.1 * radius + 2)
     neutral = bins.encode_chroma(jnp.zeros((1, 2)), network)
-    np.testing.assert_array_equal(neutral[0], np.eye(len(centres))[0])
+    np.testing.assert_array_equal(neutral[0], np.eye(len(centers))[0])
 
 
 def on_circles(ring, hue, network):
@@ -108,7 +108,7 @@ def test_bins_are_rings_around_neutral():
     network = small().network
     ring, hue = np.divmod(np.arange(network.rings * network.hues), network.hues)
     expected = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
-    np.testing.assert_allclose(bins.bin_centres(network), expected, atol=1e-3)
+    np.testing.assert_allclose(bins.bin_centers(network), expected, atol=1e-3)
 
 
 @pytest.mark.req("NET-021")
@@ -128,9 +128,9 @@ def test_decoding_is_the_mean_of_the_distribution():
     rng = np.random.default_rng(0)
     logits, tilt = (rng.normal(size=s).astype(np.float32) for s in ((2, 3, 3, count), count))
     ring, hue = np.divmod(np.arange(count - 1), network.hues)
-    centres = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
+    centers = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
     weights = np.exp((logits.astype(float) + tilt) / 0.4)
-    expected = weights @ centres / weights.sum(-1, keepdims=True)
+    expected = weights @ centers / weights.sum(-1, keepdims=True)
     decoded = bins.decode(jnp.asarray(logits), network, temperature=0.4, tilt=jnp.asarray(tilt))
     np.testing.assert_allclose(decoded, expected, atol=1e-3)
 
@@ -156,18 +156,18 @@ def test_group_norm_equals_numpy(channels, group):
 @hypothesis.given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.0, 1.0, 30.0, 1e30]))
 def test_decoding(seed, scale):
     network = small().network
-    centres = bins.bin_centres(network)
-    logits = scale * jax.random.normal(jax.random.key(seed), (2, 2, len(centres)))
+    centers = bins.bin_centers(network)
+    logits = scale * jax.random.normal(jax.random.key(seed), (2, 2, len(centers)))
     chroma = bins.decode(logits, network)
     assert np.all(np.isfinite(chroma))
     if scale == 30:
         second, first = np.moveaxis(np.sort(logits, -1)[..., -2:], -1, 0)
         clear = first - second > 0.01
         cold = bins.decode(logits, network, temperature=1e-4)
-        likeliest = centres[np.argmax(logits, -1)]
+        likeliest = centers[np.argmax(logits, -1)]
         np.testing.assert_allclose(cold[clear], likeliest[clear], atol=1e-2)
-    sure = jnp.where(jnp.eye(len(centres)) > 0, 0.0, -1e9)
-    np.testing.assert_allclose(bins.decode(sure, network), centres, atol=1e-3)
+    sure = jnp.where(jnp.eye(len(centers)) > 0, 0.0, -1e9)
+    np.testing.assert_allclose(bins.decode(sure, network), centers, atol=1e-3)
 
 
 @pytest.mark.req("NET-024")

@@ -14,7 +14,9 @@ import training_process
 from photo_network import small
 
 import colorjax
-from colorjax import config, devices, training
+from colorjax import config
+from colorjax.training import devices
+from colorjax.training import step as training_step
 
 
 def photos(count=8, size=16):
@@ -66,7 +68,7 @@ def test_parts_take_less_memory_without_a_loop():
 @pytest.mark.req("TRN-060")
 def test_parts_divide_the_batch():
     with pytest.raises(colorjax.ColorjaxError, match="accumulate is 3; expected a divisor"):
-        training.fit_config(small(accumulate=3), photos=100)
+        training_step.fit_config(small(accumulate=3), photos=100)
 
 
 @pytest.mark.req("TRN-061")
@@ -74,7 +76,7 @@ def test_parts_divide_the_batch():
 def test_remat_keeps_less(width):
     def kept(remat):
         conf = small(**{"network.fine": width, "network.middle": width, "remat": remat})
-        asked = training.make_objective(conf)
+        asked = training_step.make_objective(conf)
         params = jax.eval_shape(lambda: colorjax.init_params(jax.random.key(0), conf))
         gray, rgb = jnp.zeros((8, 64, 64)), jnp.zeros((8, 64, 64, 3))
         pull = jax.eval_shape(lambda p: jax.vjp(lambda q: asked(q, gray, rgb), p)[1], params)

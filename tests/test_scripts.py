@@ -113,7 +113,7 @@ def test_bench_of_training(folders):
     assert result["feed_over_step"]["memory"] > 0
     assert result["checkpoints_over_none"] > 0
     assert 0.9 < result["steps"][0]["peak_over_state_and_activations"] <= 2.2
-    assert 0 < result["steps"][0]["utilisation"] < 1.5
+    assert 0 < result["steps"][0]["utilization"] < 1.5
 
 
 @pytest.mark.req("TRN-063")

@@ -11,7 +11,11 @@ import pytest
 from dense import PRESETS, photos, small
 
 import colorjax
-from colorjax import augment, config, data, optimizer, training
+from colorjax import config
+from colorjax.data import augment
+from colorjax.data import order as data_order
+from colorjax.training import optimizer
+from colorjax.training import step as training_step
 
 presets = pytest.mark.parametrize("name", PRESETS)
 
@@ -106,7 +110,7 @@ def test_step_is_pure():
 def test_steps_descend(name):
     conf = plain(name, learning_rate=1e-3)
     batches = jnp.repeat(rgb_u8(1)[None], 30, 0)
-    chunk = jax.jit(training.train_chunk, static_argnames="config")
+    chunk = jax.jit(training_step.train_chunk, static_argnames="config")
     _, metrics = chunk(colorjax.init_state(jax.random.key(1), conf), batches, config=conf)
     assert metrics["objective"][-1] < metrics["objective"][0]
 
@@ -149,7 +153,7 @@ def test_chunk_equals_its_steps():
     conf = plain("seed-sigmoid")
     state = colorjax.init_state(jax.random.key(2), conf)
     batches = jnp.stack([rgb_u8(seed) for seed in range(4)])
-    chunked, metrics = training.train_chunk(state, batches, conf)
+    chunked, metrics = training_step.train_chunk(state, batches, conf)
     step = jax.jit(colorjax.train_step, static_argnames="config")
     losses = []
     for batch in batches:
@@ -166,13 +170,13 @@ def test_chunk_equals_its_steps():
 
 @pytest.mark.req("TRN-007")
 def test_every_pass_visits_every_photo_once():
-    order = data.photo_order(10, 4, seed=3)
+    order = data_order.photo_order(10, 4, seed=3)
     draws = np.concatenate([order(step) for step in range(15)])
     passes = draws.reshape(6, 10)
     np.testing.assert_array_equal(np.sort(passes), np.tile(np.arange(10), (6, 1)))
     assert len({tuple(p) for p in passes}) == 6
-    np.testing.assert_array_equal(data.photo_order(10, 4, seed=3)(7), draws[28:32])
-    assert np.any(data.photo_order(10, 4, seed=4)(0) != draws[:4])
+    np.testing.assert_array_equal(data_order.photo_order(10, 4, seed=3)(7), draws[28:32])
+    assert np.any(data_order.photo_order(10, 4, seed=4)(0) != draws[:4])
 
 
 @pytest.mark.req("TRN-008")
@@ -192,29 +196,29 @@ def test_mirroring(probability, low, high):
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 1000])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.9, 1.0])
 def test_split_leaves_training_photos(count, share):
-    train, validation = data.split(count, share, seed=6)
+    train, validation = data_order.split(count, share, seed=6)
     assert len(train) >= 1
     assert sorted([*train, *validation]) == list(range(count))
     assert len(validation) == (
         0 if count == 1 or share == 0 else np.clip(round(share * count), 1, count - 1)
     )
-    np.testing.assert_array_equal(train, data.split(count, share, seed=6)[0])
+    np.testing.assert_array_equal(train, data_order.split(count, share, seed=6)[0])
 
 
 @pytest.mark.req("TRN-016")
 def test_batch_shrinks_to_the_photos():
-    conf = training.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
+    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
     assert (conf.batch, conf.pass_steps, conf.steps) == (7, 1, 3)
-    conf = training.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
+    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
     assert (conf.batch, conf.pass_steps, conf.steps) == (50, 3, 9)
-    conf = training.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
+    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
     assert (conf.steps, conf.pass_steps) == (11, 3)
     for zero in ({"steps": 0}, {"passes": 0}):
         with pytest.raises(
             colorjax.ColorjaxError,
             match=r"^(steps|passes) is 0; expected an integer of at least 1$",
         ):
-            training.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
+            training_step.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
 
 
 @pytest.mark.req("TRN-018")
@@ -223,7 +227,7 @@ def test_sweep_equals_separate_trainings():
     batches = jnp.stack([rgb_u8(seed) for seed in range(5)])
     rates, decays = jnp.array([1e-4, 1e-3]), jnp.array([0.0, 10.0])
     validation = rgb_u8(9)
-    sweep = jax.jit(training.sweep, static_argnames="config")
+    sweep = jax.jit(training_step.sweep, static_argnames="config")
     losses = sweep(jax.random.key(7), batches, validation, rates, decays, config=conf)
     assert losses.shape == (2, 2)
     assert len(np.unique(losses)) == 4
@@ -231,8 +235,8 @@ def test_sweep_equals_separate_trainings():
         changes = {"learning_rate": float(rates[i]), "weight_decay": float(decays[j])}
         alone = config.replace(conf, {f"optimizer.{k}": v for k, v in changes.items()})
         state = colorjax.init_state(jax.random.key(7), alone)
-        state, _ = training.train_chunk(state, batches, alone)
-        expected = training.evaluation_loss(state.params, validation, alone)
+        state, _ = training_step.train_chunk(state, batches, alone)
+        expected = training_step.evaluation_loss(state.params, validation, alone)
         np.testing.assert_allclose(losses[i, j], expected, rtol=1e-4)
     assert sweep._cache_size() == 1
 

@@ -7,8 +7,8 @@ from colorjax.color import fit_gamut, luma_chroma_to_rgb
 from colorjax.config import Config, DenseConfig
 from colorjax.networks.bins import decode
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
+from colorjax.networks.layers import double
 from colorjax.networks.photo import apply_photo, init_photo
-from colorjax.resample import double
 
 
 def init_params(key: PRNGKeyArray, config: Config) -> PyTree:

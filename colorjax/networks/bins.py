@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from colorjax.config import PhotoConfig
 
 
-def bin_centres(config: PhotoConfig) -> Float[np.ndarray, "bins 2"]:
+def bin_centers(config: PhotoConfig) -> Float[np.ndarray, "bins 2"]:
     """Return the chroma (R − Y, B − Y) in levels that each bin stands for; the neutral one is first.
 
     Spec: NET-021
@@ -66,4 +66,4 @@ def decode(
     Spec: NET-022
     """
     share = jax.nn.softmax((logits + jnp.broadcast_to(tilt, logits.shape)) / temperature, axis=-1)
-    return jnp.matmul(share, bin_centres(config), precision="highest")
+    return jnp.matmul(share, bin_centers(config), precision="highest")

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.networks.convolution import convolve
@@ -81,10 +82,37 @@ def group_norm(
     return (wide * scale + (as_channels(params["bias"], wide) - mean * scale)).astype(x.dtype)
 
 
-def double(x: Float[Array, "b h w c"], shape: tuple[Any, ...]) -> Float[Array, "b rows columns c"]:
+def repeat(x: Float[Array, "b h w c"], shape: tuple[Any, ...]) -> Float[Array, "b rows columns c"]:
     """Repeat each pixel along rows and columns, up to the given height and width.
 
     Spec: NET-020
     """
     x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
     return x if x.shape[1:3] == shape[1:3] else x[:, : shape[1], : shape[2]]
+
+
+def double(cells: Float[Array, "*batch n m c"]) -> Float[Array, "*batch rows columns c"]:
+    """Return cells at twice the height and width, bilinear, as `resize_matrix` has it; its program fits all sizes.
+
+    Each cell is repeated, and the squares averaged with weights 1, 2, 1 along both axes, of what is inside.
+
+    Args:
+        cells: of any scale.
+
+    Spec: INF-005, EXP-004
+    """
+    *batch, n, m, c = cells.shape
+    kernel = np.einsum("i,j,pq->ijpq", [1, 2, 1], [1, 2, 1], np.eye(c)).astype(np.float32)
+    squares = jnp.repeat(jnp.repeat(cells.reshape(-1, n, m, c), 2, axis=1), 2, axis=2)
+    summed, weight = (
+        jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision="highest",
+        )
+        for x in (squares, jnp.ones_like(squares))
+    )
+    return (summed / weight).reshape(*batch, 2 * n, 2 * m, c)

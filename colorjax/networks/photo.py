@@ -16,7 +16,7 @@ from colorjax.networks.efficientnet import (
     init_efficientnet,
     stages,
 )
-from colorjax.networks.layers import apply_conv, double, group_norm, init_conv, init_norm
+from colorjax.networks.layers import apply_conv, group_norm, init_conv, init_norm, repeat
 
 CELL = 4  # pixels of the working copy along a side of one predicted cell
 STRIDE = 32  # what height and width of working copies are multiples of
@@ -100,7 +100,7 @@ def apply_photo(
     x = apply_conv(bottom["conv"], x) + apply_conv(bottom["context"], mean)
     for stage in skips:
         up, skip = params[f"up_{STAGE_STRIDES[stage]}"], features[stage]
-        x = double(apply_conv(up["conv"], active(up["norm"], x)), skip.shape)
+        x = repeat(apply_conv(up["conv"], active(up["norm"], x)), skip.shape)
         x += apply_conv(up["skip"], skip)
         y = apply_conv(up["conv_0"], active(up["norm_0"], x))
         x += apply_conv(up["conv_1"], active(up["norm_1"], y))
