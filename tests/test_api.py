@@ -133,7 +133,7 @@ def test_no_import_runs_in_a_circle():
     graphlib.TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.req("API-007")
+@pytest.mark.req("API-011")
 @pytest.mark.parametrize("start", PURE)
 def test_pure_modules_reach_no_files(start):
     reached, ahead = set(), [m for m in MODULES if f"{m}.".startswith(f"colorjax.{start}.")]
