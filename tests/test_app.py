@@ -493,7 +493,7 @@ def test_what_a_killed_page_left_is_removed(tmp_path, monkeypatch):
     kept.mkdir()
     (tmp_path / f"{app.PREFIX}link").symlink_to(kept)
     code = (
-        "from colorjax import app; import os, time\n"
+        "from colorjax.web import app; import os, time\n"
         "with app.own_folder() as folder:\n"
         "    (folder / 'inner').mkdir(); (folder / 'inner' / 'photo').write_text('a photo')\n"
         "    print(folder, flush=True); time.sleep(600)\n"

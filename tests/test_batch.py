@@ -412,7 +412,8 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
 
 SLOWLY = """
 import signal, sys, time
-from colorjax import batch, cli
+from colorjax import cli
+from colorjax.jobs import batch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 write = batch.write_photo
 batch.write_photo = lambda *photo, **options: (write(*photo, **options), time.sleep(0.3))

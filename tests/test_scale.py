@@ -117,10 +117,11 @@ def test_kernels_lie_in_parts():
     shapes = jax.eval_shape(lambda: colorjax.init_state(jax.random.key(0), conf))
     places = devices.parameter_shardings(shapes, mesh)
     spec = jax.sharding.PartitionSpec
-    assert places.params["stem"]["kernel"].spec == spec(None, None, None, "shard")
-    assert places.params["stem"]["bias"].spec == places.step.spec == spec()
-    kernel = devices.put(np.zeros((3, 3, 19, 8)), places.params["stem"]["kernel"])
-    assert [part.data.shape for part in kernel.addressable_shards] == [(3, 3, 19, 4)] * 2
+    stem = places.params["encoder"]["stem"]
+    assert stem["kernel"].spec == spec(None, None, None, "shard")
+    assert stem["bias"].spec == places.step.spec == spec()
+    kernel = devices.put(np.zeros((3, 3, 1, 32)), stem["kernel"])
+    assert [part.data.shape for part in kernel.addressable_shards] == [(3, 3, 1, 16)] * 2
     batch = devices.put(np.asarray(photos()), devices.photo_sharding(mesh))
     assert [part.data.shape for part in batch.addressable_shards] == [(4, 16, 16, 3)] * 2
     chunk = devices.put(np.asarray(photos())[None], devices.photo_sharding(mesh, steps=True))

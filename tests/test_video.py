@@ -310,8 +310,8 @@ def album(tmp_path):
 @pytest.mark.req("VID-005")
 def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
     out, report = tmp_path / "out", tmp_path / "report.json"
-    command = [album, "--weights", tiny_weights, "--out", out, "--json", report]
-    assert colorize(*command) == 0
+    command = [album, "--weights", tiny_weights, "--out", out]
+    assert colorize(*command, "--json", report) == 0
     assert files(out) == {"old.png", "inner/film.mkv"}
     assert len(pictures(out / "inner" / "film.mkv")) == 12
     assert capsys.readouterr().out.splitlines()[-1].startswith("2 colorized, ")

@@ -183,10 +183,10 @@ HOSTILE = {
     "config": ({"config": {"network": 7, "size": 4}}, "network is 7"),
     "record": ({"record": [1]}, "its record is missing"),
     "baselines": ({"record": {"baselines": {"tint": "x"}}}, "baselines.tint is no array"),
-    "kind": ({"config": {"network": {"kind": ["UNetConfig"]}}}, "network.kind is ['UNetConfig']"),
+    "kind": ({"config": {"network": {"kind": ["PhotoConfig"]}}}, "network.kind is ['PhotoConfig']"),
     "levels": (
-        {"config": {"network": {"kind": "UNetConfig", "levels": 10**9}}},
-        "levels is 1000000000",
+        {"config": {"network": {"kind": "PhotoConfig", "bottom": 10**9}}},
+        "bottom is 1000000000",
     ),
     "digits of a field": ({"config": {"size": 10**390}}, "size is 1000"),
     "infinite": ({"config": {"vividness": float("inf")}}, "vividness is inf"),
