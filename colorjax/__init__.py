@@ -1,4 +1,4 @@
-"""Colour for black-and-white photos, in pure functional JAX; the public names are in __init__.pyi."""
+"""Color for black-and-white photos, in pure functional JAX; the public names are in __init__.pyi."""
 
 import lazy_loader
 

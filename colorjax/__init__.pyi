@@ -1,11 +1,11 @@
 from .color import rgb_to_gray
 from .config import Config, preset
 from .errors import ColorjaxError
-from .inference import colorize
-from .losses import loss
+from .inference.colorizing import colorize
 from .networks import forward, init_params
-from .optimizer import make_optimizer
-from .training import TrainState, init_state, train_step
+from .training.losses import loss
+from .training.optimizer import make_optimizer
+from .training.step import TrainState, init_state, train_step
 from .weights import load_weights, save_weights
 
 __all__ = [

@@ -89,39 +89,45 @@ class DenseConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class UNetConfig(Checked):
-    """A U-Net over the working copy, and the log-polar chroma bins of its head.
+class PhotoConfig(Checked):
+    """The photo network: a pretrained encoder, a decoder, and the log-polar chroma bins of its head.
 
     Attributes:
-        width: channels of the finest level; each coarser level has twice as many.
-        levels: resolutions, 1/4, 1/8, … of the working copy.
-        blocks: residual blocks at each level on the way down, and on the way up.
-        bottom_blocks: residual blocks at the coarsest level.
-        group: channels that share a normalisation.
+        encoder: EfficientNet-Lite's size.
+        stages: of the encoder's seven; with five or fewer its coarsest stride is 16.
+        bottom: channels of the decoder at the encoder's coarsest stride.
+        coarse: channels at stride 16, if that is not the coarsest.
+        middle: channels at stride 8.
+        fine: channels at stride 4.
+        group: channels that share a normalization.
         head_width: channels before the head's last layer.
         rings: rings of bins around the neutral one.
         hues: bins a ring.
         ring_scale: levels; ring j lies at ring_scale · (exp(ring_growth · j) − 1).
         ring_growth: growth of the radius from ring to ring.
         compute: type of activations inside the network; parameters, outputs and losses are float32.
+        depthwise: the fastest way for depthwise convolutions on each device, or always its native operation.
     """
 
-    width: int = number(64, at_least=1, at_most=4096)
-    levels: int = number(3, at_least=1, at_most=8)
-    blocks: int = number(1, at_least=0, at_most=100)
-    bottom_blocks: int = number(2, at_least=1, at_most=100)
+    encoder: Literal["lite0", "lite2"] = "lite0"
+    stages: int = number(7, at_least=3, at_most=7)
+    bottom: int = number(256, at_least=1, at_most=4096)
+    coarse: int = number(160, at_least=1, at_most=4096)
+    middle: int = number(96, at_least=1, at_most=4096)
+    fine: int = number(48, at_least=1, at_most=4096)
     group: int = number(16, at_least=1, at_most=4096)
-    head_width: int = number(128, at_least=1, at_most=4096)
+    head_width: int = number(96, at_least=1, at_most=4096)
     rings: int = number(7, at_least=1, at_most=64)
     hues: int = number(12, at_least=3, at_most=360)
     ring_scale: float = number(20.0, above=0)
     ring_growth: float = number(0.3, above=0)
     compute: Literal["float32", "bfloat16"] = "float32"
+    depthwise: Literal["fastest", "native"] = "fastest"
 
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Checked):
-    """What training minimises: one objective, or a weighted sum of the photo network's.
+    """What training minimizes: one objective, or a weighted sum of the photo network's.
 
     Attributes:
         name: `matching` (LOS-005) or `squared-error` (LOS-007) for any network; `chroma` for the photo network: the sum
@@ -129,7 +135,7 @@ class ObjectiveConfig(Checked):
         likelihood: weight of the cross-entropy of the chroma distribution.
         robust: weight of the robust distance between the decoded chroma and the truth.
         photo_error: weight of the logarithm of each photo's mean squared chroma error.
-        rebalance: how much more rare colours count in the likelihood: 0 all alike, 1 by their inverse frequency.
+        rebalance: how much more rare colors count in the likelihood: 0 all alike, 1 by their inverse frequency.
     """
 
     name: Literal["matching", "squared-error", "chroma"] = "matching"
@@ -156,7 +162,6 @@ class AugmentConfig(Checked):
         stains: probability of stains.
         grain: how strong film grain may be.
         jpeg: probability of a poor JPEG's blocks.
-        hints: share of the photos whose true colour is told at a few places.
     """
 
     mirror: float = number(0.5, at_least=0, at_most=1)
@@ -171,7 +176,6 @@ class AugmentConfig(Checked):
     stains: float = number(0.0, at_least=0, at_most=1)
     grain: float = number(0.0, at_least=0, at_most=1)
     jpeg: float = number(0.0, at_least=0, at_most=1)
-    hints: float = number(0.0, at_least=0, at_most=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +190,8 @@ class OptimizerConfig(Checked):
         warmup: share of the steps over which the rate rises from 0.
         weight_decay: λ; each update also takes rate · λ of every weight away, biases and norms apart.
         clip_norm: largest global norm of a gradient.
+        encoder_rate: factor on the rate of the photo network's encoder, which starts pretrained.
+        frozen: what of the photo network never changes.
     """
 
     algorithm: Literal["adam", "muon", "momentum"] = "adam"
@@ -195,6 +201,8 @@ class OptimizerConfig(Checked):
     weight_decay: float = number(0.0, at_least=0)
     clip_norm: float = number(1.0, above=0)
     second_moment: float = number(0.999, at_least=0, at_most=0.9999)
+    encoder_rate: float = number(1.0, at_least=0)
+    frozen: Literal["nothing", "depthwise", "encoder"] = "nothing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,8 +216,8 @@ class Config(Checked):
         working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
         vividness: factor on the predicted chroma that `colorize` counts as natural; means of distributions are dull.
         knee: length in levels toward which strong predicted chroma is held back, before that factor; 0 for none.
-        framing: squash the aspect to the square, crop the centre, or keep the photo whole for views from anywhere.
-        objective: what training minimises.
+        framing: squash the aspect to the square, crop the center, or keep the photo whole for views from anywhere.
+        objective: what training minimizes.
         augment: what happens to training photos.
         optimizer: the optax chain.
         ema_decay: a step's memory of the averaged parameters that are evaluated and kept; 0 for none.
@@ -221,7 +229,7 @@ class Config(Checked):
         shard: devices that share one copy of the parameters, for networks that outgrow one.
     """
 
-    network: DenseConfig | UNetConfig = DenseConfig()
+    network: DenseConfig | PhotoConfig = DenseConfig()
     size: int = number(16, at_least=1, at_most=4096)
     source_size: int = number(0, at_least=0, at_most=4096)
     working_size: int = number(0, at_least=0, at_most=4096)
@@ -241,21 +249,21 @@ class Config(Checked):
 
 
 # Fields of older versions that weights files still name; all of them say how training was done, none what comes out.
-RETIRED = ("augment.old",)
+RETIRED = ("augment.old", "augment.hints")
 
-NETWORKS = {"DenseConfig": DenseConfig, "UNetConfig": UNetConfig}
+NETWORKS = {"DenseConfig": DenseConfig, "PhotoConfig": PhotoConfig}
 
 _PHOTO = Config(
-    network=UNetConfig(),
-    size=64,
-    source_size=96,
-    working_size=112,
+    network=PhotoConfig(),
+    size=96,
+    source_size=128,
+    working_size=128,
     vividness=1.2,
     knee=80.0,
     framing="whole",
     objective=ObjectiveConfig(name="chroma", rebalance=0.5),
     augment=AugmentConfig(
-        zoom=0.2,
+        zoom=0.35,
         exposure=0.2,
         orthochromatic=0.15,
         tone_curve=0.1,
@@ -266,13 +274,17 @@ _PHOTO = Config(
         stains=0.03,
         grain=0.1,
         jpeg=0.05,
-        hints=0.15,
     ),
     optimizer=OptimizerConfig(
-        algorithm="muon", learning_rate=1.5e-3, weight_decay=0.05, second_moment=0.99
+        algorithm="muon",
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        second_moment=0.99,
+        encoder_rate=0.15,
+        frozen="depthwise",
     ),
-    ema_decay=0.999,
-    steps=6_000,
+    ema_decay=0.998,
+    steps=3_400,
     batch=64,
 )
 
@@ -287,9 +299,7 @@ PRESETS = {
         network=DenseConfig(depth=2, hidden_activation="tanh", output_activation="tanh")
     ),
     "photo": _PHOTO,
-    "photo-small": dataclasses.replace(
-        _PHOTO, network=UNetConfig(width=32, head_width=64), working_size=96
-    ),
+    "photo-small": dataclasses.replace(_PHOTO, working_size=96),
 }
 
 

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from colorjax import config as configs
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import OutputError, UsageError
-from colorjax.inference import ASPECTS, working_shape
+from colorjax.inference.pipeline import ASPECTS, working_shape
 from colorjax.networks import forward
-from colorjax.networks.unet import stride
+from colorjax.networks.photo import STRIDE
 from colorjax.photos import write_bytes
 
 FORMATS = ("onnx", "stablehlo")
@@ -105,7 +106,7 @@ def to_onnx(params: PyTree, config: Config) -> bytes:
 
     Spec: EXP-001, EXP-003, EXP-004
     """
-    multiple = _multiple(config)
+    multiple, config = _multiple(config), _portable(config)
 
     def from_blocks(blocks: jax.Array) -> jax.Array:
         photos, rows, high, columns, wide = blocks.shape
@@ -130,7 +131,7 @@ def to_stablehlo(params: PyTree, config: Config) -> bytes:
     """
     from jax import export as jax_export
 
-    multiple = _multiple(config)
+    multiple, config = _multiple(config), _portable(config)
     side = f"photos, {config.size}, {config.size}"
     if multiple is not None:
         side = f"photos, {multiple}*rows, {multiple}*columns"
@@ -147,7 +148,14 @@ def to_stablehlo(params: PyTree, config: Config) -> bytes:
 
 def _multiple(config: Config) -> int | None:
     """Return what height and width are multiples of; None where they are given."""
-    return None if isinstance(config.network, DenseConfig) else stride(config.network)
+    return None if isinstance(config.network, DenseConfig) else STRIDE
+
+
+def _portable(config: Config) -> Config:
+    """Return the config with operations that other programs know."""
+    if isinstance(config.network, DenseConfig):
+        return config
+    return configs.replace(config, {"network.depthwise": "native"})
 
 
 def _converted(function: Callable, shape: tuple[int | str, ...], name: str) -> Any:

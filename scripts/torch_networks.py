@@ -4,85 +4,106 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-STEM, CELL = 4, 2
+from colorjax.networks import efficientnet
+
+CELL = 4
 
 
-def norm(channels, group):
-    """Return the normalisation of groups of channels."""
-    return nn.GroupNorm(max(1, channels // group), channels)
+class Bottleneck(nn.Module):
+    """An inverted bottleneck of EfficientNet-Lite, its norms folded."""
 
-
-def gelu(x):
-    """Return the GELU as JAX has it by default."""
-    return functional.gelu(x, approximate="tanh")
-
-
-class Block(nn.Module):
-    """A residual block, with the mean over the photo where it has a context."""
-
-    def __init__(self, channels, group, *, context=False):
+    def __init__(self, block):
         super().__init__()
-        self.norm_0, self.norm_1 = norm(channels, group), norm(channels, group)
-        self.conv_0, self.conv_1 = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-        self.context = nn.Conv2d(channels, channels, 1) if context else None
+        between = block.inputs * block.expand
+        self.expand = nn.Conv2d(block.inputs, between, 1) if block.expand > 1 else None
+        self.pad = block.stride == 2
+        self.depthwise = nn.Conv2d(
+            between,
+            between,
+            block.kernel,
+            stride=block.stride,
+            padding=0 if self.pad else block.kernel // 2,
+            groups=between,
+        )
+        self.before, self.after = (block.kernel - 2) // 2, (block.kernel - 1) // 2
+        self.project = nn.Conv2d(between, block.outputs, 1)
+        self.residual = block.stride == 1 and block.inputs == block.outputs
 
     def forward(self, x):
-        """Add to x what the block makes of it."""
-        y = gelu(self.norm_0(x))
-        z = self.conv_0(y)
-        if self.context is not None:
-            z = z + self.context(y.mean((2, 3), keepdim=True))
-        return x + self.conv_1(gelu(self.norm_1(z)))
+        """Widen, look around, narrow."""
+        y = x if self.expand is None else functional.relu6(self.expand(x))
+        if self.pad:  # TensorFlow's padding for an even side
+            y = functional.pad(y, (self.before, self.after, self.before, self.after))
+        y = self.project(functional.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
 
 
-class UNet(nn.Module):
-    """`colorjax.networks.unet` of a `UNetConfig`, channels first."""
+class Up(nn.Module):
+    """A step of the decoder: twice the size, the encoder's features, two convolutions."""
+
+    def __init__(self, inputs, skip, width, group):
+        super().__init__()
+        self.norm, self.conv = norm(inputs, group), nn.Conv2d(inputs, width, 1)
+        self.skip = nn.Conv2d(skip, width, 1)
+        self.norm_0, self.norm_1 = norm(width, group), norm(width, group)
+        self.conv_0, self.conv_1 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, x, feature):
+        """Return the features of the next finer stride."""
+        x = functional.interpolate(self.conv(functional.relu(self.norm(x))), scale_factor=2)
+        x = x + self.skip(feature)
+        y = self.conv_0(functional.relu(self.norm_0(x)))
+        return x + self.conv_1(functional.relu(self.norm_1(y)))
+
+
+class PhotoNetwork(nn.Module):
+    """`colorjax.networks.photo` of a `PhotoConfig`, channels first, for sides that are multiples of 32."""
 
     def __init__(self, config):
         super().__init__()
-        widths = [config.width * 2**level for level in range(config.levels)]
-        self.stem = nn.Conv2d(STEM * STEM + 3, widths[0], 3, padding=1)
-        self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
-        for wide in widths[:-1]:
-
-            def blocks(wide=wide):
-                return nn.Sequential(*(Block(wide, config.group) for _ in range(config.blocks)))
-
-            self.downs.append(
-                nn.ModuleList(
-                    [blocks(), norm(wide, config.group), nn.Conv2d(4 * wide, 2 * wide, 1)]
-                )
-            )
-            self.ups.append(
-                nn.ModuleList(
-                    [norm(2 * wide, config.group), nn.Conv2d(2 * wide, wide, 1), blocks()]
-                )
-            )
-        self.bottom = nn.Sequential(
-            *(Block(widths[-1], config.group, context=True) for _ in range(config.bottom_blocks))
+        stages = efficientnet.stages(config.encoder, config.stages)
+        strides = efficientnet.STAGE_STRIDES[: config.stages]
+        self.stem = nn.Conv2d(1, efficientnet.STEM_WIDTH, 3, stride=2)
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(Bottleneck(block) for block in blocks)) for blocks in stages
         )
-        bins = 1 + config.rings * config.hues
-        self.head_norm_0 = norm(2 * widths[0], config.group)
-        self.head_conv_0 = nn.Conv2d(2 * widths[0], config.head_width, 3, padding=1)
+        last = {stride: stage for stage, stride in enumerate(strides)}
+        self.used = [last[stride] for stride in sorted(last, reverse=True) if stride >= CELL]
+        channels = [stages[stage][-1].outputs for stage in self.used]
+        self.bottom = nn.Conv2d(channels[0], config.bottom, 1)
+        self.context = nn.Conv2d(channels[0], config.bottom, 1)
+        widths = [config.coarse, config.middle, config.fine][-(len(self.used) - 1) :]
+        self.ups = nn.ModuleList(
+            Up(inputs, skip, width, config.group)
+            for inputs, skip, width in zip(
+                [config.bottom, *widths], channels[1:], widths, strict=False
+            )
+        )
+        self.head_norm_0 = norm(widths[-1], config.group)
+        self.head_conv_0 = nn.Conv2d(widths[-1], config.head_width, 3, padding=1)
         self.head_norm_1 = norm(config.head_width, config.group)
-        self.head_conv_1 = nn.Conv2d(config.head_width, bins * (STEM // CELL) ** 2, 1)
+        self.head_conv_1 = nn.Conv2d(config.head_width, 1 + config.rings * config.hues, 1)
 
-    def forward(self, gray, hints):
-        """Return the logits of (batch, 1, h, w) gray and (batch, 3, h/4, w/4) hints."""
-        x = functional.pixel_unshuffle((gray - 128) / 64, STEM)
-        stem = x = self.stem(torch.cat([x, hints], 1))
-        skips = []
-        for blocks, normed, conv in self.downs:
-            x = blocks(x)
-            skips.append(x)
-            x = conv(functional.pixel_unshuffle(gelu(normed(x)), 2))
-        x = self.bottom(x)
-        for (normed, conv, blocks), skip in zip(reversed(self.ups), reversed(skips), strict=True):
-            x = conv(gelu(normed(x)))
-            x = blocks(skip + functional.interpolate(x, scale_factor=2))
-        x = gelu(self.head_norm_0(torch.cat([x, stem], 1)))
-        x = gelu(self.head_norm_1(self.head_conv_0(x)))
-        return functional.pixel_shuffle(self.head_conv_1(x), STEM // CELL)
+    def forward(self, gray):
+        """Return the logits of (batch, 1, h, w) gray."""
+        x = functional.pad((gray - 127) / 128, (0, 1, 0, 1))
+        x = functional.relu6(self.stem(x))
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        deepest, *skips = self.used
+        x = features[deepest]
+        x = self.bottom(x) + self.context(x.mean((2, 3), keepdim=True))
+        for up, stage in zip(self.ups, skips, strict=True):
+            x = up(x, features[stage])
+        x = self.head_conv_0(functional.relu(self.head_norm_0(x)))
+        return self.head_conv_1(functional.relu(self.head_norm_1(x)))
+
+
+def norm(channels, group):
+    """Return the normalization of groups of channels."""
+    return nn.GroupNorm(max(1, channels // group), channels)
 
 
 def eccv16():
@@ -121,25 +142,29 @@ def eccv16():
 
 
 def train_step(config, batch, size):
-    """Return functions that take one AdamW step on soft labels each: eager, channels last, compiled."""
+    """Return functions that take one AdamW step on soft labels each: eager, channels last, compiled, bfloat16."""
     gray = torch.rand(batch, 1, size, size) * 255
-    hints = torch.zeros(batch, 3, size // STEM, size // STEM)
     bins = 1 + config.rings * config.hues
     labels = torch.rand(batch, bins, size // CELL, size // CELL).softmax(1)
 
-    def make(*, last=False, compiled=False):
-        network, inputs = UNet(config), gray
+    def make(*, last=False, compiled=False, half=False):
+        network, inputs = PhotoNetwork(config), gray
         if last:
             network = network.to(memory_format=torch.channels_last)
             inputs = gray.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+        for name, parameter in network.named_parameters():  # as the preset freezes them
+            parameter.requires_grad = not name.endswith("depthwise.weight")
+        learned = [p for p in network.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(learned, 1e-3)
         forward = torch.compile(network) if compiled else network
 
         def step():
             optimizer.zero_grad(set_to_none=True)
-            loss = functional.cross_entropy(forward(inputs, hints), labels)
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                logits = forward(inputs)
+            loss = functional.cross_entropy(logits.float(), labels)
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(learned, 1.0)
             optimizer.step()
             return loss.item()
 
@@ -149,4 +174,5 @@ def train_step(config, batch, size):
         "eager": make(),
         "channels_last": make(last=True),
         "compiled": make(last=True, compiled=True),
+        "bfloat16": make(last=True, half=True),
     }

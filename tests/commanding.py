@@ -7,7 +7,7 @@ CHANGES = {"size": 4, "network.hidden_multiple": 1, "network.copy_gray": False}
 
 
 def tiny_network():
-    """Return (params, config) of a tiny network that colours strongly."""
+    """Return (params, config) of a tiny network that colors strongly."""
     import jax
 
     config = configs.replace(preset("seed-sigmoid"), CHANGES)

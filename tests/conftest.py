@@ -24,7 +24,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="session")
 def network():
-    """(params, config) of a tiny network that colours strongly."""
+    """(params, config) of a tiny network that colors strongly."""
     from commanding import tiny_network
 
     return tiny_network()

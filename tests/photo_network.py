@@ -11,9 +11,11 @@ CHANGES = {
     "working_size": 32,
     "batch": 8,
     "optimizer.warmup": 0.0,
-    "network.width": 8,
-    "network.levels": 2,
-    "network.bottom_blocks": 1,
+    "network.stages": 3,
+    "network.bottom": 8,
+    "network.coarse": 8,
+    "network.middle": 8,
+    "network.fine": 8,
     "network.group": 4,
     "network.head_width": 8,
 }
@@ -25,8 +27,8 @@ def small(**changes):
 
 
 def photo_weights(**changes):
-    """Return a small photo network that predicts strong colours."""
-    conf = small(**{"network.blocks": 0} | changes)
+    """Return a small photo network that predicts strong colors."""
+    conf = small(**changes)
     params = colorjax.init_params(jax.random.key(0), conf)
     head = params["head"]["conv_1"]
     head["kernel"] = 3 * jax.random.normal(jax.random.key(1), head["kernel"].shape)

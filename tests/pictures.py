@@ -16,7 +16,7 @@ def noise(*shape, seed=0, dtype=np.uint8):
 
 
 def scene(h=48, w=64, seed=0):
-    """Return a smooth colourful uint8 picture with a few hard edges, (h, w, 3)."""
+    """Return a smooth colorful uint8 picture with a few hard edges, (h, w, 3)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:h, 0:w] / max(h, w)
     waves = [
@@ -187,7 +187,7 @@ def bmp_with_alpha(rgba):
     return b"BM" + struct.pack("<IHHI", 14 + 108 + len(pixels), 0, 0, 122) + header + pixels
 
 
-# --- colour profiles ----------------------------------------------------------------------------
+# --- color profiles ----------------------------------------------------------------------------
 
 D50 = (0.9642, 1.0, 0.8249)
 ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))

@@ -23,8 +23,10 @@ import pytest
 from light import light_error
 from pictures import encoded, scene
 
-from colorjax import app, cli, errors, gallery, photos
-from colorjax.page import message
+from colorjax import cli, errors, photos
+from colorjax.jobs import gallery
+from colorjax.web import app
+from colorjax.web.page import message
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # milliseconds
@@ -181,7 +183,7 @@ def lost_light(data, gray=PHOTO):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-001", "APP-002", "APP-003", "APP-004")
-def test_a_person_colours_a_photo(page, asked, address, tmp_path):
+def test_a_person_colors_a_photo(page, asked, address, tmp_path):
     drop(page, tmp_path, bad_jpg=b"no photo", old_png=encoded(PHOTO, "PNG"))
     assert "1 photo opened." in page.inner_text("#status")
     assert "bad.jpg: not a photo" in page.inner_text("#status")
@@ -189,16 +191,16 @@ def test_a_person_colours_a_photo(page, asked, address, tmp_path):
     page.wait_for_selector("#slider img")
     handle = page.locator("#slider .inner")
     before = handle.bounding_box()["x"]
-    page.get_by_label("Where colour begins").first.fill("20")
+    page.get_by_label("Where color begins").first.fill("20")
     page.wait_for_function(
         f"document.querySelector('#slider .inner').getBoundingClientRect().x < {before - 20}"
     )
 
     name, data = downloaded(page, "Download this photo")
-    assert name == "old.colour.png"
+    assert name == "old.color.png"
     assert lost_light(data) <= 50
 
-    page.get_by_role("button", name="Show other colourings").click()
+    page.get_by_role("button", name="Show other colorings").click()
     page.locator("#variants button").nth(2).click()
     page.wait_for_function("!document.querySelector('#undo').disabled")
     _, variant = downloaded(page, "Download this photo")
@@ -207,17 +209,17 @@ def test_a_person_colours_a_photo(page, asked, address, tmp_path):
     page.locator("#undo").click()
     page.wait_for_function("document.querySelector('#undo').disabled")
 
-    page.get_by_role("tab", name="Set a colour").click()
+    page.get_by_role("tab", name="Set a color").click()
     box = page.locator("#canvas img").bounding_box()
     page.locator("#canvas img").click(position={"x": box["width"] / 2, "y": box["height"] / 4})
     page.locator("#swatches button").nth(1).click()
     chosen = page.locator("#swatches .caption-label").nth(1).inner_text().strip()
     r, g, b = bytes.fromhex(chosen[1:])
     page.wait_for_function(
-        f"document.querySelector('#colour button').style.background == 'rgb({r}, {g}, {b})'"
+        f"document.querySelector('#color button').style.background == 'rgb({r}, {g}, {b})'"
     )
     assert page.inner_text("#marks").strip() == ""
-    page.get_by_role("button", name="Give the place this colour").click()
+    page.get_by_role("button", name="Give the place this color").click()
     page.wait_for_function("!document.querySelector('#undo').disabled")
     assert chosen in page.inner_text("#marks")
     x, y = (int(page.get_by_label(f"From the {side}").input_value()) for side in ("left", "top"))
@@ -231,7 +233,7 @@ def test_a_person_colours_a_photo(page, asked, address, tmp_path):
     assert lost_light(bare) <= 50  # no ring
     choose_format(page, "JPEG")
     name, hinted = downloaded(page, "Download this photo")
-    assert name == "old.colour.jpg"
+    assert name == "old.color.jpg"
     assert photos.decode_photo(hinted).format == "JPEG"
     assert lost_light(hinted) <= 1200  # FIL-028
 
@@ -250,9 +252,9 @@ def test_several_photos_as_a_zip(page, tmp_path):
     page.get_by_label("Vividness").first.fill("0")
     page.wait_for_function("!document.querySelector('#undo').disabled")
     name, data = downloaded(page, "Download all as a zip")
-    assert name == "coloured.zip"
+    assert name == "colored.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.namelist() == ["one.colour.png", "two.colour.tif"]
+        assert archive.namelist() == ["one.color.png", "two.color.tif"]
         one, two = (archive.read(each) for each in archive.namelist())
     gray = photos.decode_photo(one).pixels
     np.testing.assert_array_equal(gray, np.repeat(PHOTO[..., None], 3, -1))
@@ -267,7 +269,7 @@ def test_a_photo_is_taken_out_of_the_list(page, tmp_path):
     pictures = {f"{name}_png": encoded(scene(90, 70, i), "PNG") for i, name in enumerate(names)}
     drop(page, tmp_path, **pictures)
     page.wait_for_selector("#slider img")
-    page.get_by_role("button", name="Show other colourings").click()
+    page.get_by_role("button", name="Show other colorings").click()
     page.locator("#variants button").nth(2).wait_for()
     remove = page.get_by_role("button", name="Remove this photo from the list")
     for removed, left in (("one", "two"), ("two", "three")):
@@ -278,7 +280,7 @@ def test_a_photo_is_taken_out_of_the_list(page, tmp_path):
         page.locator("#variants").wait_for(state="hidden")
         page.wait_for_function("document.querySelector('#undo').disabled")
         name, _ = downloaded(page, "Download this photo")
-        assert name == f"{left}.colour.png"
+        assert name == f"{left}.color.png"
     remove.press("Enter")
     page.locator("#slider").wait_for(state="hidden")
     drop(page, tmp_path, again_png=encoded(PHOTO, "PNG"))
@@ -292,17 +294,17 @@ def test_page_is_for_all(page, tmp_path, width):
     page.set_viewport_size({"width": width, "height": 844})
     drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
     page.wait_for_selector("#slider img")
-    page.get_by_role("tab", name="Set a colour").press("Enter")
+    page.get_by_role("tab", name="Set a color").press("Enter")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
-    # a colour set with the keyboard alone
+    # a color set with the keyboard alone
     page.get_by_label("From the left (pixels)").press("Control+a")
     page.keyboard.type("40")
     page.get_by_label("From the top (pixels)").press("Control+a")
     page.keyboard.type("30")
-    page.get_by_role("button", name="Show likely colours").press("Enter")
+    page.get_by_role("button", name="Show likely colors").press("Enter")
     page.locator("#swatches button").first.press("Enter")
-    page.get_by_role("button", name="Give the place this colour").press("Enter")
+    page.get_by_role("button", name="Give the place this color").press("Enter")
     page.wait_for_function("!document.querySelector('#undo').disabled")
     assert "40 from the left, 30 from the top" in page.inner_text("#marks")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -311,7 +313,7 @@ def test_page_is_for_all(page, tmp_path, width):
         """() => [...document.querySelectorAll('button, input, textarea, select, img')]
         .filter(e => e.offsetParent && e.type != 'file')
         .filter(e => !(e.innerText || e.ariaLabel || e.title || e.alt || e.labels?.length
-            || e.getAttribute('aria-labelledby') || e.querySelector('img[alt]')))
+            || e.getAttribute('aria-labeledby') || e.querySelector('img[alt]')))
         .map(e => e.outerHTML.slice(0, 200))"""
     )
     assert nameless == []
@@ -491,7 +493,7 @@ def test_what_a_killed_page_left_is_removed(tmp_path, monkeypatch):
     kept.mkdir()
     (tmp_path / f"{app.PREFIX}link").symlink_to(kept)
     code = (
-        "from colorjax import app; import os, time\n"
+        "from colorjax.web import app; import os, time\n"
         "with app.own_folder() as folder:\n"
         "    (folder / 'inner').mkdir(); (folder / 'inner' / 'photo').write_text('a photo')\n"
         "    print(folder, flush=True); time.sleep(600)\n"

@@ -11,8 +11,9 @@ from light import light_error
 from PIL import Image
 
 import colorjax
-from colorjax import archive, cli, planning, weights
-from colorjax.colouring import Wishes
+from colorjax import cli, weights
+from colorjax.jobs import archive, planning
+from colorjax.jobs.coloring import Wishes
 
 COUNT = 16
 

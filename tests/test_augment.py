@@ -6,13 +6,31 @@ import numpy as np
 import pytest
 
 import colorjax
-from colorjax import augment, color
+from colorjax.data import augment
 
 KEY = jax.random.key(0)
 
 
 def photos(seed, count=16, size=16):
     return jax.random.uniform(jax.random.key(seed), (count, size, size, 3), maxval=255)
+
+
+@jax.jit
+def mirrored_quarters(keys, rgb):
+    return jax.vmap(lambda key: augment.random_mirror(key, rgb, probability=0.25))(keys)
+
+
+@pytest.mark.req("TRN-008")
+def test_each_photo_of_a_batch_is_mirrored_by_its_own_draw():
+    rgb = np.asarray(photos(3, count=4, size=5))
+    batches = np.asarray(mirrored_quarters(jax.random.split(KEY, 200), rgb))
+    turned = (batches == rgb[:, :, ::-1]).all((2, 3, 4))
+    same = (batches == rgb).all((2, 3, 4))
+    assert np.all(turned ^ same)
+    assert 0.15 < turned.mean() < 0.35
+    assert np.all((turned.mean(0) > 0.1) & (turned.mean(0) < 0.4))  # in every place
+    together = np.corrcoef(turned.T)[~np.eye(4, dtype=bool)]
+    assert np.abs(together).max() < 0.3  # and apart from the others
 
 
 @pytest.mark.req("TRN-030")
@@ -84,8 +102,8 @@ def test_effect_is_nothing_at_0_and_stays_in_range(name):
 
 @pytest.mark.req("TRN-032")
 def test_orthochromatic_film_sees_blue_and_not_red():
-    colours = jnp.array([[200.0, 0, 0], [0, 58.3333, 0], [0, 0, 255.0]])
-    rgb = jnp.broadcast_to(colours[:, None, None, None], (3, 32, 4, 4, 3)).reshape(96, 4, 4, 3)
+    colors = jnp.array([[200.0, 0, 0], [0, 58.3333, 0], [0, 0, 255.0]])
+    rgb = jnp.broadcast_to(colors[:, None, None, None], (3, 32, 4, 4, 3)).reshape(96, 4, 4, 3)
     gray = colorjax.rgb_to_gray(rgb)
     same = augment.random_orthochromatic_gray(KEY, rgb, share=0.0)
     np.testing.assert_array_equal(same, gray)
@@ -122,8 +140,8 @@ def test_blur_and_grain():
     assert noise[128].std((1, 2)).mean() > 2
     assert noise[128].std() > 1.5 * noise[8].std()
     assert abs(noise[128].mean()) < 1
-    neighbours = np.mean(noise[128][..., 1:] * noise[128][..., :-1]) / noise[128].var()
-    assert neighbours > 0.1  # grains are larger than a pixel
+    neighbors = np.mean(noise[128][..., 1:] * noise[128][..., :-1]) / noise[128].var()
+    assert neighbors > 0.1  # grains are larger than a pixel
 
 
 @pytest.mark.req("TRN-032")
@@ -151,16 +169,16 @@ def test_jpeg_blocks():
 
 @pytest.mark.req("TRN-032")
 def test_augment_batch_without_effects_is_the_gray():
-    from colorjax import config, training
+    from colorjax import config
+    from colorjax.training import step as training_step
 
     rgb = photos(4)
     none = config.replace(colorjax.preset("seed-relu"), {"augment.mirror": 0.0})
-    gray, truth, hints = training.augment_batch(KEY, rgb, none)
+    gray, truth = training_step.augment_batch(KEY, rgb, none)
     np.testing.assert_array_equal(gray, colorjax.rgb_to_gray(rgb))
     np.testing.assert_array_equal(truth, rgb)
-    assert hints is None
     fields = {f"augment.{name}": 1.0 for name in (*EFFECTS, "orthochromatic")}
-    old, truth, _ = training.augment_batch(KEY, rgb, config.replace(none, fields))
+    old, truth = training_step.augment_batch(KEY, rgb, config.replace(none, fields))
     np.testing.assert_array_equal(truth, rgb)
     assert np.any(np.abs(old - gray) > 10)
 
@@ -171,18 +189,3 @@ def test_weights_of_older_configs_are_read():
 
     old = config.to_json(colorjax.preset("photo")).replace('"mirror"', '"old": 0.15, "mirror"')
     assert config.from_json(old) == colorjax.preset("photo")
-
-
-@pytest.mark.req("TRN-033")
-def test_hints():
-    _, chroma = color.rgb_to_luma_chroma(photos(3, count=64, size=32))
-    assert np.all(np.asarray(augment.random_hints(KEY, chroma, share=0.0)) == 0)
-    hints = np.asarray(augment.random_hints(KEY, chroma, share=1.0))
-    mask = hints[..., 2].reshape(64, 8, 4, 8, 4)
-    assert set(np.unique(mask)) == {0, 1}
-    squares = mask[:, :, 0, :, 0]
-    np.testing.assert_array_equal(mask, np.broadcast_to(squares[:, :, None, :, None], mask.shape))
-    assert 1 <= squares.sum((1, 2)).mean() <= 60
-    mean = np.asarray(chroma).reshape(64, 8, 4, 8, 4, 2).mean((2, 4))
-    told = hints.reshape(64, 8, 4, 8, 4, 3)[:, :, 1, :, 2, :2]
-    np.testing.assert_allclose(told, mean * squares[..., None], atol=1e-3)

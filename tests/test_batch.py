@@ -17,7 +17,9 @@ from light import LIGHT, light_error
 from pictures import encoded, noise, scene
 from PIL import Image
 
-from colorjax import batch, blending, color, colouring, photos, planning
+from colorjax import color, photos
+from colorjax.inference import blending
+from colorjax.jobs import batch, coloring, planning
 from colorjax.photos import Photo
 
 
@@ -66,7 +68,7 @@ def test_threads_and_memory_change_nothing(album, network, tmp_path):
     for options in ({"threads": 1}, {"threads": 4}, {"threads": 4, "memory": 1}):
         out = tmp_path / str(len(written))
         jobs, _ = planning.plan([str(album)], str(out))
-        results = list(batch.colorize_files(jobs, network, colouring.Wishes(), **options))
+        results = list(batch.colorize_files(jobs, network, coloring.Wishes(), **options))
         assert [result.job for result in results] == jobs
         assert {result.status for result in results} == {"done"}
         written.append(contents(out))
@@ -90,7 +92,7 @@ def test_memory_is_shared(album, network, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "read_frames", counting)
     jobs, _ = planning.plan([str(album)], str(tmp_path / "out"))
     size = max(photos.memory_needed(job.source) for job in jobs)
-    results = batch.colorize_files(jobs, network, colouring.Wishes(), threads=9, memory=2 * size)
+    results = batch.colorize_files(jobs, network, coloring.Wishes(), threads=9, memory=2 * size)
     assert len(list(results)) == 9
     assert counted[1] <= 2
 
@@ -118,12 +120,12 @@ def test_killed_and_run_again(album, tiny_weights, tmp_path):
 def test_two_runs_at_once(album, network, tmp_path):
     alone, both = tmp_path / "alone", tmp_path / "both"
     jobs, _ = planning.plan([str(album)], str(alone))
-    list(batch.colorize_files(jobs, network, colouring.Wishes()))
+    list(batch.colorize_files(jobs, network, coloring.Wishes()))
     jobs, _ = planning.plan([str(album)], str(both))
     found = []
     runs = [
         threading.Thread(
-            target=lambda: found.extend(batch.colorize_files(jobs, network, colouring.Wishes()))
+            target=lambda: found.extend(batch.colorize_files(jobs, network, coloring.Wishes()))
         )
         for _ in range(2)
     ]
@@ -139,7 +141,7 @@ def test_two_runs_at_once(album, network, tmp_path):
 @pytest.mark.req("CMD-024")
 def test_outputs_inside_are_no_inputs(album, tiny_weights, capsys):
     (album / ".hidden.png").write_bytes((album / "scan-0.png").read_bytes())
-    command = [album, "--weights", tiny_weights, "--out", album / "new" / "coloured", "--compare"]
+    command = [album, "--weights", tiny_weights, "--out", album / "new" / "colored", "--compare"]
     assert colorize(*command) == 0
     before = contents(album)
     assert colorize(*command) == 0
@@ -167,7 +169,7 @@ def test_difficult_names(tiny_weights, tmp_path):
     assert colorize(folder, "--weights", tiny_weights, "--quiet") == 1  # the link to itself
     new = files(folder) - {*names, raw}
     assert len(new) == 9
-    assert all(".colour" in name for name in new)
+    assert all(".color" in name for name in new)
     assert max(len(os.fsencode(pathlib.Path(name).name)) for name in new) <= 255
     assert colorize(folder, "--weights", tiny_weights, "--quiet") == 1
     assert files(folder) - {*names, raw} == new
@@ -266,29 +268,29 @@ def test_a_tint_is_removed_and_its_light_kept(network, scale, tone):
     sepia = np.clip(gray[..., None] * tone, 0, 255).round().astype(np.uint8)
     sepia = sepia.astype(f"u{1 + scale // 257}") * scale
     assert photos.tints.is_tinted(sepia)
-    made = colouring.colour(Photo(sepia), network).pixels
+    made = coloring.color(Photo(sepia), network).pixels
     assert light_error(made, sepia).max() <= 50  # against the gray that is not rounded
     bare = ((sepia.astype(int) @ LIGHT + 50) // 100).astype(sepia.dtype)
-    near = np.abs(made.astype(int) - colouring.colour(Photo(bare), network).pixels) / scale
+    near = np.abs(made.astype(int) - coloring.color(Photo(bare), network).pixels) / scale
     assert near.mean() < 1
     assert near.max() <= 4
 
 
 @pytest.mark.req("CMD-028")
 @pytest.mark.parametrize("scale", [1, 257])
-def test_hand_colouring_on_a_strong_sepia_is_kept(network, scale):
+def test_hand_coloring_on_a_strong_sepia_is_kept(network, scale):
     gray = np.clip(np.mgrid[0:192, 0:256][1] * 0.6 + 40, 0, 255)
     sepia = np.clip(gray[..., None] * [1.25, 0.97, 0.55], 0, 255)
     painted = (slice(60, 70), slice(100, 110))  # 0.2 % of the photo
     sepia[painted] = gray[painted][..., None] * [0.75, 1.0, 1.75]
     sepia = sepia.round().astype(np.uint8).astype(f"u{1 + scale // 257}") * scale
     assert photos.tints.is_tinted(sepia)
-    wishes = colouring.Wishes(keep_colour=True)
-    kept = colouring.colour(Photo(sepia), network, wishes).pixels
+    wishes = coloring.Wishes(keep_color=True)
+    kept = coloring.color(Photo(sepia), network, wishes).pixels
     np.testing.assert_array_equal(kept[painted], sepia[painted])
     rest = np.ones(gray.shape, bool)
     rest[painted] = False
-    anew = colouring.colour(Photo(sepia), network).pixels
+    anew = coloring.color(Photo(sepia), network).pixels
     far = np.abs(kept.astype(float) - anew)[rest].mean() / scale
     assert far < 2
     assert np.abs(sepia.astype(float) - anew)[rest].mean() / scale > 10 * far
@@ -297,7 +299,7 @@ def test_hand_colouring_on_a_strong_sepia_is_kept(network, scale):
 
 @pytest.mark.req("CMD-028")
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_own_colour_is_kept(dtype):
+def test_own_color_is_kept(dtype):
     own, given = noise(40, 50, 3, dtype=dtype), noise(40, 50, 3, seed=1, dtype=dtype)
     own[:20] = own[:20, :, :1]
     mixed = blending.keep_own(own, given)
@@ -327,7 +329,7 @@ def test_depth_is_kept(tiny_weights, tmp_path, suffix, channels):
     alpha = noise(40, 50, seed=1, dtype=np.uint16)
     photos.write_photo(tmp_path / f"old{suffix}", Photo(levels, alpha))
     assert colorize(tmp_path, "--weights", tiny_weights) == 0
-    new = photos.read_photo(tmp_path / f"old.colour{suffix}")
+    new = photos.read_photo(tmp_path / f"old.color{suffix}")
     assert new.pixels.dtype == np.uint16
     assert light_error(new.pixels, levels).max() <= 50
     assert np.ptp(new.pixels.astype(int), axis=-1).mean() > 200
@@ -355,7 +357,7 @@ def grainy(seed, still=None):
 
 
 def flicker(frames):
-    """Return the mean CIEDE2000 between neighbouring frames, their chroma on one light."""
+    """Return the mean CIEDE2000 between neighboring frames, their chroma on one light."""
     light = np.full(frames[0].pixels.shape[:2], 12800, np.int32)
     labs = []
     for frame in frames:
@@ -372,19 +374,19 @@ def test_chroma_is_steadied():
 
     frames = [grainy(seed) for seed in range(8)]
     packaged = load_weights()
-    steady = list(colouring.colour_frames(frames, packaged, colouring.Wishes()))
+    steady = list(coloring.color_frames(frames, packaged, coloring.Wishes()))
     assert flicker(steady) <= 1
-    assert flicker(steady) < flicker([colouring.colour(frame, packaged) for frame in frames])
-    for frame, coloured in zip(frames, steady, strict=True):
-        assert light_error(coloured.pixels, frame.pixels).max() <= 50
+    assert flicker(steady) < flicker([coloring.color(frame, packaged) for frame in frames])
+    for frame, colored in zip(frames, steady, strict=True):
+        assert light_error(colored.pixels, frame.pixels).max() <= 50
 
 
 @pytest.mark.req("CMD-030")
 def test_a_cut_starts_anew(network):
     other = [grainy(seed, 255 - scene(64, 80, 3)[..., 0]) for seed in range(3)]
     frames = [grainy(0), grainy(1), *other]
-    seen = list(colouring.colour_frames(frames, network))
-    alone = list(colouring.colour_frames(other, network))
+    seen = list(coloring.color_frames(frames, network))
+    alone = list(coloring.color_frames(other, network))
     for frame, expected in zip(seen[2:], alone, strict=True):
         np.testing.assert_array_equal(frame.pixels, expected.pixels)
 
@@ -399,7 +401,7 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
         options["lossless"] = True
     path = tmp_path / f"old{photos.SUFFIXES[kind][0]}"
     path.write_bytes(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
-    out = tmp_path / f"old.colour{suffix}"
+    out = tmp_path / f"old.color{suffix}"
     assert colorize(path, "--weights", tiny_weights, "--quality", 100) == 0
     before, after = list(photos.read_frames(path)), list(photos.read_frames(out))
     assert len(after) == 4
@@ -410,7 +412,8 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
 
 SLOWLY = """
 import signal, sys, time
-from colorjax import batch, cli
+from colorjax import cli
+from colorjax.jobs import batch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 write = batch.write_photo
 batch.write_photo = lambda *photo, **options: (write(*photo, **options), time.sleep(0.3))

@@ -1,4 +1,4 @@
-"""Colour, against integers, float64 NumPy, scikit-image and published tables."""
+"""Color, against integers, float64 NumPy, scikit-image and published tables."""
 
 import itertools
 import json
@@ -44,7 +44,7 @@ def is_finite(tree):
 
 
 def check_light(light, chroma, peak):
-    """Colour the light and check the promise in 64-bit integers."""
+    """Color the light and check the promise in 64-bit integers."""
     rgb = fit_light(light, chroma, peak=peak)
     assert rgb.dtype == jnp.int32
     rgb = np.asarray(rgb, np.int64)
@@ -134,6 +134,18 @@ def test_gamut_step_is_finite_with_its_gradient(peak):
     assert is_finite(jacobian(lambda *a: color.fit_gamut(*a, peak=peak), luma, chroma))
 
 
+@pytest.mark.req("INF-014")
+@pytest.mark.parametrize("knee", [1.0, 40.0, 300.0])
+def test_strong_chroma_is_held_back_along_its_line(knee):
+    chroma = np.random.default_rng(0).normal(0, 60, (64, 2)).astype(np.float32)
+    chroma[0] = 0
+    length = np.hypot(*chroma.astype(float).T)
+    expected = chroma / np.sqrt(1 + (length / knee) ** 2)[:, None]
+    held = np.asarray(color.compress_chroma(chroma, knee))
+    np.testing.assert_allclose(held, expected, rtol=1e-5)
+    assert np.hypot(*held.T).max() <= knee
+
+
 @pytest.mark.req("COL-007", "COL-008", "COL-011")
 @PEAKS
 @hypothesis.given(st.data())
@@ -184,7 +196,7 @@ def test_light_outside_is_clipped(peak):
 @pytest.mark.req("COL-010")
 @PEAKS
 @pytest.mark.parametrize("nothing", [0, -0.0, np.nan, np.inf, -np.inf])
-def test_no_colour_is_gray(peak, nothing):
+def test_no_color_is_gray(peak, nothing):
     levels = np.arange(peak + 1, dtype=np.int32)
     chroma = np.full((peak + 1, 2), 30, np.float32)
     chroma[:, 1] = nothing

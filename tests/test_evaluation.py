@@ -6,7 +6,7 @@ import pytest
 from dense import small
 
 import colorjax
-from colorjax import baselines, evaluation
+from colorjax.evaluation import baselines, evaluate
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), np.uint8)
 GRAY = RGB @ np.array([0.21, 0.72, 0.07])
@@ -16,7 +16,7 @@ GRAY = RGB @ np.array([0.21, 0.72, 0.07])
 def test_baselines_equal_numpy():
     fitted = baselines.fit_baselines(RGB)
     new = np.random.default_rng(1).uniform(0, 255, (4, 4))
-    coloured = baselines.apply_baselines(fitted, new)
+    colored = baselines.apply_baselines(fitted, new)
     mean_tint = (RGB.reshape(-1, 3) - GRAY.reshape(-1, 1)).mean(0)
     cubics = [np.polynomial.Polynomial.fit(GRAY.ravel(), RGB[..., c].ravel(), 3) for c in range(3)]
     expected = {
@@ -25,10 +25,10 @@ def test_baselines_equal_numpy():
         "level tint": np.stack([cubic(new) for cubic in cubics], -1),
         "mean photo": RGB.mean(0),
     }
-    assert list(coloured) == list(expected)
+    assert list(colored) == list(expected)
     for name, levels in expected.items():
-        assert coloured[name].dtype == np.uint8
-        assert np.abs(coloured[name] - np.clip(levels, 0, 255)).max() <= 1
+        assert colored[name].dtype == np.uint8
+        assert np.abs(colored[name] - np.clip(levels, 0, 255)).max() <= 1
     assert list(baselines.apply_baselines(fitted, np.zeros((5, 5)))) == [
         "gray",
         "tint",
@@ -43,7 +43,7 @@ def test_evaluation_measures_all_methods(size):
     config = small("seed-relu", initial_scale=0.0)
     params = colorjax.init_params(jax.random.key(0), config)
     rgb = np.random.default_rng(2).integers(0, 256, (3, size, size, 3), np.uint8)
-    result = evaluation.evaluate(rgb, ["a", "b", "c"], params, config, baselines.fit_baselines(RGB))
+    result = evaluate.evaluate(rgb, ["a", "b", "c"], params, config, baselines.fit_baselines(RGB))
     own = ["weights", "gray", "tint", "level tint", "mean photo"]
     other = ["weights", "upper bound", "gray", "tint", "level tint"]
     assert list(result["summary"]) == (own if size == 4 else other)

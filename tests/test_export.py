@@ -36,7 +36,13 @@ def by_stablehlo(path, levels):
 
 
 RUN = {"onnx": by_onnx, "stablehlo": by_stablehlo}
-SMALL = {"network.width": 8, "network.levels": 2, "network.head_width": 8, "working_size": 16}
+SMALL = {
+    "network.stages": 3,
+    "network.middle": 8,
+    "network.fine": 8,
+    "network.head_width": 8,
+    "working_size": 32,
+}
 
 
 @pytest.mark.req("EXP-001")
@@ -69,12 +75,12 @@ def test_a_small_photo_network_takes_every_size(tmp_path, format):
     pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
     params, config = larger_network()
     path, text = export.export(tmp_path, (params, config), format=format)
-    for shape in ((1, 8, 8), (2, 16, 40), (1, 8, 128)):
+    for shape in ((1, 32, 32), (2, 64, 96), (1, 32, 128)):
         ours = np.asarray(colorjax.forward(params, gray(shape), config))
         theirs = RUN[format](path, gray(shape))
         assert np.abs(theirs - ours).max() <= 0.01
     said = text.read_text()
-    assert "multiples of 8" in said
+    assert "multiples of 32" in said
     assert all(f"{h} x {w}" in said for h, w in export.shapes(config))
 
 

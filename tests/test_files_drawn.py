@@ -12,8 +12,9 @@ from light import LIGHT
 from pictures import noise, oriented, png, scene
 from PIL import Image
 
-from colorjax import colouring, photos
-from colorjax.colouring import Wishes
+from colorjax import photos
+from colorjax.jobs import coloring
+from colorjax.jobs.coloring import Wishes
 
 LOSSLESS = ("PNG", "TIFF", "BigTIFF", "BMP", "JPEG2000")
 DEEP = ("PNG", "TIFF", "BigTIFF")
@@ -56,7 +57,11 @@ def files(draw):
         alpha,
         deep,
         draw(st.integers(1, 8)) if kind in WITH_EXIF and not (by_tifffile and kind == "PNG") else 1,
-        kind in WITH_EXIF and not (by_tifffile and kind == "PNG") and draw(st.booleans()),
+        # Pillow's AVIF writer turns what is not ASCII into question marks
+        kind in WITH_EXIF
+        and kind != "AVIF"
+        and not (by_tifffile and kind == "PNG")
+        and draw(st.booleans()),
         draw(st.sampled_from([0, 72, 300])) if kind in ("JPEG", "PNG") and not by_tifffile else 0,
         pages,
         draw(st.integers(0, 99)),
@@ -125,7 +130,7 @@ def test_what_a_file_holds_comes_out(network, tmp_path, drawn):
     old = tmp_path / "old"
     old.write_bytes(written(drawn))
     new = tmp_path / f"new{photos.output_suffix(old)}"
-    _, (variant,) = colouring.colour_all(
+    _, (variant,) = coloring.color_all(
         lambda: photos.read_frames(old), network, lambda photo: Wishes()
     )
     photos.write_photo(new, variant, overwrite=True)

@@ -14,7 +14,8 @@ import tifffile
 from pictures import encoded, noise, oriented, scene
 from PIL import Image
 
-from colorjax import colouring, errors, photos
+from colorjax import errors, photos
+from colorjax.jobs import coloring
 from colorjax.photos import Photo, writing
 
 FRAMES = [Photo(scene(24, 32, seed), milliseconds=50.0 * seed, plays=3) for seed in range(1, 5)]
@@ -116,7 +117,7 @@ class _Counted(np.ndarray):
 
 @pytest.mark.req("FIL-040")
 def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(colouring.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(coloring.os, "cpu_count", lambda: 2)
     pages = [scene(24, 32, seed) for seed in range(24)]
     photos.write_photo(tmp_path / "old.tif", map(Photo, pages))
     read, made, most = [], [], [0, 0]
@@ -143,7 +144,7 @@ def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch):
             yield photo
             del photo
 
-    _, (variant,) = colouring.colour_all(reading, network, lambda _: colouring.Wishes())
+    _, (variant,) = coloring.color_all(reading, network, lambda _: coloring.Wishes())
     photos.write_photo(tmp_path / "new.tif", written(variant))
     assert most[0] <= 5
     assert most[1] <= 3
@@ -152,8 +153,8 @@ def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch):
 
 @pytest.mark.req("FIL-040")
 def test_large_pages_are_taken_two_at_a_time(network, monkeypatch):
-    monkeypatch.setattr(colouring.os, "cpu_count", lambda: 16)
-    monkeypatch.setattr(colouring, "AHEAD", 24 * 32 * 3)
+    monkeypatch.setattr(coloring.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(coloring, "AHEAD", 24 * 32 * 3)
     taken = []
 
     def reading():
@@ -161,7 +162,7 @@ def test_large_pages_are_taken_two_at_a_time(network, monkeypatch):
             taken.append(seed)
             yield Photo(scene(24, 32, seed))
 
-    for number, _ in enumerate(colouring.colour_frames(reading(), network)):
+    for number, _ in enumerate(coloring.color_frames(reading(), network)):
         assert len(taken) - number <= 5
 
 

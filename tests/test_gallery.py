@@ -9,7 +9,8 @@ import pytest
 from commanding import colorize, files
 from pictures import scene
 
-from colorjax import gallery, photos
+from colorjax import photos
+from colorjax.jobs import gallery
 from colorjax.photos import Photo
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from colorjax.guard import Guard
+from colorjax.web.guard import Guard
 
 HOST = "127.0.0.1:7860"
 LEAKY = {"Access-Control-Allow-Origin": "http://localhost:3000", "access-control-max-age": "9"}

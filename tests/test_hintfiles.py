@@ -10,7 +10,8 @@ from light import LIGHT, light_error
 from pictures import encoded, scene
 from PIL import Image
 
-from colorjax import color, errors, hintfiles, photos
+from colorjax import color, errors, photos
+from colorjax.jobs import hintfiles
 
 GRAY = scene(48, 64)[..., 1]
 POINTS = [{"x": 5, "y": 7, "rgb": [200, 30, 40]}, {"x": 60, "y": 40, "rgb": "#1020f0"}]
@@ -88,7 +89,7 @@ def test_hints_are_kept_by_the_command(tiny_weights, tmp_path, name):
     path = write(folder / name, POINTS)
     command = ["--weights", tiny_weights]
     assert colorize(photo, *command, "--hints", path) == 0
-    rgb = photos.read_photo(tmp_path / "old.colour.png").pixels
+    rgb = photos.read_photo(tmp_path / "old.color.png").pixels
     for point, known in zip(POINTS, [[200, 30, 40], [16, 32, 240]], strict=True):
         place = point["y"], point["x"]
         luma = np.float32(GRAY[place])[None]
@@ -136,8 +137,8 @@ def test_variants_of_pages(tmp_path):
     path = tmp_path / "pages.tif"
     photos.write_photo(path, [photos.Photo(GRAY), photos.Photo(255 - GRAY)])
     assert colorize(path, "--variants", "2") == 0
-    assert files(tmp_path) == {"pages.tif", "pages.colour.1.tif", "pages.colour.2.tif"}
-    one, two = (list(photos.read_frames(tmp_path / f"pages.colour.{i}.tif")) for i in (1, 2))
+    assert files(tmp_path) == {"pages.tif", "pages.color.1.tif", "pages.color.2.tif"}
+    one, two = (list(photos.read_frames(tmp_path / f"pages.color.{i}.tif")) for i in (1, 2))
     assert len(one) == len(two) == 2
     for a, b in zip(one, two, strict=True):
         labs = [np.asarray(color.rgb_to_lab(page.pixels)) for page in (a, b)]

@@ -1,4 +1,4 @@
-"""Colour at any size: the light promise, tiles, compilations, resizing."""
+"""Color at any size: the light promise, tiles, compilations, resizing."""
 
 import itertools
 import math
@@ -15,12 +15,14 @@ from photo_network import photo_weights
 from PIL import Image
 
 import colorjax
-from colorjax import color, fullsize, hints, inference, resample
+from colorjax import color
 from colorjax import config as configs
+from colorjax.inference import colorizing, hints, pipeline, resampling, tiles
+from colorjax.networks import layers
 
 
 def wild(name, scale=1.0):
-    """Return weights of a small network that predicts strong colours."""
+    """Return weights of a small network that predicts strong colors."""
     config = small(name, copy_gray=False, initial_scale=scale)
     return colorjax.init_params(jax.random.key(0), config), config
 
@@ -53,8 +55,8 @@ def test_any_size(shape):
 @pytest.mark.req("INF-003")
 def test_seams_are_invisible():
     ramp = np.add.outer(np.arange(150), np.arange(190)) * 255 // 340
-    whole = inference.colorize(ramp.astype(np.uint8), wild("seed-relu"), tile=256)
-    tiled = inference.colorize(ramp.astype(np.uint8), wild("seed-relu"), tile=32)
+    whole = colorizing.colorize(ramp.astype(np.uint8), wild("seed-relu"), tile=256)
+    tiled = colorizing.colorize(ramp.astype(np.uint8), wild("seed-relu"), tile=32)
     difference = np.abs(whole.astype(int) - tiled)
     assert difference.max() <= 1
     assert np.mean(difference > 0) <= 1e-3
@@ -77,7 +79,7 @@ def test_sizes_share_their_programs(caplog):
 @pytest.mark.parametrize("method", ["bilinear", "bicubic", "lanczos"])
 def test_resize_equals_pillow(before, after, method):
     levels = np.random.default_rng(2).uniform(0, 255, (before, before)).astype(np.float32)
-    matrix = resample.resize_matrix(before, after, method=method)
+    matrix = resampling.resize_matrix(before, after, method=method)
     np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-6)
     filters = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
     expected = Image.fromarray(levels).resize((after, after), filters[method])
@@ -88,7 +90,7 @@ def test_resize_equals_pillow(before, after, method):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (7, 4)])
 def test_doubling_equals_pillow(shape):
     planes = np.random.default_rng(2).uniform(-255, 255, (3, *shape, 2)).astype(np.float32)
-    doubled = np.asarray(resample.double(jnp.asarray(planes)))
+    doubled = np.asarray(layers.double(jnp.asarray(planes)))
     size = (2 * shape[1], 2 * shape[0])
     for photo, channel in itertools.product(range(3), range(2)):
         expected = Image.fromarray(planes[photo, :, :, channel]).resize(size, Image.BILINEAR)
@@ -131,8 +133,8 @@ def test_photo_network_keeps_light_and_hides_seams():
     ramp = (np.add.outer(np.arange(150), np.arange(190)) * 255 // 340).astype(np.uint8)
     noisy = ramp // 2 + np.random.default_rng(4).integers(0, 99, ramp.shape).astype(np.uint8)
     for photo in (ramp, noisy):
-        whole = inference.colorize(photo, photo_weights(), tile=256)
-        tiled = inference.colorize(photo, photo_weights(), tile=32)
+        whole = colorizing.colorize(photo, photo_weights(), tile=256)
+        tiled = colorizing.colorize(photo, photo_weights(), tile=32)
         assert light_error(whole, photo).max() <= 50
         assert np.ptp(whole, axis=-1).max() > 20
         difference = np.abs(whole.astype(int) - tiled)
@@ -147,7 +149,7 @@ def test_working_shapes():
     shapes = set()
     for _ in range(500):
         h, w = rng.integers(1, 5000, 2).tolist()
-        n, m = inference.working_shape((h, w), conf)
+        n, m = pipeline.working_shape((h, w), conf)
         shapes.add((n, m))
         assert n % 16 == m % 16 == 0
         aspect = max(h, w) / min(h, w)
@@ -170,17 +172,17 @@ def test_fifty_sizes_share_a_handful_of_programs(caplog):
 
 
 @pytest.mark.req("INF-011")
-def test_colour_stops_at_edges():
+def test_color_stops_at_edges():
     flat = jnp.full((12, 12, 2), 20.0)
     noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
-    guide = fullsize.shrink_gray(noise, (12, 12))
-    lines = np.asarray(resample.edge_lines(flat, jnp.asarray(guide)))
+    guide = tiles.shrink_gray(noise, (12, 12))
+    lines = np.asarray(resampling.edge_lines(flat, jnp.asarray(guide)))
     np.testing.assert_allclose(lines[:2] * 128 + lines[2:], 20, atol=0.1)
 
     left = np.arange(96) < 43  # not on a cell's edge
     gray = np.where(left, 80, 170)[None].repeat(96, 0).astype(np.uint8)
     truth = np.where(left[None, :, None], [25.0, -30.0], [-20.0, 35.0]).repeat(96, 0)
-    shrink = resample.resize_matrix(96, 12, method="bicubic")
+    shrink = resampling.resize_matrix(96, 12, method="bicubic")
     chroma = jnp.asarray(np.einsum("ni,ijc,mj->nmc", shrink, truth, shrink), jnp.float32)
     near = np.abs(np.arange(96) - 42.5) < 4
 
@@ -189,12 +191,12 @@ def test_colour_stops_at_edges():
         return np.abs(ours - truth)[:, near].mean()
 
     def lifted(share):
-        lines = resample.edge_lines(
-            chroma, jnp.asarray(fullsize.shrink_gray(gray, (12, 12))), share=share
+        lines = resampling.edge_lines(
+            chroma, jnp.asarray(tiles.shrink_gray(gray, (12, 12))), share=share
         )
-        return fullsize.paint(gray, np.asarray(lines))
+        return tiles.paint(gray, np.asarray(lines))
 
-    assert error(lifted(resample.SLOPE)) <= 0.6 * error(lifted(0.0))
+    assert error(lifted(resampling.SLOPE)) <= 0.6 * error(lifted(0.0))
 
 
 @pytest.mark.req("INF-012")
@@ -220,8 +222,8 @@ def test_vividness():
 def test_what_is_natural(red, blue, knee, asked):
     config = configs.replace(colorjax.preset("seed-relu"), {"vividness": 1.3, "knee": knee})
     predicted = np.broadcast_to(np.float32([red, blue]), (4, 4, 2))
-    seen = inference.Prediction(jnp.asarray(predicted), jnp.full((4, 4), 128.0), None)
-    slopes, chosen = np.split(inference.choose(seen, config, vividness=asked), 2)
+    seen = pipeline.Prediction(jnp.asarray(predicted), jnp.full((4, 4), 128.0), None)
+    slopes, chosen = np.split(pipeline.choose(seen, config, vividness=asked), 2)
     length = math.hypot(red, blue)
     held = length / math.sqrt(1 + (length / knee) ** 2) if knee else length
     expected = asked * 1.3 * held / (length or 1) * np.array([red, blue])
@@ -262,7 +264,7 @@ def test_light_is_kept_at_each_of_a_million_pixels(depth):
         rng.normal(0, 30, (4, 40, 40)).astype(np.float32)
         * np.float32([0.01, 0.01, 1, 1])[:, None, None]
     )
-    assert light_error(fullsize.paint(photo, lines), photo).max() <= 36
+    assert light_error(tiles.paint(photo, lines), photo).max() <= 36
 
 
 @pytest.mark.req("INF-009")
@@ -273,17 +275,17 @@ def test_working_copy_is_the_photo(shape, depth, channels):
     rng = np.random.default_rng(11)
     coarse = rng.uniform(0, 255, (9, 11, *channels))
     rows, columns = (
-        resample.resize_matrix(n, side) for n, side in zip((9, 11), shape, strict=True)
+        resampling.resize_matrix(n, side) for n, side in zip((9, 11), shape, strict=True)
     )
     smooth = np.einsum("in,nm...,jm->ij...", rows, coarse, columns)
     levels = np.clip(smooth + rng.normal(0, 10, smooth.shape), 0, 255)
     photo = np.rint(levels * (np.iinfo(depth).max / 255)).astype(depth)
-    small_gray = fullsize.shrink_gray(photo, (48, 64))
+    small_gray = tiles.shrink_gray(photo, (48, 64))
     gray = levels if photo.ndim == 2 else levels @ LIGHT / 100
     expected = Image.fromarray(gray.astype(np.float32)).resize((64, 48), Image.LANCZOS)
     np.testing.assert_allclose(small_gray, expected, atol=2)
     constant = np.full_like(photo, 77 * (np.iinfo(depth).max // 255))
-    np.testing.assert_allclose(fullsize.shrink_gray(constant, (48, 64)), 77, atol=1e-3)
+    np.testing.assert_allclose(tiles.shrink_gray(constant, (48, 64)), 77, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -378,15 +380,15 @@ def test_no_hint_changes_nothing():
 def test_hints_share_programs(caplog):
     photo, told = np.full((40, 50), 90, np.uint8), np.random.default_rng(3)
 
-    def colour(count):
+    def color(count):
         places = np.stack([told.integers(0, 40, count), told.integers(0, 50, count)], -1)
         given = hints_of(places, told.integers(0, 256, (count, 3)))
         colorjax.colorize(photo, photo_weights(), hints=given)
 
-    colour(9)
+    color(9)
     with jax.log_compiles():
         for count in (10, 13, 16):
-            colour(count)
+            color(count)
     assert not [r.message for r in caplog.records if "Compiling" in r.message]
 
 
@@ -396,7 +398,7 @@ def test_hints_share_programs(caplog):
     [
         (np.array([[40, 0]]), np.zeros((1, 3), np.uint8), "row 40, column 0"),
         (np.array([[0, -1]]), np.zeros((1, 3), np.uint8), "row 0, column -1"),
-        (np.array([[0, 0]]), np.zeros((2, 3), np.uint8), "1 places and 2 colours"),
+        (np.array([[0, 0]]), np.zeros((2, 3), np.uint8), "1 places and 2 colors"),
         (np.array([[0, 0]]), np.zeros((1, 4), np.uint8), "1 × 4"),
         (np.array([[0.5, 0]]), np.zeros((1, 3), np.uint8), "float64"),
         (np.array([[0, 0]]), np.zeros((1, 3), np.float32), "float32"),

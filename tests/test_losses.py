@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 import colorjax
 from colorjax import config as configs
-from colorjax import losses
-from colorjax.networks import unet
+from colorjax.networks import bins
+from colorjax.training import losses
 from spec import reference
 
 presets = pytest.mark.parametrize("name", PRESETS)
@@ -154,7 +154,7 @@ def bins_case(seed=0):
 @pytest.mark.req("LOS-020")
 def test_likelihood_equals_numpy():
     network, logits, chroma = bins_case()
-    target = np.asarray(unet.encode_chroma(chroma, network), float)
+    target = np.asarray(bins.encode_chroma(chroma, network), float)
     wide = np.asarray(logits, float)
     entropy = -(target * (wide - np.log(np.exp(wide).sum(-1, keepdims=True)))).sum(-1)
     ours = losses.likelihood_loss(logits, chroma, network)
@@ -187,6 +187,29 @@ def test_photo_error():
     ours = losses.photo_error_loss(jnp.zeros_like(chroma), chroma)
     np.testing.assert_allclose(ours, np.log1p(error / 20).mean(), rtol=1e-5)
     assert np.all(np.isfinite(jax.grad(losses.photo_error_loss)(chroma, chroma)))
+
+
+@pytest.mark.req("LOS-020", "LOS-021", "LOS-022")
+def test_chroma_objective_is_the_weighted_sum(monkeypatch):
+    network, logits, _ = bins_case()
+    monkeypatch.setattr(losses, "apply_photo", lambda params, gray, config: logits)
+    rgb = np.random.default_rng(0).uniform(0, 255, (2, 12, 16, 3))
+    gray = rgb @ [0.21, 0.72, 0.07]
+    chroma = rgb[..., [0, 2]] - gray[..., None]
+    cells = [[chroma[:, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] for j in range(4)] for i in range(3)]
+    truth = np.array([[cell.mean((1, 2)) for cell in row] for row in cells]).transpose(2, 0, 1, 3)
+    truth = jnp.asarray(truth, jnp.float32)
+    decoded = bins.decode(logits, network)
+    parts = [
+        losses.likelihood_loss(logits, truth, network, rebalance=0.3),
+        losses.robust_loss(decoded, truth),
+        losses.photo_error_loss(decoded, truth),
+    ]
+    names = ("likelihood", "robust", "photo_error")
+    for weights in ((1.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 3.0), (0.5, 0.25, 4.0)):
+        terms = configs.ObjectiveConfig(rebalance=0.3, **dict(zip(names, weights, strict=True)))
+        ours = losses.chroma_objective({}, jnp.asarray(gray), jnp.asarray(rgb), network, terms)
+        np.testing.assert_allclose(ours, np.dot(weights, parts), rtol=1e-4)
 
 
 @pytest.mark.req("LOS-020", "LOS-007")

@@ -12,7 +12,8 @@ import skimage.data
 import skimage.metrics
 import strategies
 
-from colorjax import errors, metrics
+from colorjax import errors
+from colorjax.evaluation import metrics
 
 
 def photos(h=60, w=91):
@@ -85,18 +86,18 @@ def test_mean_ciede2000_equals_scikit_image(h, w):
 
 @pytest.mark.req("EVL-007")
 @hypothesis.given(strategies.photo_pairs())
-def test_colourfulness_equals_numpy(pair):
+def test_colorfulness_equals_numpy(pair):
     red, green, blue = np.moveaxis(pair[0].astype(np.float64), -1, 0)
     rg, yb = red - green, 0.5 * (red + green) - blue
     for absolute, (p, q) in ((False, (rg, yb)), (True, (abs(rg), abs(yb)))):
         expected = np.sqrt(p.var() + q.var()) + 0.3 * np.sqrt(p.mean() ** 2 + q.mean() ** 2)
-        assert abs(metrics.colourfulness(pair[0], absolute=absolute) - expected) <= 1e-4
+        assert abs(metrics.colorfulness(pair[0], absolute=absolute) - expected) <= 1e-4
 
 
 @pytest.mark.req("EVL-007")
-def test_gray_photos_have_no_colourfulness():
+def test_gray_photos_have_no_colorfulness():
     ramp = np.repeat(np.arange(64, dtype=np.uint8).reshape(8, 8, 1), 3, -1)
-    assert metrics.colourfulness(ramp) == metrics.colourfulness(ramp, absolute=True) == 0
+    assert metrics.colorfulness(ramp) == metrics.colorfulness(ramp, absolute=True) == 0
 
 
 @pytest.mark.req("EVL-008")
@@ -116,11 +117,11 @@ def test_auc_is_a_share(pair):
 
 
 @pytest.mark.req("EVL-003", "EVL-009")
-def test_summary_is_of_colourful_truths():
+def test_summary_is_of_colorful_truths():
     rgb, truth = photos()
     gray = gray_photo(90, *truth.shape[:2])
     tinted = gray + np.uint8([2, 0, 0])
-    assert 0 < metrics.colourfulness(tinted) < 1.2
+    assert 0 < metrics.colorfulness(tinted) < 1.2
     good, bad = metrics.measure(rgb, truth), metrics.measure(gray, truth)
     summary = metrics.summarize(
         [good, metrics.measure(rgb, tinted), bad, metrics.measure(rgb, gray)]
@@ -134,7 +135,7 @@ def test_summary_is_of_colourful_truths():
 
 
 @pytest.mark.req("EVL-009")
-def test_summary_of_no_colour_is_empty():
+def test_summary_of_no_color_is_empty():
     nothing = metrics.summarize([metrics.measure(gray_photo(5), gray_photo(6))])
     assert (nothing.pop("photos"), nothing.pop("left_out")) == (0, 1)
     assert set(nothing.values()) == {None}
@@ -155,10 +156,12 @@ def test_measures_are_plain_and_those_of_the_functions(pair):
         "ssim": metrics.ssim(*pair),
         "ciede2000": metrics.mean_ciede2000(*pair),
         "auc": metrics.auc(*pair),
-        "colourfulness": metrics.colourfulness(pair[0]),
-        "colourfulness_absolute": metrics.colourfulness(pair[0], absolute=True),
-        "truth_colourfulness": metrics.colourfulness(pair[1]),
-        "truth_colourfulness_absolute": metrics.colourfulness(pair[1], absolute=True),
+        "colorfulness": metrics.colorfulness(pair[0]),
+        "colorfulness_absolute": metrics.colorfulness(pair[0], absolute=True),
+        "truth_colorfulness": metrics.colorfulness(pair[1]),
+        "truth_colorfulness_absolute": metrics.colorfulness(pair[1], absolute=True),
+        "warm": float(metrics.is_warm(pair[0])),
+        "truth_warm": float(metrics.is_warm(pair[1])),
     }
     assert metrics.summarize([scores]).keys() >= scores.keys()
 
@@ -177,3 +180,82 @@ def test_two_programs_for_all_sizes():
     for h, w in ((1, 1), (7, 9), (200, 300), (16, 16), (182, 181)):
         metrics.measure(gray_photo(1, h, w), gray_photo(2, h, w))
     assert metrics._block_sums._cache_size() == 2
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(
+    ("lab", "warm"),
+    [
+        ((50, 20, 30), True),
+        ((50, 0, 30), True),
+        ((50, -20, 30), False),  # green
+        ((50, 20, -10), False),  # purple
+        ((50, 3, 5), False),  # nearly gray
+    ],
+)
+def test_one_warm_tone(lab, warm):
+    flat = from_lab(np.full((8, 8, 3), lab, float))
+    assert metrics.is_warm(flat) == warm
+    mixed = flat.copy()
+    mixed[:2] = from_lab(np.full((2, 8, 3), (50, -10, -30), float))
+    (seen,) = labs(mixed)
+    hue, chroma = (
+        np.degrees(np.arctan2(seen[..., 2], seen[..., 1])),
+        np.hypot(seen[..., 1], seen[..., 2]),
+    )
+    assert chroma[(hue >= 20) & (hue <= 115)].sum() < 0.9 * chroma.sum()
+    assert not metrics.is_warm(mixed)  # a quarter of the picture is blue
+    scores = metrics.measure(flat, mixed)
+    assert (scores["warm"], scores["truth_warm"]) == (int(warm), 0)
+    assert metrics.summarize([scores, scores])["warm"] == int(warm)
+
+
+def colors_near(low_hue, high_hue, low_chroma, high_chroma):
+    """Return a few colors whose hue and chroma, as scikit-image says, lie in these ranges."""
+    rgb = np.stack(np.meshgrid(*[np.arange(0, 256, 5, dtype=np.uint8)] * 3), -1).reshape(-1, 1, 3)
+    (lab,) = labs(rgb)
+    hue = np.degrees(np.arctan2(lab[:, 0, 2], lab[:, 0, 1]))
+    chroma = np.hypot(lab[:, 0, 1], lab[:, 0, 2])
+    kept = (hue > low_hue) & (hue < high_hue) & (chroma > low_chroma) & (chroma < high_chroma)
+    return rgb[kept][:4]
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(
+    ("hues", "chromas", "warm"),
+    [
+        ((19.3, 19.9), (30, 90), False),
+        ((20.1, 20.7), (30, 90), True),
+        ((114.3, 114.9), (30, 90), True),
+        ((115.1, 115.7), (30, 90), False),
+        ((50, 100), (7.3, 7.9), False),
+        ((50, 100), (8.1, 8.7), True),
+    ],
+)
+def test_borders_of_the_warm_tone(hues, chromas, warm):
+    colors = colors_near(*hues, *chromas)
+    assert len(colors) == 4
+    for color in colors:
+        assert metrics.is_warm(np.broadcast_to(color, (6, 6, 3)).copy()) == warm
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(("colored", "warm"), [(9, False), (11, True)])
+def test_a_tenth_of_the_pixels_makes_a_tone(colored, warm):
+    photo = gray_photo(120, 10, 10)
+    photo.reshape(-1, 3)[:colored] = [200, 130, 60]
+    assert metrics.is_warm(photo) == warm
+
+
+@pytest.mark.req("EVL-013")
+@pytest.mark.parametrize(("share", "warm"), [(0.88, False), (0.92, True)])
+def test_nine_tenths_of_the_chroma_make_a_tone(share, warm):
+    two = np.array([[[200, 130, 60], [40, 90, 200]]], np.uint8)
+    chroma = np.hypot(*np.moveaxis(labs(two)[0][0, :, 1:], -1, 0))
+    count = round(1600 * share * chroma[1] / (share * chroma[1] + (1 - share) * chroma[0]))
+    photo = np.repeat(two[0], [count, 1600 - count], 0).reshape(40, 40, 3)
+    assert metrics.is_warm(photo) == warm
+
+
+def from_lab(lab):
+    return np.rint(skimage.color.lab2rgb(lab) * 255).astype(np.uint8)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import colorjax
 from colorjax import config as configs
-from colorjax import losses
+from colorjax.training import losses
 from spec import reference
 
 forward = jax.jit(
@@ -211,7 +211,7 @@ def test_config_survives_json(name):
             float("inf"),
             "optimizer.weight_decay is inf; expected a finite number of at least 0",
         ),
-        ("colour", 1, "colour is no field of the config"),
+        ("color", 1, "color is no field of the config"),
         ("network.layers", 1, "network.layers is no field of the config"),
     ],
 )

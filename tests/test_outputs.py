@@ -12,9 +12,10 @@ import pytest
 from commanding import colorize, files
 from pictures import encoded, scene
 
-from colorjax import cli, errors, gallery, photos
-from colorjax.commands import colorize as command
-from colorjax.outputs import Claims, identity
+from colorjax import cli, errors, photos
+from colorjax.cli import colorize as command
+from colorjax.jobs import gallery
+from colorjax.jobs.outputs import Claims, identity
 
 OLD = encoded(scene(24, 32), "JPEG")
 
@@ -91,7 +92,7 @@ def test_inputs_are_never_written_over(album, tiny_weights, tmp_path, capsys, op
     os.link(photo, tmp_path / "hard.jpg")
     places = [photo, tmp_path / "link.jpg", tmp_path / "hard.jpg"]
     if option == "--json":
-        places += [weights, hints, album / "a.colour.jpg" if overwrite else photo]
+        places += [weights, hints, album / "a.color.jpg" if overwrite else photo]
     for place in places:
         before = place.read_bytes() if place.exists() else None
         arguments = [photo, "--weights", weights, "--hints", hints, option, place, *overwrite]
@@ -150,11 +151,11 @@ def test_standard_input_is_an_input(album, tiny_weights):
     "fault",
     [MemoryError(), TypeError("a\nb"), RecursionError(), OSError(5, "x"), AssertionError()],
 )
-@pytest.mark.parametrize("place", ["colour_all", "photo_size", "output_suffix"])
+@pytest.mark.parametrize("place", ["color_all", "memory_needed", "output_suffix"])
 def test_one_photo_never_ends_the_others(
     album, tiny_weights, tmp_path, capsys, monkeypatch, fault, place
 ):
-    from colorjax import batch, planning
+    from colorjax.jobs import batch, planning
 
     module = planning if place == "output_suffix" else batch
     usual, calls = getattr(module, place), []
@@ -346,7 +347,7 @@ def test_a_pipe_named_like_a_temporary_is_left_alone(album, tiny_weights):
     (album / names[1]).mkdir()
     (album / names[2]).symlink_to("a.jpg")
     assert colorize(album, "--weights", tiny_weights) == 0
-    assert (album / "a.colour.jpg").exists()
+    assert (album / "a.color.jpg").exists()
     assert all(os.path.lexists(album / name) for name in names)
 
 

@@ -108,7 +108,7 @@ def test_gray_palette_decodes_to_gray(save, kind):
 
 @pytest.mark.req("FIL-005")
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_transparent_colour_becomes_alpha_and_keeps_its_colour(save, mode):
+def test_transparent_color_becomes_alpha_and_keeps_its_color(save, mode):
     picture = Image.fromarray(PHOTO).convert(mode)
     clear = picture.getpixel((0, 0))
     photo = photos.read_photo(save("clear.png", encoded(picture, "PNG", transparency=clear)))
@@ -514,7 +514,7 @@ def test_quality_out_of_range_is_refused(tmp_path, quality):
 
 @pytest.mark.req("FIL-018")
 def test_labels_fill_their_columns():
-    strip = photos.text_strip(["truth", "", "colourised " * 9], [80, 40, 60], 20)
+    strip = photos.text_strip(["truth", "", "colorised " * 9], [80, 40, 60], 20)
     assert strip.shape == (20, 180, 3)
     light = (strip > 128).any((0, 2))
     assert light[:80].any()
@@ -523,7 +523,7 @@ def test_labels_fill_their_columns():
     assert np.median(strip) < 64
 
 
-# --- depth, colour and what is carried along ----------------------------------------------------
+# --- depth, color and what is carried along ----------------------------------------------------
 
 TABLE = [
     line.strip("| \n").split(" | ")
@@ -632,7 +632,7 @@ def test_16_bit_png_keeps_every_level(interlace, channels):
 
 @pytest.mark.req("FIL-019", "FIL-005")
 @pytest.mark.parametrize("channels", [(), (3,)])
-def test_transparent_16_bit_colour_becomes_alpha(channels):
+def test_transparent_16_bit_color_becomes_alpha(channels):
     levels = noise(20, 30, *channels, dtype=np.uint16) // 8192 * 8192 + 7
     clear = levels[0, 0]
     photo = photos.decode_photo(png(levels, transparent=tuple(clear) if channels else int(clear)))
@@ -655,12 +655,12 @@ def test_16_bit_orientation_is_applied(orientation, mode):
 @pytest.mark.req("FIL-005", "FIL-019")
 def test_associated_alpha_is_divided_out():
     alpha = noise(20, 30, dtype=np.uint16)
-    colour = noise(20, 30, 3, seed=1, dtype=np.uint16)
-    stored = np.floor(colour * (alpha[..., None] / 65535) + 0.5).astype(np.uint16)
+    color = noise(20, 30, 3, seed=1, dtype=np.uint16)
+    stored = np.floor(color * (alpha[..., None] / 65535) + 0.5).astype(np.uint16)
     data = tiff(np.dstack([stored, alpha]), extrasamples=["assocalpha"])
     photo = photos.decode_photo(data)
     np.testing.assert_array_equal(photo.alpha, alpha)
-    error = np.abs(photo.pixels.astype(int) - colour) * (alpha[..., None] / 65535)
+    error = np.abs(photo.pixels.astype(int) - color) * (alpha[..., None] / 65535)
     assert error.max() <= 1
 
 
@@ -791,9 +791,9 @@ def test_cmyk_profile_becomes_srgb(save):
     expected = 255 * srgb_encoded(y).reshape(8, 32)
     assert np.abs(photo.pixels - expected[..., None]).max() <= 2
 
-    colours = Image.fromarray(noise(20, 20, 4), "CMYK")
-    ours = photos.decode_photo(encoded(colours, "JPEG", quality=100, icc_profile=cmyk_profile()))
-    plain = photos.decode_photo(encoded(colours, "JPEG", quality=100))
+    colors = Image.fromarray(noise(20, 20, 4), "CMYK")
+    ours = photos.decode_photo(encoded(colors, "JPEG", quality=100, icc_profile=cmyk_profile()))
+    plain = photos.decode_photo(encoded(colors, "JPEG", quality=100))
     assert np.abs(ours.pixels.astype(int) - plain.pixels).max() > 20
 
 
@@ -1128,7 +1128,7 @@ def test_no_light_is_lost_without_loss(kind):
 
 
 def toned(gray, tone, noise_level=0, seed=0):
-    """Return a gray picture printed in a tone, {gray: colour}, as a noisy scan."""
+    """Return a gray picture printed in a tone, {gray: color}, as a noisy scan."""
     levels = sorted(tone)
     table = np.stack(
         [np.interp(np.arange(256), levels, [tone[v][c] for v in levels]) for c in range(3)], -1
@@ -1149,7 +1149,7 @@ TONES = {
 @pytest.mark.req("FIL-029")
 @pytest.mark.parametrize("tone", list(TONES))
 @pytest.mark.parametrize("noise_level", [0, 4])
-def test_tinted_photo_is_recognised(tone, noise_level):
+def test_tinted_photo_is_recognized(tone, noise_level):
     for path in photos.sample_photos():
         with Image.open(path) as picture:
             gray = np.asarray(picture.convert("L"))
@@ -1161,7 +1161,7 @@ def test_tinted_photo_is_recognised(tone, noise_level):
 
 
 @pytest.mark.req("FIL-029")
-def test_colour_photo_is_not_tinted():
+def test_color_photo_is_not_tinted():
     for path in photos.sample_photos():
         rgb = photos.read_photo(path).pixels
         if rgb.ndim == 3:
@@ -1171,7 +1171,7 @@ def test_colour_photo_is_not_tinted():
 
 
 @pytest.mark.req("FIL-029")
-def test_hand_coloured_spot_is_not_lost():
+def test_hand_colored_spot_is_not_lost():
     rgb = toned(np.asarray(Image.fromarray(PHOTO).convert("L").resize((512, 384))), TONES["sepia"])
     assert tints.is_tinted(rgb)
     rgb[100:150, 100:150] = (200, 20, 40)

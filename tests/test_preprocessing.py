@@ -39,7 +39,7 @@ def test_square_equals_pillow(tmp_path):
 
 
 @pytest.mark.req("PRE-002")
-def test_crop_takes_the_centre_square(tmp_path):
+def test_crop_takes_the_center_square(tmp_path):
     square = np.random.default_rng(1).integers(0, 256, (30, 30, 3), np.uint8)
     bar = np.zeros((30, 9, 3), np.uint8)
     alone = save(tmp_path / "alone.png", square)

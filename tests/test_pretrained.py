@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 
 import colorjax
-from colorjax import cli, data, evaluation, weights
+from colorjax import cli, weights
+from colorjax.data import photosets
+from colorjax.evaluation import evaluate
 
-GAIN, COLOURFULNESS = 3.08, 21.3  # on scikit-image's colour photos; spec/quality.md
-SMALLER = 0.5  # dB that photo-small may lose on them
+GAIN, COLORFULNESS = 2.98, 21.9  # on scikit-image's color photos; spec/quality.md
+SMALLER = 0.35  # dB that photo-small may lose on them
 
 
 @pytest.mark.req("QLT-004")
 def test_the_small_network_is_small_and_close():
-    assert weights.PACKAGED["photo-small"].stat().st_size <= 4e6
+    assert weights.PACKAGED["photo-small"].stat().st_size <= 8e6
     small = colorjax.load_weights("photo-small")
     assert small[1].network == colorjax.preset("photo-small").network
-    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    found = photosets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     summaries = [
-        evaluation.evaluate(found.rgb, found.names, *one, {})["summary"]["weights"]
+        evaluate.evaluate(found.rgb, found.names, *one, {})["summary"]["weights"]
         for one in (colorjax.load_weights(), small)
     ]
     assert summaries[1]["psnr"] >= summaries[0]["psnr"] - SMALLER
@@ -37,21 +39,21 @@ def test_weights_are_small_and_say_what_they_are():
     assert config.network == colorjax.preset("photo").network
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(params))
     record = weights.load_record()
-    assert {"baselines", "photos", "step", "collections", "licence"} <= set(record)
-    assert "non-commercial" in record["licence"]
+    assert {"baselines", "photos", "step", "collections", "license"} <= set(record)
+    assert "non-commercial" in record["license"]
     for name in ("MODEL_CARD.md", "LICENSE-WEIGHTS"):
         assert "non-commercial" in (path.parent / name).read_text()
 
 
 @pytest.mark.req("QLT-002")
 def test_quality_is_held():
-    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    found = photosets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     params, config = colorjax.load_weights()
     baselines = weights.load_record()["baselines"]
-    summary = evaluation.evaluate(found.rgb, found.names, params, config, baselines)["summary"]
+    summary = evaluate.evaluate(found.rgb, found.names, params, config, baselines)["summary"]
     ours, gray = summary["weights"], summary["gray"]
     assert ours["psnr"] - gray["psnr"] == pytest.approx(GAIN, abs=0.15)
-    assert ours["colourfulness"] == pytest.approx(COLOURFULNESS, abs=1.5)
+    assert ours["colorfulness"] == pytest.approx(COLORFULNESS, abs=1.5)
 
 
 @pytest.mark.req("EVL-026")
@@ -101,7 +103,7 @@ def test_a_run_is_packaged(tmp_path):
     packaged, before = weights.load_record(out), weights.load_record()
     reached = json.loads((run / "evaluation.json").read_text())["summary"]["weights"]
     assert packaged["validation"] == reached
-    assert packaged["licence"] == before["licence"]
+    assert packaged["license"] == before["license"]
     assert packaged["step"] == weights.load_record(run / "weights.safetensors")["step"]
     np.testing.assert_allclose(
         colorjax.load_weights(out)[0]["layer_0"]["kernel"],

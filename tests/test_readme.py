@@ -26,7 +26,7 @@ def test_python_runs():
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
     names = {}
     exec(code, names)
-    assert names["coloured"].shape == (1200, 1600, 3)
+    assert names["colored"].shape == (1200, 1600, 3)
 
 
 @pytest.mark.req("CMD-013")
@@ -117,7 +117,7 @@ def test_export_commands_run(desk):
 @pytest.mark.filterwarnings("ignore")
 def test_archive_commands_run(desk):
     run_with_extra("archive", "ray", "ray")
-    assert files(desk / "coloured") == {"scan-1.jpg", "inner/scan-2.jpg"}
+    assert files(desk / "colored") == {"scan-1.jpg", "inner/scan-2.jpg"}
 
 
 @pytest.mark.req("CMD-013")

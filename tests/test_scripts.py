@@ -1,5 +1,6 @@
 """The scripts, on small work."""
 
+import ast
 import json
 import pathlib
 import subprocess
@@ -56,6 +57,20 @@ def test_trace_names_each_fault(tmp_path):
         assert fault in faults
 
 
+@pytest.mark.req("TST-001")
+def test_mutate_finds_its_modules_and_their_tests():
+    tree = ast.parse((SCRIPTS / "mutate").read_text())
+    (table,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODULES"
+    ]
+    root = SCRIPTS.parent
+    for name, (files, tests) in table.items():
+        assert any(list(root.glob(f"colorjax/**/{each}")) for each in files.split()), name
+        assert all((root / "tests" / test).is_file() for test in tests.split()), name
+
+
 @pytest.mark.slow
 @pytest.mark.req("TRN-018")
 def test_sweep_prints_and_plots(folders, tmp_path):
@@ -98,7 +113,7 @@ def test_bench_of_training(folders):
     assert result["feed_over_step"]["memory"] > 0
     assert result["checkpoints_over_none"] > 0
     assert 0.9 < result["steps"][0]["peak_over_state_and_activations"] <= 2.2
-    assert 0 < result["steps"][0]["utilisation"] < 1.5
+    assert 0 < result["steps"][0]["utilization"] < 1.5
 
 
 @pytest.mark.req("TRN-063")

@@ -15,7 +15,10 @@ from dense import PRESETS, small
 from PIL import Image
 
 import colorjax
-from colorjax import config, data, devices, logbook, trainer, training, weights
+from colorjax import config, weights
+from colorjax.data import photosets
+from colorjax.training import devices, log, loop
+from colorjax.training import step as training_step
 
 
 def rgb_u8(seed, count):
@@ -29,7 +32,7 @@ PHOTOS, VALIDATION = rgb_u8(0, 11), rgb_u8(1, 3)
 
 def fitted(name="seed-relu", passes=6, batch=4, **changes):
     conf = dataclasses.replace(small(name), batch=batch)
-    conf = training.fit_config(conf, photos=len(PHOTOS), passes=passes)
+    conf = training_step.fit_config(conf, photos=len(PHOTOS), passes=passes)
     return config.replace(conf, {"optimizer.learning_rate": 1e-3} | changes)
 
 
@@ -46,13 +49,13 @@ def stopping(after, number=signal.SIGTERM):
 
 def timeless(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in trainer.TIMES} for line in lines]
+    return [{k: v for k, v in line.items() if k not in loop.TIMES} for line in lines]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     run = tmp_path_factory.mktemp("trainer") / "run"
-    return run, trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5)
+    return run, loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5)
 
 
 @pytest.mark.req("TRN-010", "EVL-022", "EVL-023")
@@ -105,7 +108,7 @@ def test_the_best_pass_is_kept(finished):
     assert (outcome.best_step, outcome.best_loss) == (best["step"], best["validation_loss"])
     for name, line in (("weights", best), ("weights-last", lines[-1])):
         params, conf = colorjax.load_weights(run / f"{name}.safetensors")
-        loss = training.evaluation_loss(params, jax.numpy.asarray(VALIDATION), conf)
+        loss = training_step.evaluation_loss(params, jax.numpy.asarray(VALIDATION), conf)
         np.testing.assert_allclose(loss, line["validation_loss"], rtol=1e-5)
     record = weights.load_record(run / "weights.safetensors")
     assert record["step"] == best["step"]
@@ -123,9 +126,9 @@ def test_resumed_run_has_the_same_bits(finished, tmp_path, after, number):
     with pytest.raises(
         colorjax.ColorjaxError, match=f"^interrupted at step {after}; .*--resume"
     ) as caught:
-        trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, progress=stopping(after, number))
+        loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5, progress=stopping(after, number))
     assert caught.value.exit_code == 128 + number
-    trainer.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)
+    loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)
     for name in ("weights.safetensors", "weights-last.safetensors"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
     assert timeless(run) == timeless(whole)
@@ -144,7 +147,7 @@ def test_runs_are_not_mixed(finished):
     ]
     for conf, photos, seed, resume, message in refusals:
         with pytest.raises(colorjax.ColorjaxError, match=message) as caught:
-            trainer.train(photos, VALIDATION, conf, run, seed=seed, resume=resume)
+            loop.train(photos, VALIDATION, conf, run, seed=seed, resume=resume)
         assert caught.value.exit_code == 2
         assert "\n" not in str(caught.value)
     assert {p: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
@@ -156,7 +159,7 @@ def test_resume_of_nothing_starts(tmp_path, empty):
     run = tmp_path / "run"
     if empty:
         run.mkdir()
-    outcome = trainer.train(PHOTOS, VALIDATION, fitted(passes=1), run, resume=True)
+    outcome = loop.train(PHOTOS, VALIDATION, fitted(passes=1), run, resume=True)
     assert outcome.metrics[-1]["step"] == 3
 
 
@@ -167,7 +170,7 @@ def test_output_place_is_checked(tmp_path, place):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "diary.txt").write_text("text")
     with pytest.raises(colorjax.ColorjaxError, match=place) as caught:
-        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / place)
+        loop.train(PHOTOS, VALIDATION, fitted(), tmp_path / place)
     assert caught.value.exit_code == 2
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["diary.txt", "file", "full"]
 
@@ -180,10 +183,10 @@ def steps_compiled(caplog):
 
 @pytest.mark.req("TRN-006", "TRN-015", "TRN-073")
 def test_one_compilation(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(logbook, "SELDOM", 1e9)  # matplotlib logs too
+    monkeypatch.setattr(log, "SELDOM", 1e9)  # matplotlib logs too
     messages, sizes = lambda: [r.message for r in caplog.records], []
     with jax.log_compiles():
-        trainer.train(
+        loop.train(
             PHOTOS,
             VALIDATION,
             fitted("seed-sigmoid", passes=5),
@@ -199,28 +202,28 @@ def test_one_compilation(tmp_path, caplog, monkeypatch):
 def test_implicit_copies_are_refused_in_the_loop(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "put", lambda array, sharding: array)
     with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
-        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run")
+        loop.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run")
 
 
 @pytest.mark.req("TRN-070")
 def test_pictures_are_renewed(tmp_path, monkeypatch):
-    monkeypatch.setattr(logbook, "SELDOM", 0)
+    monkeypatch.setattr(log, "SELDOM", 0)
     drawn, run = [], tmp_path / "run"
-    write = logbook.write_samples
+    write = log.write_samples
 
     def note(path, truth, gray, colorized):
         drawn.append((truth.tobytes(), colorized.tobytes()))
         write(path, truth, gray, colorized)
 
-    monkeypatch.setattr(logbook, "write_samples", note)
-    trainer.train(PHOTOS, VALIDATION, fitted(passes=3), run)
+    monkeypatch.setattr(log, "write_samples", note)
+    loop.train(PHOTOS, VALIDATION, fitted(passes=3), run)
     truth, colorized = zip(*drawn, strict=True)
     assert len(drawn) == 4  # one an evaluation, one at the end
     assert set(truth) == {VALIDATION.tobytes()}
     assert len(set(colorized[:3])) == 3
     drawn.clear()
-    monkeypatch.setattr(logbook, "SELDOM", 1e9)
-    trainer.train(PHOTOS, VALIDATION, fitted(passes=3), tmp_path / "seldom")
+    monkeypatch.setattr(log, "SELDOM", 1e9)
+    loop.train(PHOTOS, VALIDATION, fitted(passes=3), tmp_path / "seldom")
     assert len(drawn) == 2
 
 
@@ -243,20 +246,20 @@ def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
 def test_tensorboard_is_an_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(colorjax.ColorjaxError, match=r"colorjax\[tensorboard\]") as caught:
-        trainer.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run", tensorboard=True)
+        loop.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run", tensorboard=True)
     assert caught.value.exit_code == 2
 
 
 @pytest.mark.req("TRN-071")
 def test_trace_and_events(tmp_path):
     run = tmp_path / "run"
-    trainer.train(PHOTOS, VALIDATION, fitted(), run, tensorboard=True, profile=4)
+    loop.train(PHOTOS, VALIDATION, fitted(), run, tensorboard=True, profile=4)
     (trace,) = run.glob("profile/plugins/profile/*/*.xplane.pb")
     assert trace.stat().st_size
     (events,) = (run / "tensorboard").iterdir()
     content = events.read_bytes()
     assert content.count(b"validation_loss") == 6
-    assert b"utilisation" in content
+    assert b"utilization" in content
 
 
 @pytest.mark.req("TRN-072")
@@ -264,7 +267,7 @@ def test_speed_is_logged(finished):
     _, outcome = finished
     for line in outcome.metrics:
         assert line["photos_per_second"] > 0
-        assert 0 <= line["utilisation"] < 1.5
+        assert 0 <= line["utilization"] < 1.5
 
 
 @pytest.mark.req("TRN-072")
@@ -276,8 +279,8 @@ def test_operations_are_counted():
 
 @pytest.mark.req("TRN-011", "TRN-016")
 def test_one_photo_trains_without_validation(tmp_path):
-    conf = training.fit_config(small("seed-relu"), photos=1, passes=3)
-    outcome = trainer.train(PHOTOS[:1], PHOTOS[:0], conf, tmp_path / "run")
+    conf = training_step.fit_config(small("seed-relu"), photos=1, passes=3)
+    outcome = loop.train(PHOTOS[:1], PHOTOS[:0], conf, tmp_path / "run")
     assert (conf.batch, outcome.metrics[-1]["step"]) == (1, 3)
     assert outcome.metrics[-1]["validation_loss"] is None
     assert (outcome.best_step, outcome.best_loss) == (3, outcome.metrics[-1]["train_loss"])
@@ -287,30 +290,30 @@ def test_one_photo_trains_without_validation(tmp_path):
 
 
 @pytest.mark.req("TRN-017")
-def test_only_colour_teaches(tmp_path):
+def test_only_color_teaches(tmp_path):
     rng = np.random.default_rng(7)
     Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).save(tmp_path / "b.png")
     (tmp_path / "c.png").write_bytes(b"no photo")
-    found = data.load_photos([str(tmp_path)], 4)
+    found = photosets.load_photos([str(tmp_path)], 4)
     assert (found.names, found.gray) == (("a.png",), ("b.png",))
     assert len(found.failures) == 1
     assert "c.png" in found.failures[0]
     (tmp_path / "a.png").unlink()
     with pytest.raises(
         colorjax.ColorjaxError,
-        match=r"no colour photo there \(1 gray, 1 unreadable\); .*c\.png: not a photo",
+        match=r"no color photo there \(1 gray, 1 unreadable\); .*c\.png: not a photo",
     ):
-        data.load_photos([str(tmp_path)], 4)
+        photosets.load_photos([str(tmp_path)], 4)
 
 
 @pytest.mark.slow
 @pytest.mark.req("TRN-009")
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_learn_real_photos(tmp_path, name):
-    found = data.load_photos(["samples"], 16)
-    conf = training.fit_config(colorjax.preset(name), photos=len(found.rgb), passes=60)
-    outcome = trainer.train(found.rgb, found.rgb[:0], conf, tmp_path / "run")
+    found = photosets.load_photos(["samples"], 16)
+    conf = training_step.fit_config(colorjax.preset(name), photos=len(found.rgb), passes=60)
+    outcome = loop.train(found.rgb, found.rgb[:0], conf, tmp_path / "run")
     gray = np.asarray(colorjax.rgb_to_gray(found.rgb))[..., None]
     copied = np.mean(np.sum((gray - found.rgb) ** 2.0, axis=(1, 2, 3)))
     assert outcome.metrics[-1]["train_loss"] < copied
@@ -329,20 +332,20 @@ def test_photo_network_trains_and_resumes(tmp_path, caplog):
     )
     conf = photo_network.small(
         **{f"augment.{effect}": 0.0 for effect in slow_to_compile},
-        **{"network.blocks": 0, "source_size": 24, "batch": 4, "optimizer.learning_rate": 3e-3},
+        **{"source_size": 24, "batch": 4, "optimizer.learning_rate": 3e-3},
     )
     rng = np.random.default_rng(9)
     gray = rng.integers(60, 200, (8, 24, 24, 1))
     rgb = (gray + np.array([40, 0, -40])).astype(np.uint8)
-    conf = training.fit_config(conf, photos=8, steps=12)
+    conf = training_step.fit_config(conf, photos=8, steps=12)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     with jax.log_compiles():
-        outcome = trainer.train(rgb, rgb[:2], conf, whole)
+        outcome = loop.train(rgb, rgb[:2], conf, whole)
     assert steps_compiled(caplog) == ["Compiling jit(train_step)"]
     losses = [line["validation_loss"] for line in outcome.metrics]
     assert losses[-1] < losses[0]
     with pytest.raises(colorjax.ColorjaxError, match="interrupted"):
-        trainer.train(rgb, rgb[:2], conf, parts, progress=stopping(5))
-    trainer.train(rgb, rgb[:2], conf, parts, resume=True)
+        loop.train(rgb, rgb[:2], conf, parts, progress=stopping(5))
+    loop.train(rgb, rgb[:2], conf, parts, resume=True)
     for name in ("weights.safetensors", "weights-last.safetensors"):
         assert (parts / name).read_bytes() == (whole / name).read_bytes()

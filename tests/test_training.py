@@ -11,7 +11,11 @@ import pytest
 from dense import PRESETS, photos, small
 
 import colorjax
-from colorjax import augment, config, data, optimizer, training
+from colorjax import config
+from colorjax.data import augment
+from colorjax.data import order as data_order
+from colorjax.training import optimizer
+from colorjax.training import step as training_step
 
 presets = pytest.mark.parametrize("name", PRESETS)
 
@@ -42,6 +46,51 @@ def test_gradients_are_clipped(algorithm):
     assert np.any(np.abs(other["w"] / ours["w"] - 1) > 0.01)
 
 
+def two_updates(gradients, **options):
+    """Return the directions of two updates at a rate of 1, with nothing clipped or decayed."""
+    still = {"learning_rate": 1.0, "clip_norm": 1e9, "weight_decay": 0.0}
+    chain = colorjax.make_optimizer(plain(**still, **options))
+    params = jax.tree.map(jnp.zeros_like, gradients[0])
+    first, state = chain.update(gradients[0], chain.init(params), params)
+    return first, chain.update(gradients[1], state, params)[0]
+
+
+@pytest.mark.req("TRN-001")
+@pytest.mark.parametrize("second_moment", [0.9, 0.999])
+def test_two_updates_equal_numpy(second_moment):
+    one, two = np.random.default_rng(0).normal(size=(2, 5))
+    gradients = [{"w": jnp.asarray(g, jnp.float32)} for g in (one, two)]
+    first, second = two_updates(gradients, algorithm="momentum")
+    np.testing.assert_allclose(first["w"], -one, rtol=1e-5)
+    np.testing.assert_allclose(second["w"], -(0.9 * one + two), rtol=1e-5)
+    b = second_moment
+    first, second = two_updates(gradients, algorithm="adam", second_moment=b)
+    np.testing.assert_allclose(first["w"], -np.sign(one), rtol=1e-4)
+    mean = (0.9 * 0.1 * one + 0.1 * two) / (1 - 0.9**2)
+    square = (b * (1 - b) * one**2 + (1 - b) * two**2) / (1 - b**2)
+    np.testing.assert_allclose(second["w"], -mean / np.sqrt(square), rtol=1e-4)
+
+
+@pytest.mark.req("TRN-037")
+def test_second_update_of_muon_has_nesterov_momentum():
+    one, two = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)
+    _, second = two_updates([{"w": jnp.asarray(one)}, {"w": jnp.asarray(two)}], algorithm="muon")
+    options = {"ns_steps": 4, "preconditioning": "aol", "consistent_rms": 0.2}
+    oracle = optax.contrib.muon(1.0, **options)
+    ahead = {"w": two + 0.95 * (two + 0.95 * jnp.asarray(one))}
+    expected, _ = oracle.update(ahead, oracle.init(ahead), ahead)
+    np.testing.assert_allclose(second["w"], expected["w"], atol=1e-3)
+
+
+@pytest.mark.req("TRN-037")
+def test_a_wide_matrix_is_orthogonalized_as_its_transpose():
+    matrix = np.random.default_rng(0).normal(size=(4, 9)).astype(np.float32)
+    drawn = np.asarray(optimizer.orthogonalize(jnp.asarray(matrix)))
+    values = np.linalg.svd(drawn, compute_uv=False)
+    assert np.all((values > 0.65) & (values < 1.25))
+    np.testing.assert_allclose(optimizer.orthogonalize(jnp.asarray(matrix.T)), drawn.T, atol=1e-4)
+
+
 @pytest.mark.req("TRN-002")
 def test_step_is_pure():
     conf = plain()
@@ -61,7 +110,7 @@ def test_step_is_pure():
 def test_steps_descend(name):
     conf = plain(name, learning_rate=1e-3)
     batches = jnp.repeat(rgb_u8(1)[None], 30, 0)
-    chunk = jax.jit(training.train_chunk, static_argnames="config")
+    chunk = jax.jit(training_step.train_chunk, static_argnames="config")
     _, metrics = chunk(colorjax.init_state(jax.random.key(1), conf), batches, config=conf)
     assert metrics["objective"][-1] < metrics["objective"][0]
 
@@ -104,7 +153,7 @@ def test_chunk_equals_its_steps():
     conf = plain("seed-sigmoid")
     state = colorjax.init_state(jax.random.key(2), conf)
     batches = jnp.stack([rgb_u8(seed) for seed in range(4)])
-    chunked, metrics = training.train_chunk(state, batches, conf)
+    chunked, metrics = training_step.train_chunk(state, batches, conf)
     step = jax.jit(colorjax.train_step, static_argnames="config")
     losses = []
     for batch in batches:
@@ -121,13 +170,13 @@ def test_chunk_equals_its_steps():
 
 @pytest.mark.req("TRN-007")
 def test_every_pass_visits_every_photo_once():
-    order = data.photo_order(10, 4, seed=3)
+    order = data_order.photo_order(10, 4, seed=3)
     draws = np.concatenate([order(step) for step in range(15)])
     passes = draws.reshape(6, 10)
     np.testing.assert_array_equal(np.sort(passes), np.tile(np.arange(10), (6, 1)))
     assert len({tuple(p) for p in passes}) == 6
-    np.testing.assert_array_equal(data.photo_order(10, 4, seed=3)(7), draws[28:32])
-    assert np.any(data.photo_order(10, 4, seed=4)(0) != draws[:4])
+    np.testing.assert_array_equal(data_order.photo_order(10, 4, seed=3)(7), draws[28:32])
+    assert np.any(data_order.photo_order(10, 4, seed=4)(0) != draws[:4])
 
 
 @pytest.mark.req("TRN-008")
@@ -147,29 +196,29 @@ def test_mirroring(probability, low, high):
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 1000])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.9, 1.0])
 def test_split_leaves_training_photos(count, share):
-    train, validation = data.split(count, share, seed=6)
+    train, validation = data_order.split(count, share, seed=6)
     assert len(train) >= 1
     assert sorted([*train, *validation]) == list(range(count))
     assert len(validation) == (
         0 if count == 1 or share == 0 else np.clip(round(share * count), 1, count - 1)
     )
-    np.testing.assert_array_equal(train, data.split(count, share, seed=6)[0])
+    np.testing.assert_array_equal(train, data_order.split(count, share, seed=6)[0])
 
 
 @pytest.mark.req("TRN-016")
 def test_batch_shrinks_to_the_photos():
-    conf = training.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
+    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
     assert (conf.batch, conf.pass_steps, conf.steps) == (7, 1, 3)
-    conf = training.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
+    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
     assert (conf.batch, conf.pass_steps, conf.steps) == (50, 3, 9)
-    conf = training.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
+    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
     assert (conf.steps, conf.pass_steps) == (11, 3)
     for zero in ({"steps": 0}, {"passes": 0}):
         with pytest.raises(
             colorjax.ColorjaxError,
             match=r"^(steps|passes) is 0; expected an integer of at least 1$",
         ):
-            training.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
+            training_step.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
 
 
 @pytest.mark.req("TRN-018")
@@ -178,7 +227,7 @@ def test_sweep_equals_separate_trainings():
     batches = jnp.stack([rgb_u8(seed) for seed in range(5)])
     rates, decays = jnp.array([1e-4, 1e-3]), jnp.array([0.0, 10.0])
     validation = rgb_u8(9)
-    sweep = jax.jit(training.sweep, static_argnames="config")
+    sweep = jax.jit(training_step.sweep, static_argnames="config")
     losses = sweep(jax.random.key(7), batches, validation, rates, decays, config=conf)
     assert losses.shape == (2, 2)
     assert len(np.unique(losses)) == 4
@@ -186,8 +235,8 @@ def test_sweep_equals_separate_trainings():
         changes = {"learning_rate": float(rates[i]), "weight_decay": float(decays[j])}
         alone = config.replace(conf, {f"optimizer.{k}": v for k, v in changes.items()})
         state = colorjax.init_state(jax.random.key(7), alone)
-        state, _ = training.train_chunk(state, batches, alone)
-        expected = training.evaluation_loss(state.params, validation, alone)
+        state, _ = training_step.train_chunk(state, batches, alone)
+        expected = training_step.evaluation_loss(state.params, validation, alone)
         np.testing.assert_allclose(losses[i, j], expected, rtol=1e-4)
     assert sweep._cache_size() == 1
 
@@ -257,3 +306,45 @@ def test_muon_orthogonalizes_kernels():
     adam = optax.scale_by_adam(b2=0.999, nesterov=True)
     expected, _ = adam.update(gradients, adam.init(gradients))
     np.testing.assert_allclose(updates["bias"], -expected["bias"], rtol=1e-4)
+
+
+@pytest.mark.req("TRN-038")
+@pytest.mark.parametrize("algorithm", ["adam", "muon"])
+def test_the_encoder_is_slower_and_frozen_parameters_stay(algorithm):
+    rng = np.random.default_rng(0)
+    shapes = {"depthwise": (3, 3, 8), "project": (1, 1, 8, 4)}
+    block = {
+        name: {"kernel": jnp.asarray(rng.normal(size=shape), jnp.float32), "bias": jnp.ones(4)}
+        for name, shape in shapes.items()
+    }
+    params = {"encoder": {"stage_0": block}, "head": {"kernel": jnp.ones((1, 1, 4, 4))}}
+    gradients = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape), jnp.float32), params)
+
+    def update(**options):
+        options |= {"learning_rate": 1.0, "warmup": 0.0, "weight_decay": 0.1}
+        conf = plain(algorithm=algorithm, schedule="constant", **options)
+        chain = colorjax.make_optimizer(conf)
+        return chain.update(gradients, chain.init(params), params)[0], conf
+
+    full, _ = update()
+    slow, _ = update(encoder_rate=0.25)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, 0.25 * b, rtol=1e-6),
+        slow["encoder"],
+        full["encoder"],
+    )
+    np.testing.assert_array_equal(slow["head"]["kernel"], full["head"]["kernel"])
+    for frozen, stays in {"depthwise": ["depthwise"], "encoder": ["depthwise", "project"]}.items():
+        held, conf = update(frozen=frozen)
+        moved = held["encoder"]["stage_0"]
+        assert [name for name in shapes if not moved[name]["kernel"].any()] == stays
+        assert held["head"]["kernel"].all()
+
+        def total(p, conf=conf):
+            return sum(leaf.sum() for leaf in jax.tree.leaves(optimizer.hold_frozen(p, conf)))
+
+        pulled = jax.grad(total)(params)["encoder"]["stage_0"]
+        assert [name for name in shapes if not pulled[name]["kernel"].any()] == stays
+    if algorithm == "muon":  # the encoder's kernels move as by Adam: each by about its rate
+        kernel = full["encoder"]["stage_0"]["project"]["kernel"] + 0.1 * block["project"]["kernel"]
+        assert np.ptp(np.abs(kernel)) < 1e-3

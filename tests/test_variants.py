@@ -1,4 +1,4 @@
-"""Variants and palettes: colours unlike each other, each on the photo's own light."""
+"""Variants and palettes: colors unlike each other, each on the photo's own light."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,15 @@ from light import LIGHT, light_error
 from photo_network import photo_weights
 
 import colorjax
-from colorjax import data, metrics, variants
+from colorjax.data import photosets
+from colorjax.evaluation import metrics
+from colorjax.inference import variants
 
 
 @pytest.mark.req("INF-030")
 def test_variants_differ():
     weights = colorjax.load_weights()
-    found = data.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    found = photosets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     for truth in found.rgb:
         gray = np.rint(truth @ (LIGHT / 100)).astype(np.uint8)
         pictures = variants.colorize_variants(gray, weights, 3)
@@ -27,7 +29,7 @@ def test_variants_differ():
 @pytest.mark.parametrize("count", [1, 8])
 def test_palette(count):
     photo = np.full((40, 50), 140, np.uint8)
-    colours = variants.palette(photo, photo_weights(), (20, 30), count)
-    assert colours.shape == (count, 3)
-    assert len(np.unique(colours, axis=0)) == count
-    np.testing.assert_allclose(colours @ LIGHT / 100, 140, atol=0.5)
+    colors = variants.palette(photo, photo_weights(), (20, 30), count)
+    assert colors.shape == (count, 3)
+    assert len(np.unique(colors, axis=0)) == count
+    np.testing.assert_allclose(colors @ LIGHT / 100, 140, atol=0.5)

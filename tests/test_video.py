@@ -17,8 +17,10 @@ from pictures import scene
 from PIL import Image
 from test_batch import flicker, grainy
 
-from colorjax import blending, color, colouring, errors, video
-from colorjax.hints import Hints
+from colorjax import color, errors
+from colorjax.inference import blending
+from colorjax.inference.hints import Hints
+from colorjax.jobs import coloring, video
 from colorjax.photos import Photo, read_photo, sample_photos, shrink_photo
 from colorjax.weights import load_weights
 
@@ -57,9 +59,9 @@ def sound(path):
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("old.mp4", ["-vf", "format=gray", "-c:v", "libx264"], "old.colour.mp4"),
-        ("old.mp4", ["-vf", VARIABLE, "-fps_mode", "vfr", "-c:v", "libx264"], "old.colour.mp4"),
-        ("old.avi", ["-vf", "format=gray", "-c:v", "mpeg4"], "old.colour.mkv"),
+        ("old.mp4", ["-vf", "format=gray", "-c:v", "libx264"], "old.color.mp4"),
+        ("old.mp4", ["-vf", VARIABLE, "-fps_mode", "vfr", "-c:v", "libx264"], "old.color.mp4"),
+        ("old.avi", ["-vf", "format=gray", "-c:v", "mpeg4"], "old.color.mkv"),
     ],
     ids=["constant", "variable", "avi"],
 )
@@ -84,7 +86,7 @@ def test_odd_sizes(tiny_weights, tmp_path):
     size = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "31x23", "-i", "-", "-c:v", "ffv1"]
     ffmpeg(*size, path, input=bytes(31 * 23 * 5))
     assert colorize(path, "--weights", tiny_weights) == 0
-    assert pictures(tmp_path / "odd.colour.mkv", (23, 31)).shape[0] == 5
+    assert pictures(tmp_path / "odd.color.mkv", (23, 31)).shape[0] == 5
 
 
 @needs_ffmpeg
@@ -93,7 +95,7 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     monkeypatch.setattr(video, "PART", 10)
     path = film(tmp_path / "old.mkv", "-vf", "format=gray")
     whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
-    video.colorize_film(path, whole, network, colouring.Wishes())
+    video.colorize_film(path, whole, network, coloring.Wishes())
 
     class Killed(BaseException):
         pass
@@ -103,20 +105,20 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
             raise Killed
 
     with pytest.raises(Killed):
-        video.colorize_film(path, target, network, colouring.Wishes(), show=kill)
+        video.colorize_film(path, target, network, coloring.Wishes(), show=kill)
     kept = sorted(each.name for each in (tmp_path / ".target.mkv.parts").glob("0*"))
     assert kept == ["000000.npz", "000000.ts", "000001.npz", "000001.ts"]
     assert not target.exists()
-    coloured = []
-    original = colouring.colour
+    colored = []
+    original = coloring.color
 
     def counting(*arguments):
-        coloured.append(1)
+        colored.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(colouring, "colour", counting)
-    video.colorize_film(path, target, network, colouring.Wishes())
-    assert len(coloured) == 5
+    monkeypatch.setattr(coloring, "color", counting)
+    video.colorize_film(path, target, network, coloring.Wishes())
+    assert len(colored) == 5
     np.testing.assert_array_equal(pictures(target), pictures(whole))
     assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
 
@@ -140,7 +142,7 @@ def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
     monkeypatch.setattr(video, "Photo", counted)
     monkeypatch.setattr(blending, "steady", noted)
     path = film(tmp_path / "old.mp4", frames=60)
-    video.colorize_film(path, tmp_path / "new.mp4", network, colouring.Wishes())
+    video.colorize_film(path, tmp_path / "new.mp4", network, coloring.Wishes())
     assert len(frames) == len(memories) == 60
     assert max(most) <= (os.cpu_count() or 1) + 4
 
@@ -154,7 +156,7 @@ def test_parts_of_another_run_are_not_taken(network, tmp_path):
     parts.mkdir()
     for name in ("000000.ts", "000000.npz", "run"):
         (parts / name).write_bytes(b"of another film")
-    video.colorize_film(path, target, network, colouring.Wishes(vividness=0.0))
+    video.colorize_film(path, target, network, coloring.Wishes(vividness=0.0))
     assert np.ptp(pictures(target).astype(int), axis=-1).max() <= 8
 
 
@@ -168,10 +170,10 @@ def test_two_runs_at_once(network, tmp_path):
         if target.exists():  # the last call, when all is done
             return
         with pytest.raises(errors.OutputError, match="another run"):
-            video.colorize_film(path, target, network, colouring.Wishes())
+            video.colorize_film(path, target, network, coloring.Wishes())
         refused.append(done)
 
-    video.colorize_film(path, target, network, colouring.Wishes(), show=again)
+    video.colorize_film(path, target, network, coloring.Wishes(), show=again)
     assert refused == [0, 10]
     assert len(pictures(target)) == 12
 
@@ -180,7 +182,7 @@ def test_two_runs_at_once(network, tmp_path):
 @pytest.mark.req("VID-002", "CMD-026")
 def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, capsys):
     path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
-    parts = tmp_path / ".old.colour.mkv.parts"
+    parts = tmp_path / ".old.color.mkv.parts"
     parts.mkdir()
     folder = os.open(parts, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
@@ -193,7 +195,7 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert not captured.err
     summary = json.loads(report.read_text())
     assert (summary["busy"], summary["films"][0]["status"]) == (1, "busy")
-    assert not (tmp_path / "old.colour.mkv").exists()
+    assert not (tmp_path / "old.color.mkv").exists()
     assert colorize(*command) == 0
     assert "1 colorized" in capsys.readouterr().out
 
@@ -202,11 +204,11 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
 @pytest.mark.req("VID-003")
 def test_a_still_scene_does_not_flicker(tmp_path):
     grain = [grainy(seed).pixels for seed in range(8)]
-    path, out = tmp_path / "grain.mkv", tmp_path / "colour.mkv"
+    path, out = tmp_path / "grain.mkv", tmp_path / "color.mkv"
     h, w = grain[0].shape
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
     ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
-    video.colorize_film(path, out, load_weights(), colouring.Wishes())
+    video.colorize_film(path, out, load_weights(), coloring.Wishes())
     seen = pictures(out, (h, w))
     assert len(seen) == 8
     assert flicker([Photo(frame) for frame in seen]) <= 1
@@ -269,14 +271,14 @@ def test_without_ffmpeg_one_line(tiny_weights, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.req("VID-004")
 def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
-    for name in ("old.mp4", "old.colour.mp4"):
+    for name in ("old.mp4", "old.color.mp4"):
         (tmp_path / name).write_bytes(b"mine")
     assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights) == 0
     assert "1 there already" in capsys.readouterr().out
-    assert (tmp_path / "old.colour.mp4").read_bytes() == b"mine"
+    assert (tmp_path / "old.color.mp4").read_bytes() == b"mine"
     with pytest.raises(errors.OutputError, match="exists"):
         video.colorize_film(
-            tmp_path / "old.mp4", tmp_path / "old.colour.mp4", network, colouring.Wishes()
+            tmp_path / "old.mp4", tmp_path / "old.color.mp4", network, coloring.Wishes()
         )
     command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
     assert colorize(*command, "--overwrite") == 2
@@ -308,8 +310,8 @@ def album(tmp_path):
 @pytest.mark.req("VID-005")
 def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
     out, report = tmp_path / "out", tmp_path / "report.json"
-    command = [album, "--weights", tiny_weights, "--out", out, "--json", report]
-    assert colorize(*command) == 0
+    command = [album, "--weights", tiny_weights, "--out", out]
+    assert colorize(*command, "--json", report) == 0
     assert files(out) == {"old.png", "inner/film.mkv"}
     assert len(pictures(out / "inner" / "film.mkv")) == 12
     assert capsys.readouterr().out.splitlines()[-1].startswith("2 colorized, ")
@@ -326,7 +328,7 @@ def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
     assert colorize(album, "--weights", tiny_weights, "--exclude", "*.avi") == 0
     assert colorize(album, "--weights", tiny_weights, "--include", "*.avi") == 0
     assert "1 colorized" in capsys.readouterr().out.splitlines()[-1]
-    ours = {"old.colour.png", "inner/film.colour.mkv"}
+    ours = {"old.color.png", "inner/film.color.mkv"}
     assert files(album) == {"old.png", "inner/film.avi", *ours}
     assert colorize(album, "--weights", tiny_weights) == 0
     assert files(album) == {"old.png", "inner/film.avi", *ours}
@@ -352,7 +354,7 @@ def test_films_in_folders_without_ffmpeg(album, tiny_weights, tmp_path, monkeypa
 def test_a_film_with_a_long_name(network, tmp_path):
     path = film(tmp_path / "x.mkv", "-vf", "format=gray", frames=3)
     target = tmp_path / f"{'y' * 251}.mkv"
-    video.colorize_film(path, target, network, colouring.Wishes())
+    video.colorize_film(path, target, network, coloring.Wishes())
     assert len(pictures(target)) == 3
 
 
@@ -368,7 +370,7 @@ def test_hints_hold_in_every_frame(network, tiny_weights, tmp_path):
     Image.fromarray(dots).save(hints)
     assert colorize(path, "--weights", tiny_weights, "--hints", hints) == 0
     chroma = np.array([200, 110]) - np.array([200, 90, 110]) @ LIGHT / 100
-    for frame in pictures(tmp_path / "old.colour.mkv"):
+    for frame in pictures(tmp_path / "old.color.mkv"):
         spot = frame[22:26, 44:52].reshape(-1, 3).mean(0)
         np.testing.assert_allclose(spot[[0, 2]] - spot @ LIGHT / 100, chroma, atol=6)
     Image.fromarray(dots[:30]).save(hints)
@@ -387,9 +389,9 @@ def test_variants_lean_to_one_hue(tmp_path):
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
     ffmpeg(*raw, path, input=np.roll(still, 8, 1).tobytes() * 2 + still.tobytes() * 2)
     assert colorize(path, "--variants", "2", "--compare") == 0
-    names = {"old.mkv", "old.colour.1.mkv", "old.colour.2.mkv", "old.compare.png"}
+    names = {"old.mkv", "old.color.1.mkv", "old.color.2.mkv", "old.compare.png"}
     assert files(tmp_path) == names
-    one, two = (pictures(tmp_path / f"old.colour.{i}.mkv", (h, w)) for i in (1, 2))
+    one, two = (pictures(tmp_path / f"old.color.{i}.mkv", (h, w)) for i in (1, 2))
     assert len(one) == len(two) == 4
     for a, b in zip(one, two, strict=True):
         labs = [np.asarray(color.rgb_to_lab(frame.astype(np.float32))) for frame in (a, b)]
@@ -420,8 +422,8 @@ def test_parts_are_of_one_film_weights_and_wishes(network, tmp_path, other):
     path = tmp_path / "old.mkv"
     path.write_bytes(b"film")
     params, config = network
-    wishes = colouring.Wishes()
+    wishes = coloring.Wishes()
     known = video._identity(path, network, wishes)
-    assert known == video._identity(path, network, colouring.Wishes())
-    assert known != video._identity(path, network, colouring.Wishes(**other))
+    assert known == video._identity(path, network, coloring.Wishes())
+    assert known != video._identity(path, network, coloring.Wishes(**other))
     assert known != video._identity(path, (jax.tree.map(lambda a: 2 * a, params), config), wishes)

@@ -86,7 +86,7 @@ def corrupt(kind, path):
         case "config":
             header["config"]["size"] = -1
         case "field":
-            header["config"]["colour"] = 1
+            header["config"]["color"] = 1
         case "shape":
             header["config"]["size"] = 5
         case "name":
@@ -115,7 +115,7 @@ def corrupt(kind, path):
         ("foreign", "not written by colorjax"),
         ("newer", "format 99; this colorjax reads format 1"),
         ("config", "size is -1"),
-        ("field", "colour is no field"),
+        ("field", "color is no field"),
         ("shape", "layer_0.kernel is 16 × 240; its config asks for 25 × 375"),
         ("name", "layer_0.kernel is missing"),
         ("nan", "layer_0.kernel holds values that are not finite"),
@@ -183,10 +183,10 @@ HOSTILE = {
     "config": ({"config": {"network": 7, "size": 4}}, "network is 7"),
     "record": ({"record": [1]}, "its record is missing"),
     "baselines": ({"record": {"baselines": {"tint": "x"}}}, "baselines.tint is no array"),
-    "kind": ({"config": {"network": {"kind": ["UNetConfig"]}}}, "network.kind is ['UNetConfig']"),
+    "kind": ({"config": {"network": {"kind": ["PhotoConfig"]}}}, "network.kind is ['PhotoConfig']"),
     "levels": (
-        {"config": {"network": {"kind": "UNetConfig", "levels": 10**9}}},
-        "levels is 1000000000",
+        {"config": {"network": {"kind": "PhotoConfig", "bottom": 10**9}}},
+        "bottom is 1000000000",
     ),
     "digits of a field": ({"config": {"size": 10**390}}, "size is 1000"),
     "infinite": ({"config": {"vividness": float("inf")}}, "vividness is inf"),
@@ -272,7 +272,7 @@ def test_packaged_by_name(tmp_path, monkeypatch):
     for name in ("photo", "photo-small"):
         _, config = colorjax.load_weights(name)
         assert config.network == colorjax.preset(name).network
-        assert weights.load_record(name)["licence"]
+        assert weights.load_record(name)["license"]
     (tmp_path / "photo").write_bytes(b"mine")
     colorjax.load_weights("photo")
     with pytest.raises(colorjax.ColorjaxError, match="not a safetensors file"):

@@ -5,9 +5,10 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
 from colorjax.config import Config, DenseConfig
-from colorjax.networks import unet
+from colorjax.networks.bins import decode
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
-from colorjax.resample import double
+from colorjax.networks.layers import double
+from colorjax.networks.photo import apply_photo, init_photo
 
 
 def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
@@ -17,7 +18,7 @@ def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
     """
     if isinstance(config.network, DenseConfig):
         return init_dense(key, config.size, config.network)
-    return unet.init_unet(key, config.network)
+    return init_photo(key, config.network)
 
 
 def forward(
@@ -42,11 +43,6 @@ def forward(
     if isinstance(config.network, DenseConfig):
         return output_levels(apply_dense(params, gray, config.network), config.network)
     height, width = gray.shape[-2:]
-    multiple = unet.stride(config.network)
-    missing = [(0, 0)] * (gray.ndim - 2) + [(0, -height % multiple), (0, -width % multiple)]
-    # nothing to add, nothing to do: jax2onnx turns an empty padding into one of a pixel
-    padded = jnp.pad(gray, missing, mode="edge") if any(map(any, missing)) else gray
-    logits = unet.apply_unet(params, padded, None, config.network)
-    chroma = unet.decode(logits, config.network)
-    lifted = double(chroma)[..., :height, :width, :]
+    chroma = decode(apply_photo(params, gray, config.network), config.network)
+    lifted = double(double(chroma))[..., :height, :width, :]
     return jnp.clip(luma_chroma_to_rgb(gray, fit_gamut(gray, lifted)), 0, 255)

@@ -3,7 +3,7 @@
 XLA runs direct convolutions slowly on CPUs, the kernel's gradient slowest of all. Winograd's F(2 × 2, 3 × 3) splits a
 picture into tiles of 4 × 4 that overlap, moves tiles and kernel to where a convolution is a product at each of 16
 points, and takes there 16 products of matrices in place of 36. Only what is differentiated goes that way: what
-colours photos, and what is exported, stays one operation.
+colors photos, and what is exported, stays one operation.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, section 4.1.
 """

@@ -38,7 +38,7 @@ MOVING = ("TIFF", "WEBP", "AVIF", "GIF", "PNG")
 """The formats that may hold several pages or frames."""
 
 DEEP = ("PNG", "TIFF")
-"""The formats that hold 16-bit colour and can be read and written with it."""
+"""The formats that hold 16-bit color and can be read and written with it."""
 
 _ORIENTATION = 0x0112
 _ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # bytes after 0xFF that begin no segment
@@ -281,7 +281,7 @@ def read_header(image: Opened, file: Any) -> Header:
     if bits == 16 and image.mode == "CMYK":
         raise Refused("CMYK of 16 bits a channel", "8 bits")
     if kind == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA") and _jpeg2000_bits(file) > 8:
-        raise Refused("JPEG 2000 colour of more than 8 bits a channel", "8 bits, or PNG or TIFF")
+        raise Refused("JPEG 2000 color of more than 8 bits a channel", "8 bits, or PNG or TIFF")
     return Header(kind, bits, image.has_transparency_data)
 
 
@@ -299,13 +299,13 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     if isinstance(image, TiffPages) or _is_planar(image, header):
         pages = image if isinstance(image, TiffPages) else TiffPages(file)
         pages.seek(image.tell())
-        colour, alpha, orientation = _tiff_page(pages, file)
+        color, alpha, orientation = _tiff_page(pages, file)
     else:
-        colour, alpha = _deep(image, file) if header.bits == 16 else _shallow(image)
+        color, alpha = _deep(image, file) if header.bits == 16 else _shallow(image)
         orientation = _orientation(image)
-    if colour.dtype == np.uint16:
-        colour = levels_to_srgb(colour, image.info.get("icc_profile"))
-    return _upright(colour, orientation), None if alpha is None else _upright(alpha, orientation)
+    if color.dtype == np.uint16:
+        color = levels_to_srgb(color, image.info.get("icc_profile"))
+    return _upright(color, orientation), None if alpha is None else _upright(alpha, orientation)
 
 
 def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -320,16 +320,16 @@ def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         alpha = np.asarray(image.getchannel("A"))
     if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("L" if gray else "RGB")
-    colour = np.asarray(image_to_srgb(image, profile))
-    if indexed and (colour == colour[..., :1]).all():
-        colour = colour[..., 0]
-    return colour, alpha
+    color = np.asarray(image_to_srgb(image, profile))
+    if indexed and (color == color[..., :1]).all():
+        color = color[..., 0]
+    return color, alpha
 
 
 def _deep(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode more than 8 bits a channel to uint16.
 
-    Pillow has no mode for 16-bit colour: it unpacks the upper byte of each sample. So the file is decoded twice, the
+    Pillow has no mode for 16-bit color: it unpacks the upper byte of each sample. So the file is decoded twice, the
     second time with the unpacker of the other byte order, which takes the lower byte.
     """
     rawmode, clear = _rawmode(image), image.info.get("transparency")
@@ -356,8 +356,8 @@ def _deep(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]
     levels = np.asarray(upper).astype(np.uint16) << 8
     levels |= np.asarray(lower)
     if levels.shape[-1] == 4:
-        colour, alpha = np.ascontiguousarray(levels[..., :3]), np.ascontiguousarray(levels[..., 3])
-        return _straight(colour, alpha) if "RGBa" in rawmode else colour, alpha
+        color, alpha = np.ascontiguousarray(levels[..., :3]), np.ascontiguousarray(levels[..., 3])
+        return _straight(color, alpha) if "RGBa" in rawmode else color, alpha
     if clear is None:
         return levels, None
     return levels, _opaque_but((levels == np.array(clear)).all(-1))
@@ -386,13 +386,13 @@ def _gray_levels(stored: np.ndarray, rawmode: str) -> np.ndarray:
     return levels << 4 | levels >> 8 if rawmode == "I;12" else levels
 
 
-def _straight(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Divide associated alpha out of colour."""
+def _straight(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Divide associated alpha out of color."""
     top = np.uint64(np.iinfo(alpha.dtype).max)
     opacity = np.maximum(alpha, 1).astype(np.uint64)
-    if colour.ndim == 3:
+    if color.ndim == 3:
         opacity = opacity[..., None]
-    return np.minimum((colour * top + opacity // 2) // opacity, top).astype(alpha.dtype)
+    return np.minimum((color * top + opacity // 2) // opacity, top).astype(alpha.dtype)
 
 
 def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
@@ -415,17 +415,17 @@ def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | No
         levels = np.moveaxis(levels, 0, -1)
     levels = levels.reshape(page.imagelength, page.imagewidth, -1)
     alpha = levels[..., -1] if extra in ((1,), (2,)) else None
-    colour = levels[..., 0] if gray else levels[..., :3]
+    color = levels[..., 0] if gray else levels[..., :3]
     if page.photometric == 0:
-        colour = np.iinfo(levels.dtype).max - colour
+        color = np.iinfo(levels.dtype).max - color
     if alpha is not None and extra == (1,):
-        colour = _straight(colour, alpha)
+        color = _straight(color, alpha)
     tag = page.tags.get(_ORIENTATION)
-    return np.array(colour), alpha, tag.value if tag else 1
+    return np.array(color), alpha, tag.value if tag else 1
 
 
 def _is_planar(image: Image.Image, header: Header) -> bool:
-    """Tell whether 16-bit colour lies in one plane a channel, which Pillow unpacks as 8 bits."""
+    """Tell whether 16-bit color lies in one plane a channel, which Pillow unpacks as 8 bits."""
     configuration = getattr(image, "tag_v2", {}).get(TiffImagePlugin.PLANAR_CONFIGURATION)
     return configuration == 2 and header.bits == 16 and len(image.getbands()) > 1
 

@@ -28,7 +28,7 @@ def load_square(
     Args:
         path: a file that `read_photo` reads.
         size: side of the square in pixels, at least 1.
-        framing: "squash" ignores the aspect ratio, as the seed did; "crop" first cuts the centred square of the
+        framing: "squash" ignores the aspect ratio, as the seed did; "crop" first cuts the centered square of the
             short side.
         method: "lanczos", as the seed, or "bicubic".
         max_pixels: as in `read_photo`.
@@ -53,7 +53,7 @@ def load_square(
         plain = _plain(image, file)
         if framing == "crop":
             short = min(plain.size)
-            plain = _centre(plain, short, short)
+            plain = _center(plain, short, short)
         small = plain.resize((size, size), Image.Resampling[method.upper()])
         return np.asarray(small.convert("RGB"))
 
@@ -139,7 +139,7 @@ def load_whole(
     with regular_file(path) as file, opened(file, path, max_pixels) as image:
         plain = _plain(image, file)
         most = max(1, int(widest * min(plain.size)))
-        plain = _centre(plain, min(plain.width, most), min(plain.height, most))
+        plain = _center(plain, min(plain.width, most), min(plain.height, most))
         scale = side / min(plain.size)
         size = (max(side, round(scale * plain.width)), max(side, round(scale * plain.height)))
         if size != plain.size:
@@ -160,7 +160,7 @@ def _plain(image: decoding.Opened, file: io.BufferedIOBase) -> Image.Image:
     return Image.fromarray(to_photo(image, file).to_8bit().pixels)
 
 
-def _centre(plain: Image.Image, width: int, height: int) -> Image.Image:
+def _center(plain: Image.Image, width: int, height: int) -> Image.Image:
     """Cut the middle out of a photo."""
     left, top = (plain.width - width) // 2, (plain.height - height) // 2
     return plain.crop((left, top, left + width, top + height))

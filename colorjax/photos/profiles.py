@@ -1,6 +1,6 @@
-"""ICC colour profiles: stored levels to sRGB.
+"""ICC color profiles: stored levels to sRGB.
 
-LittleCMS, as Pillow has it, does 8-bit colour only; so gray and matrix profiles, which scanners and cameras write, are
+LittleCMS, as Pillow has it, does 8-bit color only; so gray and matrix profiles, which scanners and cameras write, are
 also followed here, after ICC.1:2010.
 """
 
@@ -114,7 +114,7 @@ def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:
 
 
 def _matters(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Tell whether a transform moves any of 9 × 9 × 9 colours by more than a level."""
+    """Tell whether a transform moves any of 9 × 9 × 9 colors by more than a level."""
     if mode != "RGB":
         return True
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)

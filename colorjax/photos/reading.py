@@ -134,7 +134,7 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 def output_suffix(path: PathLike) -> str:
-    """Return the suffix, such as ".jpg", under which a colour version of a photo file is written.
+    """Return the suffix, such as ".jpg", under which a color version of a photo file is written.
 
     It reads the header only.
 
@@ -149,7 +149,7 @@ def output_suffix(path: PathLike) -> str:
 
 
 def suffix_for(photo: Photo, own: str = "") -> str:
-    """Return the suffix, such as ".jpg", under which a colour version of a decoded photo is written.
+    """Return the suffix, such as ".jpg", under which a color version of a decoded photo is written.
 
     Args:
         photo: as it was decoded.

@@ -1,4 +1,4 @@
-"""Tinted photos: is there colour in a scan, or one tone on a gray photo? Pure NumPy."""
+"""Tinted photos: is there color in a scan, or one tone on a gray photo? Pure NumPy."""
 
 import numpy as np
 from jaxtyping import Float, UInt
@@ -35,7 +35,7 @@ def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
 
 
 def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
-    """Return the tint of a tinted photo at each gray: medians, which small parts of another colour do not move.
+    """Return the tint of a tinted photo at each gray: medians, which small parts of another color do not move.
 
     Args:
         rgb: uint8 or uint16 levels.

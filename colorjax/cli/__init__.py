@@ -1,0 +1,106 @@
+"""The command: `colorjax train`, `colorjax colorize`, `colorjax evaluate`."""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
+
+import colorjax
+from colorjax.cli.app import add_app
+from colorjax.cli.archive import add_archive
+from colorjax.cli.colorize import add_colorize
+from colorjax.cli.console import Printer
+from colorjax.cli.evaluate import add_evaluate
+from colorjax.cli.export import add_export
+from colorjax.cli.options import Parser
+from colorjax.cli.train import add_train, join_processes
+from colorjax.errors import INTERRUPTED, ColorjaxError, UsageError
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, loaded: Callable[[], object] = lambda: None
+) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: of the command; None for those of the process.
+        loaded: called when the libraries are there and the work begins.
+
+    Spec: CMD-004, CMD-005, CMD-006, CMD-045
+    """
+    try:
+        options = make_parser().parse_args(arguments)
+        printer = Printer(quiet=options.quiet)
+        with _importing():
+            join_processes(options)
+            _choose_device(options.device)
+            if not options.no_cache:
+                from colorjax.cli.cache import use_compilation_cache
+
+                use_compilation_cache()
+        loaded()
+        return options.run(options, printer)
+    except ColorjaxError as error:
+        Printer().error(str(error))
+        return error.exit_code
+    except KeyboardInterrupt as stop:
+        Printer().error(INTERRUPTED)
+        return getattr(stop, "exit_code", 130)
+
+
+@contextlib.contextmanager
+def _importing() -> Iterator[None]:
+    """Take what is imported for no garbage, now and later: looking for some in JAX takes a fifth of a short command."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not gc.get_freeze_count():
+            gc.freeze()
+        gc.enable()
+
+
+def make_parser() -> Parser:
+    """Return the parser of the command.
+
+    Spec: CMD-006
+    """
+    parser = Parser(
+        prog="colorjax",
+        description="Color for black-and-white photos.",
+        epilog="""examples:
+  colorjax old.jpg                                           writes old.color.jpg
+  colorjax colorize album --out colored
+  colorjax train my-photos --preset photo --out run
+  colorjax evaluate my-photos --weights run/weights.safetensors
+
+`colorjax train --help` and so on tell more.""",
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"colorjax {colorjax.__version__} (Apache-2.0); packaged weights: non-commercial use only",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.commands = commands.choices
+    add_train(commands)
+    add_colorize(commands)
+    add_evaluate(commands)
+    add_archive(commands)
+    add_app(commands)
+    add_export(commands)
+    return parser
+
+
+def _choose_device(device: str | None) -> None:
+    """Make JAX use a kind of device, before it starts any."""
+    if device is None:
+        return
+    import jax
+
+    jax.config.update("jax_platforms", device)
+    try:
+        jax.devices()
+    except RuntimeError:
+        raise UsageError(
+            f"--device {device}: there is none here, or JAX has no support for it"
+        ) from None

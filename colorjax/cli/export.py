@@ -1,0 +1,45 @@
+"""`colorjax export`."""
+
+from typing import Any
+
+from colorjax.cli.console import Printer
+from colorjax.cli.options import add_command, add_weights
+
+
+def add_export(commands: Any) -> None:
+    """Add the subcommand.
+
+    Spec: CMD-006, EXP-001
+    """
+    parser = add_command(
+        commands,
+        "export",
+        _export,
+        "Write the network for programs without Python: ONNX or StableHLO.",
+        """  colorjax export --out exported
+  colorjax export --format stablehlo --weights run/weights.safetensors --out exported""",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="FOLDER",
+        help="the program goes there, and a text on its use",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["onnx", "stablehlo"],
+        default="onnx",
+        help="of the program (default: onnx)",
+    )
+    add_weights(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _export(options: Any, printer: Printer) -> int:
+    from colorjax.export import export
+    from colorjax.weights import load_weights
+
+    weights = load_weights(options.weights)
+    for path in export(options.out, weights, format=options.format, overwrite=options.overwrite):
+        printer.line(str(path))
+    return 0

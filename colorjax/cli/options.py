@@ -1,0 +1,222 @@
+"""What the subcommands share: the parser whose errors are one line, common options, checks of values."""
+
+import argparse
+import contextlib
+import difflib
+import json
+import math
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from colorjax.cli.console import Printer
+from colorjax.errors import ConfigError, UsageError
+
+COLUMNS = {  # of the table: each number, its heading with the unit and which way is better, and how it is written
+    "gain": ("gain\ndB ↑", "+.2f"),
+    "gain_pooled": ("pooled\ndB ↑", "+.2f"),
+    "psnr": ("PSNR\ndB ↑", ".2f"),
+    "ssim": ("SSIM\n↑", ".3f"),
+    "ciede2000": ("ΔE\n↓", ".2f"),
+    "auc": ("AuC\n↑", ".3f"),
+    "colorfulness": ("color\nlevels", ".1f"),
+    "warm": ("warm\nshare", ".0%"),
+    "loss": ("loss\n↓", ".3g"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line.
+
+    Attributes:
+        commands: the parsers of the subcommands by their names; none in a subcommand's own.
+    """
+
+    def __init__(self, **options):
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options
+        )
+        self.commands: dict[str, Parser] = {}
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help.
+
+        Spec: CMD-071, CMD-072
+        """
+        given = list(sys.argv[1:] if args is None else args)
+        options, unknown = self.parse_known_args(self._meant(given), namespace)
+        if unknown:
+            parser = self.commands.get(getattr(options, "command", ""), self)
+            known = [name for action in parser._actions for name in action.option_strings]
+            near = [_near(word.partition("=")[0], known) for word in unknown]
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")
+        return options
+
+    def _meant(self, given: list[str]) -> list[str]:
+        """Return the arguments with the subcommand that a person left out."""
+        if not self.commands:
+            return given
+        if not given:
+            return ["--help"]
+        first = given[0]
+        if first in self.commands or first in ("-h", "--help", "--version"):
+            return given
+        if first.startswith("-") and first != "-":
+            photo = any(map(os.path.exists, given))
+        else:
+            photo = first == "-" or os.path.exists(first) or bool(os.path.splitext(first)[1])
+            if not photo:
+                self.error(f"{first}: no command and no photo{_near(first, self.commands)}")
+        return ["colorize", *given] if photo else given
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage.
+
+        Spec: CMD-005
+        """
+        raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """Return a question after the known word that is most like another, or nothing."""
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM)."""
+
+    exit_code = 143
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed.
+
+    Spec: CMD-004
+    """
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets only the main thread handle signals
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[..., int], description: str, examples: str
+) -> argparse.ArgumentParser:
+    """Add a subcommand with the options that all have.
+
+    Spec: CMD-006, CMD-007
+    """
+    parser = commands.add_parser(
+        name, help=description, description=description, epilog=f"examples:\n{examples}"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "gpu", "tpu"],
+        help="where to compute (default: the fastest kind that JAX finds)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
+    return parser
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Add `--weights`.
+
+    Spec: CMD-012, FIL-055
+    """
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="or `photo` or `photo-small`, the packaged ones (default: photo)",
+    )
+
+
+def add_vividness(parser: argparse.ArgumentParser) -> None:
+    """Add `--vividness`.
+
+    Spec: INF-012
+    """
+    text = "strength of the color: 0 is gray, 1 (default) natural, 2 twice as strong"
+    parser.add_argument("--vividness", type=value, default=1.0, metavar="X", help=text)
+
+
+def print_results(printer: Printer, result: dict[str, Any]) -> None:
+    """Print the summary of an evaluation as a table of at most 80 columns.
+
+    Spec: EVL-025, CMD-070
+    """
+    methods = result["summary"]
+    gray = methods.get("gray", {})
+    rows = []
+    for method, summary in methods.items():
+        numbers = {
+            **summary,
+            "gain": _over(summary, gray, "psnr"),
+            "gain_pooled": _over(summary, gray, "psnr_pooled"),
+        }
+        cells = [
+            "–" if numbers.get(name) is None else format(numbers[name], how)
+            for name, (_, how) in COLUMNS.items()
+        ]
+        rows.append([method, *cells])
+    printer.table(["", *(heading for heading, _ in COLUMNS.values())], rows)
+    printer.line("gain: PSNR above gray's, the mean of the photos, and of all pixels pooled")
+    printer.line("↑ more is better, ↓ less is better")
+    truth = next(iter(methods.values()))
+    color, warm = truth.get("truth_colorfulness"), truth.get("truth_warm")
+    if color is not None and warm is not None:
+        printer.line(f"color and warm are best near the truth's: {color:.1f} and {warm:.0%}")
+
+
+def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
+    """Return how far a number is above gray's, or None where one of them is not there."""
+    ours, base = summary.get(name), gray.get(name)
+    return None if ours is None or base is None else ours - base
+
+
+def value(text: str) -> Any:
+    """Return a number or a word; the config says whether it fits.
+
+    Spec: CMD-005
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Check an option that is no field of the config.
+
+    Spec: CMD-005
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{name} is {value!r}; expected an integer of at least {least}")
+    if most is not None and value > most:
+        raise ConfigError(f"{name} is {value}; expected at most {most}")
+    return value
+
+
+def vividness(value: Any) -> float:
+    """Check the option.
+
+    Spec: CMD-005, INF-012
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")
+    return float(value)

@@ -1,0 +1,304 @@
+"""`colorjax train`."""
+
+import argparse
+import json
+import math
+import os
+from functools import partial
+from typing import Any
+
+from colorjax import config as configs
+from colorjax.cli.console import Printer
+from colorjax.cli.options import add_command, print_results, whole
+from colorjax.cli.options import value as parse
+from colorjax.errors import ConfigError, UsageError
+
+# Options of `train` that are fields of the config; --set reaches the others.
+FIELDS = {
+    "--size": ("size", "N", "the network sees photos as N × N"),
+    "--framing": (
+        "framing",
+        "HOW",
+        "squash the aspect, crop the center, or whole: views from anywhere",
+    ),
+    "--batch": ("batch", "N", "photos a step; shrinks to what is there"),
+    "--objective": ("objective.name", "NAME", "what is minimized: matching, squared-error, chroma"),
+    "--learning-rate": ("optimizer.learning_rate", "X", "peak step size"),
+    "--schedule": ("optimizer.schedule", "NAME", "constant, cosine or inverse-cube"),
+    "--weight-decay": ("optimizer.weight_decay", "X", "λ"),
+    "--depth": ("network.depth", "N", "hidden layers"),
+    "--hidden-activation": ("network.hidden_activation", "NAME", "relu, sigmoid or tanh"),
+    "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
+    "--hidden-multiple": ("network.hidden_multiple", "N", "hidden width over output width"),
+}
+MEASURED = 50  # training photos measured at the end of a run without validation photos
+
+
+def add_train(commands: Any) -> None:
+    """Add the subcommand.
+
+    Spec: CMD-006, TRN-051, TRN-063, TRN-071
+    """
+    parser = add_command(
+        commands,
+        "train",
+        _train,
+        "Train a network on color photos.",
+        """  colorjax train samples --out run
+  colorjax train my-photos --preset seed-tanh2 --passes 100 --out run
+  colorjax train my-photos --validation other-photos --size 32 --out run
+  colorjax train my-photos --out run --resume""",
+    )
+    parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--preset",
+        default="seed-relu",
+        metavar="NAME",
+        help=f"{', '.join(configs.PRESETS)} (default: seed-relu)",
+    )
+    parser.add_argument(
+        "--validation",
+        default="0.1",
+        metavar="FOLDER|SHARE",
+        help="photos to choose the best pass by: a folder, or a share of PHOTOS (default 0.1)",
+    )
+    parser.add_argument(
+        "--mix",
+        metavar="X,X,…",
+        help="share of the draws for each of PHOTOS (default: by its number of photos)",
+    )
+    parser.add_argument(
+        "--memory",
+        type=parse,
+        metavar="GB",
+        help="that decoded photos may take; more are read anew at each step (default: 40 %% of all)",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--steps", type=parse, metavar="N", help="length in steps (default: the preset's)"
+    )
+    length.add_argument(
+        "--passes", type=parse, metavar="N", help="length in passes over the photos"
+    )
+    for flag, (_, metavar, text) in FIELDS.items():
+        parser.add_argument(
+            flag, type=parse, metavar=metavar, help=f"{text} (default: the preset's)"
+        )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any field of the config, such as optimizer.warmup=0.1 or network.copy_gray=false",
+    )
+    parser.add_argument(
+        "--seed", type=parse, default=0, metavar="N", help="of all randomness (default 0)"
+    )
+    parser.add_argument(
+        "--checkpoint-every", type=parse, default=500, metavar="N", help="in steps (default 500)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    parser.add_argument(
+        "--init-from",
+        metavar="WEIGHTS",
+        help="start from these parameters; `packaged` for the preset's in the package",
+    )
+    parser.add_argument(
+        "--encoder",
+        metavar="FILE",
+        help="start the photo network's encoder from this file of scripts/convert-encoder",
+    )
+    parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
+    parser.add_argument(
+        "--profile",
+        type=parse,
+        default=0,
+        metavar="N",
+        help="trace N steps into RUN/profile (default 0)",
+    )
+    several = parser.add_argument_group("several processes, one a host or device")
+    several.add_argument(
+        "--distributed", action="store_true", help="ask the cluster: Slurm, Kubernetes, Cloud TPU"
+    )
+    several.add_argument("--coordinator", metavar="HOST:PORT", help="where no cluster tells")
+    several.add_argument("--processes", type=parse, metavar="N", help="how many there are")
+    several.add_argument("--process", type=parse, metavar="I", help="which this is, from 0")
+
+
+def join_processes(options: argparse.Namespace) -> None:
+    """Make this one of several processes, if the command says so, before JAX starts any device.
+
+    Raises:
+        UsageError: no cluster tells, or the others cannot be reached.
+
+    Spec: TRN-063
+    """
+    if options.command != "train" or not (options.distributed or options.coordinator):
+        return
+    flags = (options.coordinator, options.processes, options.process)
+    if options.coordinator:
+        whole("processes", options.processes, 1)
+        whole("process", options.process, 0)
+    elif flags != (None, None, None):
+        raise UsageError("--processes and --process need --coordinator HOST:PORT")
+    from colorjax.training import devices
+
+    devices.join_processes(*flags)
+
+
+def _train(options, printer: Printer) -> int:
+    changes = {
+        field: value
+        for flag, (field, _, _) in FIELDS.items()
+        if (value := getattr(options, flag[2:].replace("-", "_"))) is not None
+    }
+    for assignment in options.set:
+        field, equals, value = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set {assignment}: expected FIELD=VALUE")
+        changes[field] = parse(value)
+    config = configs.replace(configs.preset(options.preset), changes)
+    whole("seed", options.seed, 0)
+    whole("checkpoint-every", options.checkpoint_every, 1)
+    whole("profile", options.profile, 0)
+    for name in ("steps", "passes"):
+        if getattr(options, name) is not None:
+            whole(name, getattr(options, name), 1)
+
+    import jax
+    import numpy as np
+
+    from colorjax import photos
+    from colorjax.data import order, photosets
+    from colorjax.evaluation.evaluate import evaluate
+    from colorjax.networks import init_params
+    from colorjax.training import devices, loop
+    from colorjax.training import step as training_step
+    from colorjax.training.encoder import load_encoder
+    from colorjax.weights import PACKAGED, fits, load_record, load_weights
+
+    if not devices.is_first():
+        printer = Printer(quiet=True)
+    initial_params = None
+    if options.encoder and options.init_from:
+        raise UsageError("--encoder and --init-from: expected one of them")
+    if options.encoder:
+        initial_params = init_params(jax.random.key(options.seed), config)
+        initial_params["encoder"] = load_encoder(options.encoder, config)
+    if options.init_from:
+        packaged = options.preset if options.preset in PACKAGED else None
+        name = packaged if options.init_from == "packaged" else options.init_from
+        initial_params, _ = load_weights(name)
+        if not fits(initial_params, config):
+            raise UsageError(f"{options.init_from}: of another network than this command's")
+    share, mix = _share(options.validation), _mix(options.mix, len(options.photos))
+    kept = config.source_size or config.size
+    load = partial(
+        photosets.load_photos, size=kept, framing=config.framing, memory=_bytes(options.memory)
+    )
+    found = load(options.photos)
+    failures, gray = [*found.failures], len(found.gray)
+    if share is None:
+        chosen, others = np.arange(len(found.rgb)), load([options.validation])
+        validation, names = others.rgb, others.names
+        failures, gray = [*failures, *others.failures], gray + len(others.gray)
+    else:
+        chosen, judging = order.split(len(found.rgb), share, seed=options.seed)
+        validation = photosets.subset(found.rgb, judging)
+        names = [found.names[i] for i in judging]
+    rgb, source = photosets.subset(found.rgb, chosen), found.source[chosen]
+    validation = photosets.center_squares(validation, kept)
+    for failure in failures if devices.is_first() else ():
+        printer.error(failure)
+    photosets.check_readable(found)
+    config = training_step.fit_config(
+        config, photos=len(rgb), passes=options.passes, steps=options.steps
+    )
+    printer.line(
+        f"{len(rgb)} photos to train on, {len(validation)} to validate"
+        + (f", {gray} without color left out" if gray else "")
+    )
+
+    with printer.progress(config.steps, "steps") as show:
+        outcome = loop.train(
+            rgb,
+            validation,
+            config,
+            options.out,
+            source=source,
+            mix=mix,
+            seed=options.seed,
+            resume=options.resume,
+            checkpoint_every=options.checkpoint_every,
+            initial_params=initial_params,
+            record={"preset": options.preset},
+            tensorboard=options.tensorboard,
+            profile=options.profile,
+            progress=lambda step, metrics: show(step, _note(metrics)),
+        )
+    if not devices.is_first():
+        return 0
+    which = f"{len(validation)} validation photos"
+    judged = validation
+    if not len(validation):
+        which = f"{min(len(rgb), MEASURED)} of the training photos"
+        judged = photosets.center_squares(
+            photosets.subset(rgb, np.arange(len(rgb))[:MEASURED]), kept
+        )
+        names = [str(i) for i in range(len(judged))]
+    params, _ = load_weights(outcome.weights)
+    baselines = load_record(outcome.weights)["baselines"]
+    result = evaluate(judged, names, params, config, baselines)
+    text = json.dumps({"size": judged.shape[1], **result}, indent=1)
+    photos.write_bytes(f"{options.out}/evaluation.json", text.encode(), overwrite=True)
+    kept = f"the best of {len(outcome.metrics)} passes is after step {outcome.best_step}"
+    printer.line(f"{kept}; on {which}:")
+    print_results(printer, result)
+    printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
+    return 1 if failures else 0
+
+
+def _note(metrics: dict[str, Any]) -> str:
+    """Return what the line of progress says; the best loss only when there is one."""
+    shown = [f"loss {metrics['loss']:.4g}"] if math.isfinite(metrics["loss"]) else []
+    if math.isfinite(metrics["best"]):
+        shown.append(f"best {metrics['best']:.4g}")
+    if math.isfinite(metrics["photos_per_second"]):
+        shown.append(f"{metrics['photos_per_second']:.0f} photos/s")
+    return ", ".join(shown)
+
+
+def _share(validation: str) -> float | None:
+    """Return the share that --validation names, or None if it names a place."""
+    value = parse(validation)
+    if not isinstance(value, int | float):
+        if validation != "samples" and not os.path.exists(validation):
+            raise UsageError(
+                f"--validation {validation}: neither a share nor a folder that is there"
+            )
+        return None
+    if not 0 <= value < 1:
+        raise UsageError(f"--validation {validation}: expected a share in [0, 1) or a folder")
+    return value
+
+
+def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
+    """Return the weights that --mix names."""
+    if text is None:
+        return ()
+    weights = tuple(parse(part) for part in text.split(","))
+    if not all(isinstance(w, int | float) and math.isfinite(w) and w > 0 for w in weights):
+        raise ConfigError(f"mix is {text!r}; expected finite numbers above 0, with commas between")
+    if len(weights) != places:
+        raise ConfigError(f"mix is {text!r}; expected {places} numbers, one for each of PHOTOS")
+    return weights
+
+
+def _bytes(memory: Any) -> int | None:
+    """Return the bytes of --memory."""
+    if memory is None:
+        return None
+    if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:
+        raise ConfigError(f"memory is {memory!r}; expected gigabytes, at least 0")
+    return int(memory * 1e9)

@@ -1,0 +1,47 @@
+"""Color math on pixels: pure functions, elementwise, without files.
+
+Read `luma` first: gray, chroma, the gamut and the light promise. `spaces` converts to CIELAB and back,
+`difference` is CIEDE2000, `planes` splits pixels for both. This wing imports nothing else of colorjax.
+"""
+
+from colorjax.color.difference import ciede2000
+from colorjax.color.luma import (
+    compress_chroma,
+    fit_ends,
+    fit_gamut,
+    fit_light,
+    luma_chroma_to_rgb,
+    rgb_to_gray,
+    rgb_to_light,
+    rgb_to_luma_chroma,
+    solve_green,
+)
+from colorjax.color.spaces import (
+    lab_to_rgb,
+    lab_to_xyz,
+    linear_rgb_to_xyz,
+    linear_to_srgb,
+    rgb_to_lab,
+    srgb_to_linear,
+    xyz_to_lab,
+)
+
+__all__ = [
+    "ciede2000",
+    "compress_chroma",
+    "fit_ends",
+    "fit_gamut",
+    "fit_light",
+    "lab_to_rgb",
+    "lab_to_xyz",
+    "linear_rgb_to_xyz",
+    "linear_to_srgb",
+    "luma_chroma_to_rgb",
+    "rgb_to_gray",
+    "rgb_to_lab",
+    "rgb_to_light",
+    "rgb_to_luma_chroma",
+    "solve_green",
+    "srgb_to_linear",
+    "xyz_to_lab",
+]

@@ -1,0 +1,183 @@
+"""sRGB, XYZ and CIELAB: pure and pixelwise."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Real
+
+from colorjax.color.planes import planes
+
+# The sRGB curve, IEC 61966-2-1; the knee of the inverse is its image, so that the two meet.
+_KNEE, _SLOPE, _OFFSET, _GAMMA = 0.04045, 12.92, 0.055, 2.4
+
+
+# CIELAB's knee and slope as the exact fractions of CIE 15:2004.
+_EPSILON, _KAPPA = 216 / 24389, 24389 / 27
+
+
+def _rgb_to_xyz_matrix() -> np.ndarray:
+    """Solve for the matrix whose columns are sRGB's primaries and whose row sums are its white."""
+    x, y = np.array([[0.64, 0.30, 0.15, 0.3127], [0.33, 0.60, 0.06, 0.3290]])
+    primaries_and_white = np.stack([x, y, 1 - x - y]) / y
+    primaries, white = primaries_and_white[:, :3], primaries_and_white[:, 3]
+    return primaries * np.linalg.solve(primaries, white)
+
+
+# Relative to white, the matrix and its inverse have row sums of 1; Python floats promote nothing.
+_XYZ = _rgb_to_xyz_matrix()
+
+
+_WHITE = _XYZ.sum(1).tolist()
+
+
+_TO_RELATIVE_XYZ = (_XYZ / _XYZ.sum(1, keepdims=True)).tolist()
+
+
+_TO_LINEAR_RGB = (np.linalg.inv(_XYZ) * _XYZ.sum(1)).tolist()
+
+
+def srgb_to_linear(unit_rgb: Float[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
+    """Undo the sRGB curve.
+
+    Args:
+        unit_rgb: gamma-coded, 1 is white; above 1 the curve goes on, below 0 it is odd.
+
+    Returns:
+        Linear light, 1 is white.
+
+    Gradient: finite everywhere; 1/12.92 at 0.
+    Source: IEC 61966-2-1.
+    Spec: COL-012, COL-013.
+    """
+    unit_rgb = jnp.asarray(unit_rgb, jnp.float32)
+    size = jnp.abs(unit_rgb)
+    curved = ((jnp.maximum(size, _KNEE) + _OFFSET) / (1 + _OFFSET)) ** _GAMMA
+    return jnp.where(size > _KNEE, jnp.sign(unit_rgb) * curved, unit_rgb / _SLOPE)
+
+
+def linear_to_srgb(linear_rgb: Float[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
+    """Apply the sRGB curve; the inverse of `srgb_to_linear`.
+
+    Args:
+        linear_rgb: linear light, 1 is white; outside [0, 1] as in `srgb_to_linear`.
+
+    Returns:
+        Gamma-coded values, 1 is white.
+
+    Gradient: finite everywhere; 12.92 at 0.
+    Source: IEC 61966-2-1.
+    Spec: COL-012, COL-013.
+    """
+    linear_rgb = jnp.asarray(linear_rgb, jnp.float32)
+    size, knee = jnp.abs(linear_rgb), _KNEE / _SLOPE
+    curved = (1 + _OFFSET) * jnp.maximum(size, knee) ** (1 / _GAMMA) - _OFFSET
+    return jnp.where(size > knee, jnp.sign(linear_rgb) * curved, linear_rgb * _SLOPE)
+
+
+def linear_rgb_to_xyz(
+    linear_rgb: Float[Array | np.ndarray, "*pixels 3"],
+) -> Float[Array, "*pixels 3"]:
+    """Convert linear sRGB to CIE XYZ, with the matrix solved from sRGB's primaries and white.
+
+    Args:
+        linear_rgb: linear light, 1 is white; any value, the map is linear.
+
+    Returns:
+        XYZ relative to Y = 1 at D65 white (0.3127, 0.3290).
+
+    Source: IEC 61966-2-1; SMPTE RP 177 for the solution.
+    Spec: COL-014.
+    """
+    return _scale(_mix(_TO_RELATIVE_XYZ, linear_rgb), _WHITE)
+
+
+def xyz_to_lab(xyz: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pixels 3"]:
+    """Convert CIE XYZ to CIELAB under the white of `linear_rgb_to_xyz`.
+
+    Args:
+        xyz: relative to Y = 1 at white; negatives follow the straight part of the curve.
+
+    Returns:
+        L in [0, 100] for Y in [0, 1], and a, b.
+
+    Gradient: finite everywhere.
+    Source: CIE 15:2004, 8.2.1, knee 216/24389 and slope 24389/27.
+    Spec: COL-014, COL-016, COL-017.
+    """
+    return _relative_xyz_to_lab(_scale(xyz, [1 / white for white in _WHITE]))
+
+
+def lab_to_xyz(lab: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pixels 3"]:
+    """Convert CIELAB to CIE XYZ; the inverse of `xyz_to_lab`.
+
+    Args:
+        lab: L, a, b; any finite value.
+
+    Returns:
+        XYZ relative to Y = 1 at white.
+
+    Gradient: finite everywhere.
+    Spec: COL-016, COL-017.
+    """
+    return _scale(_lab_to_relative_xyz(lab), _WHITE)
+
+
+def rgb_to_lab(rgb: Real[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pixels 3"]:
+    """Convert levels to CIELAB; equal channels give a = b = 0 exactly.
+
+    Args:
+        rgb: gamma-coded levels, 255 is white; outside [0, 255] as in `srgb_to_linear`.
+
+    Returns:
+        L in [0, 100] for levels in [0, 255], and a, b.
+
+    Gradient: finite everywhere.
+    Spec: COL-014, COL-015, COL-016, COL-017.
+    """
+    linear_rgb = srgb_to_linear(jnp.asarray(rgb, jnp.float32) / 255)
+    return _relative_xyz_to_lab(_mix(_TO_RELATIVE_XYZ, linear_rgb))
+
+
+def lab_to_rgb(lab: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pixels 3"]:
+    """Convert CIELAB to levels; the inverse of `rgb_to_lab`.
+
+    Args:
+        lab: L, a, b; any finite value.
+
+    Returns:
+        Gamma-coded levels, 255 is white, neither clipped nor rounded.
+
+    Gradient: finite everywhere.
+    Spec: COL-016, COL-017.
+    """
+    return 255 * linear_to_srgb(_mix(_TO_LINEAR_RGB, _lab_to_relative_xyz(lab)))
+
+
+def _scale(pixels: Array | np.ndarray, factors: list[float]) -> Array:
+    """Multiply each channel by its factor."""
+    scaled = [plane * factor for plane, factor in zip(planes(pixels), factors, strict=True)]
+    return jnp.stack(scaled, axis=-1)
+
+
+def _mix(rows: list[list[float]], pixels: Array | np.ndarray) -> Array:
+    """Multiply by a matrix of row sums 1, such that equal channels pass unchanged to the bit."""
+    first, middle, last = planes(pixels)
+    mixed = [middle + (first - middle) * a + (last - middle) * c for a, _, c in rows]
+    return jnp.stack(mixed, axis=-1)
+
+
+def _relative_xyz_to_lab(relative: Array) -> Array:
+    """Apply CIELAB to XYZ divided by white."""
+    curved, straight = jnp.cbrt(jnp.maximum(relative, _EPSILON)), _KAPPA * relative
+    x, y, z = planes(jnp.where(relative > _EPSILON, curved, (straight + 16) / 116))
+    # Not 116 y − 16 throughout: black would miss 0 by a rounding.
+    lightness = jnp.where(relative[..., 1] > _EPSILON, 116 * y - 16, straight[..., 1])
+    return jnp.stack([lightness, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def _lab_to_relative_xyz(lab: Array | np.ndarray) -> Array:
+    """Invert `_relative_xyz_to_lab`."""
+    lightness, a, b = planes(lab)
+    y = (lightness + 16) / 116
+    f = jnp.stack([y + a / 500, y, y - b / 200], axis=-1)
+    return jnp.where(f > _EPSILON ** (1 / 3), f**3, (116 * f - 16) / _KAPPA)

@@ -1,1 +1,0 @@
-"""The subcommands, a module each; `cli` puts them together."""

@@ -1,0 +1,320 @@
+"""Augmentation of training photos, and the hints of the photo network: pure functions of a key."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from colorjax.color import rgb_to_gray
+
+
+def random_mirror(
+    key: PRNGKeyArray, rgb: Float[Array, "batch h w 3"], *, probability: float = 0.5
+) -> Float[Array, "batch h w 3"]:
+    """Mirror each photo left to right with the given probability.
+
+    Spec: TRN-008
+    """
+    chosen = jax.random.bernoulli(key, probability, (len(rgb), 1, 1, 1))
+    return jnp.where(chosen, rgb[:, :, ::-1], rgb)
+
+
+def random_view(
+    key: PRNGKeyArray,
+    rgb: Float[Array, "batch n n 3"],
+    size: int,
+    *,
+    zoom: float = 0.5,
+    stretch: float = 0.1,
+) -> Float[Array, "batch size size 3"]:
+    """Cut a random window out of each photo and resize it, antialiased.
+
+    Args:
+        key: decides all.
+        rgb: levels; square.
+        size: of the result.
+        zoom: a window's side is between 1 − zoom and 1 of the photo's; 0 takes the whole photo.
+        stretch: height and width of a window differ by up to this share, if there is any zoom.
+
+    Spec: TRN-030
+    """
+    b, n, _, _ = rgb.shape
+    scale_key, aspect_key, place_key = jax.random.split(key, 3)
+    scale = jax.random.uniform(scale_key, (b, 1), minval=1 - zoom, maxval=1.0)
+    least = 1 - stretch if zoom else 1.0
+    aspect = jax.random.uniform(aspect_key, (b, 2), minval=least, maxval=1.0)
+    window = n * scale * aspect
+    start = jax.random.uniform(place_key, (b, 2)) * (n - window)
+    rows, columns = (_window_matrix(start[:, i], window[:, i], n, size) for i in (0, 1))
+    return jnp.einsum("bin,bnmc,bjm->bijc", rows, rgb, columns)
+
+
+def _window_matrix(start, window, before, after):
+    """Return the weights (batch, after, before) of a triangle filter that resizes each window to `after` pixels."""
+    step = window / after
+    centers = start[:, None] + (jnp.arange(after) + 0.5)[None] * step[:, None]
+    distance = jnp.abs((jnp.arange(before) + 0.5)[None, None] - centers[..., None])
+    weights = jnp.maximum(1 - distance / jnp.maximum(step, 1)[:, None, None], 0)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def random_exposure(
+    key: PRNGKeyArray, rgb: Float[Array, "batch h w 3"], *, spread: float = 0.2
+) -> Float[Array, "batch h w 3"]:
+    """Raise each photo to a random power near 1, color and all, as another exposure would.
+
+    Args:
+        key: decides all.
+        rgb: levels in [0, 255].
+        spread: standard deviation of the power's logarithm.
+
+    Spec: TRN-031
+    """
+    power = jnp.exp(spread * jax.random.normal(key, (len(rgb), 1, 1, 1)))
+    return 255 * jnp.clip(rgb / 255, 1e-4, 1) ** power
+
+
+def random_orthochromatic_gray(
+    key: PRNGKeyArray, rgb: Float[Array, "batch h w 3"], *, share: float = 0.2
+) -> Float[Array, "batch h w"]:
+    """Make the gray of each photo, some as film that is blind to red and sees blue best.
+
+    Such a photo's weights of red, green and blue lie at random between the usual ones and those of orthochromatic film,
+    which sum to 1: what is gray in truth stays as bright.
+
+    Args:
+        key: decides all.
+        rgb: levels in [0, 255].
+        share: probability that a photo is taken on such film.
+
+    Returns:
+        Levels in [0, 255].
+
+    Source: films before about 1920, among them all of glass plates' age, were blue- or blue-and-green-sensitive.
+    Spec: TRN-032
+    """
+    b = len(rgb)
+    chosen_key, mix_key = jax.random.split(key)
+    mix = jax.random.uniform(mix_key, (b, 1), minval=0.3, maxval=1.0)
+    weights = (1 - mix) * rgb_to_gray(jnp.eye(3))[None] + mix * jnp.array([[0.02, 0.4, 0.58]])
+    film = jnp.einsum("bhwc,bc->bhw", rgb, weights, precision="highest")
+    return _where_chosen(chosen_key, share, film, rgb_to_gray(rgb))
+
+
+def random_tone_curve(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.3
+) -> Float[Array, "batch h w"]:
+    """Raise each gray to a random power: paper and developer bend the middle tones, not black and white.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255].
+        strength: standard deviation of the power's logarithm; 0 is none.
+
+    Spec: TRN-032
+    """
+    if not strength:
+        return gray
+    power = jnp.exp(strength * jax.random.normal(key, (len(gray), 1, 1)))
+    return 255 * jnp.clip(gray / 255, 0, 1) ** power
+
+
+def random_fading(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.2
+) -> Float[Array, "batch h w"]:
+    """Lift each photo's black and lower its white, as light and age do.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255].
+        strength: black rises by up to this share of 100 levels, white falls by up to as much of 60; in [0, 1].
+
+    Spec: TRN-032
+    """
+    low, high = strength * jax.random.uniform(key, (2, len(gray), 1, 1))
+    return gray + 100 * low * (1 - gray / 255) - 60 * high * (gray / 255)
+
+
+def random_low_contrast(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.2
+) -> Float[Array, "batch h w"]:
+    """Draw each photo's levels toward their mean.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255].
+        strength: the largest share of the distance to the mean that is lost; in [0, 1].
+
+    Spec: TRN-032
+    """
+    lost = 0.8 * strength * jax.random.uniform(key, (len(gray), 1, 1))
+    return gray + lost * (gray.mean((1, 2), keepdims=True) - gray)
+
+
+def random_grain(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.2
+) -> Float[Array, "batch h w"]:
+    """Add film grain: noise a little larger than a pixel, strongest in the middle tones.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255].
+        strength: the largest standard deviation, as a share of 30 levels; in [0, 1].
+
+    Spec: TRN-032
+    """
+    amount_key, noise_key = jax.random.split(key)
+    amount = 30 * strength * jax.random.uniform(amount_key, (len(gray), 1, 1))
+    grains = 1.4 * _smooth(jax.random.normal(noise_key, gray.shape), 0.25)
+    middle = 0.2 + 3.2 * (gray / 255) * (1 - gray / 255)
+    return jnp.clip(gray + amount * middle * grains, 0, 255)
+
+
+def random_blur(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.2
+) -> Float[Array, "batch h w"]:
+    """Soften some photos, as a simple lens or a moving hand does.
+
+    Args:
+        key: decides all.
+        gray: levels.
+        share: probability that a photo is soft.
+
+    Spec: TRN-032
+    """
+    chosen_key, width_key = jax.random.split(key)
+    width = jax.random.uniform(width_key, (len(gray), 1, 1), minval=0.5, maxval=1.0)
+    soft = gray + width * (_smooth(_smooth(gray, 0.5), 0.5) - gray)
+    return _where_chosen(chosen_key, share, soft, gray)
+
+
+def random_scratches(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1, most: int = 3
+) -> Float[Array, "batch h w"]:
+    """Draw thin, light or dark, nearly upright lines over some photos.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255].
+        share: probability that a photo is scratched.
+        most: scratches a photo.
+
+    Spec: TRN-032
+    """
+    b, h, w = gray.shape
+    chosen_key, place_key, lean_key, ends_key, level_key = jax.random.split(key, 5)
+    rows, columns = _grid(h, w)
+    each = (most, b, 1, 1)
+    place = w * jax.random.uniform(place_key, each)
+    lean = 0.1 * jax.random.normal(lean_key, each)
+    ends = h * jax.random.uniform(ends_key, (2, *each))
+    level = jax.random.uniform(level_key, each, minval=-80.0, maxval=120.0)
+    near = jnp.maximum(1 - jnp.abs(columns - place - lean * (rows - h / 2)), 0)
+    inside = (rows > ends[0] - 0.4 * h) & (rows < ends[1] + 0.4 * h)
+    scratched = jnp.clip(gray + jnp.sum(level * near * inside, axis=0), 0, 255)
+    return _where_chosen(chosen_key, share, scratched, gray)
+
+
+def random_stains(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1, most: int = 2
+) -> Float[Array, "batch h w"]:
+    """Lay soft, round, lighter or darker spots over some photos.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255].
+        share: probability that a photo is stained.
+        most: stains a photo.
+
+    Spec: TRN-032
+    """
+    b, h, w = gray.shape
+    chosen_key, place_key, size_key, level_key = jax.random.split(key, 4)
+    each = (most, b, 1, 1)
+    y, x = jax.random.uniform(place_key, (2, *each)) * jnp.array([h, w]).reshape(2, 1, 1, 1, 1)
+    radius = min(h, w) * jax.random.uniform(size_key, each, minval=0.1, maxval=0.3)
+    level = jax.random.uniform(level_key, each, minval=-50.0, maxval=50.0)
+    rows, columns = _grid(h, w)
+    inside = jax.nn.sigmoid(4 * (radius**2 - (rows - y) ** 2 - (columns - x) ** 2) / radius**2)
+    stained = jnp.clip(gray + jnp.sum(level * inside, axis=0), 0, 255)
+    return _where_chosen(chosen_key, share, stained, gray)
+
+
+def random_jpeg_blocks(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1
+) -> Float[Array, "batch h w"]:
+    """Round some photos' coefficients in blocks of 8 × 8, as JPEG of low quality does.
+
+    Args:
+        key: decides all.
+        gray: levels in [0, 255]; sides that are no multiples of 8 are padded by their edge.
+        share: probability that a photo was such a JPEG.
+
+    Source: ITU-T T.81, table K.1 (luminance), scaled as libjpeg does for qualities of 10 to 50.
+    Spec: TRN-032
+    """
+    b, h, w = gray.shape
+    chosen_key, quality_key = jax.random.split(key)
+    scale = jax.random.uniform(quality_key, (b, 1, 1, 1, 1), minval=1.0, maxval=5.0)
+    table = scale * jnp.asarray(_JPEG_TABLE)[None, None, :, None]
+    padded = jnp.pad(gray - 128, ((0, 0), (0, -h % 8), (0, -w % 8)), mode="edge")
+    blocks = padded.reshape(b, padded.shape[1] // 8, 8, padded.shape[2] // 8, 8)
+    cosines = jnp.asarray(_COSINES)
+    turn = partial(jnp.einsum, precision="highest")
+    rounded = table * jnp.round(turn("ui,brick,vk->brucv", cosines, blocks, cosines) / table)
+    decoded = turn("ui,brucv,vk->brick", cosines, rounded, cosines)
+    decoded = jnp.clip(decoded.reshape(padded.shape)[:, :h, :w] + 128, 0, 255)
+    return _where_chosen(chosen_key, share, decoded, gray)
+
+
+_JPEG_TABLE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    np.float32,
+)
+
+
+def _cosine_matrix() -> Float[np.ndarray, "8 8"]:
+    """Return the orthonormal DCT-II of 8 samples, a row a frequency."""
+    frequency, sample = np.mgrid[0:8, 0:8]
+    matrix = np.cos(np.pi * frequency * (2 * sample + 1) / 16) / 2
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
+
+
+_COSINES = _cosine_matrix()
+
+
+def _grid(h, w):
+    """Return the centers of rows and columns, to broadcast against (most, batch, h, w)."""
+    rows, columns = jnp.arange(h) + 0.5, jnp.arange(w) + 0.5
+    return rows[None, None, :, None], columns[None, None, None]
+
+
+def _where_chosen(key, share, changed, gray):
+    """Return the changed gray of a random share of the photos."""
+    chosen = jax.random.bernoulli(key, share, (len(gray), 1, 1))
+    return jnp.where(chosen, changed, gray)
+
+
+def _smooth(gray, share):
+    """Mix each pixel with its four neighbors along rows, then columns: `share` of it comes from them."""
+    for axis in (1, 2):
+        pads = [(0, 0), (0, 0), (0, 0)]
+        pads[axis] = (1, 1)
+        padded = jnp.pad(gray, pads, mode="edge")
+        n = gray.shape[axis]
+        before = jax.lax.slice_in_dim(padded, 0, n, axis=axis)
+        after = jax.lax.slice_in_dim(padded, 2, n + 2, axis=axis)
+        gray = (1 - share) * gray + share / 2 * (before + after)
+    return gray

@@ -1,0 +1,56 @@
+"""What a colorizer has to beat: colorings that need no network, fitted on training photos."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+LUMA = np.array([0.21, 0.72, 0.07])
+PIXELS = 2_000_000  # that the tints are fitted on
+SMALL = 64  # side in pixels; larger photos have no mean worth keeping
+
+
+def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
+    """Fit the baselines on training photos of one size.
+
+    Returns:
+        JSON-able: `tint`, the mean of RGB − gray; `level_tint`, for each channel the cubic in gray / 255 closest to it
+        in least squares; `mean_photo`, in whole levels, for photos so small that a dense network may see them.
+
+    Source: facts (the seed's baselines).
+    Spec: EVL-020
+    """
+    chosen = rgb[:: max(1, rgb.size // (3 * PIXELS))]  # a few million pixels are plenty
+    levels = chosen.reshape(-1, 3).astype(np.float64)
+    gray = levels @ LUMA
+    cubic, *_ = np.linalg.lstsq(_powers(gray), levels, rcond=None)
+    return {
+        "tint": (levels - gray[:, None]).mean(0).round(3).tolist(),
+        "level_tint": cubic.T.round(3).tolist(),
+        "mean_photo": np.rint(rgb.mean(0)).astype(int).tolist() if rgb.shape[1] <= SMALL else [],
+    }
+
+
+def apply_baselines(
+    baselines: dict[str, Any], gray: Float[np.ndarray, "h w"]
+) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
+    """Color a gray photo by each baseline; the mean photo only at its own size.
+
+    Args:
+        baselines: as `fit_baselines` gives them, or empty for the copied gray alone.
+        gray: levels in [0, 255].
+
+    Spec: EVL-020, EVL-021
+    """
+    colored = {"gray": np.repeat(gray[..., None], 3, -1)}
+    if baselines:
+        colored["tint"] = gray[..., None] + np.array(baselines["tint"])
+        colored["level tint"] = _powers(gray) @ np.array(baselines["level_tint"]).T
+        mean = np.array(baselines["mean_photo"], np.float64)
+        if mean.shape[:2] == gray.shape:
+            colored["mean photo"] = mean
+    return {name: np.rint(np.clip(c, 0, 255)).astype(np.uint8) for name, c in colored.items()}
+
+
+def _powers(gray):
+    return (gray[..., None] / 255) ** np.arange(4)

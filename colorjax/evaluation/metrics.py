@@ -1,0 +1,291 @@
+"""How results are measured: uint8 outputs against uint8 truth, per photo, then over photos.
+
+The perceptual metrics run in JAX on blocks of a fixed number of pixels, so that photos of any sizes
+share one compiled program; the rest is plain NumPy, and SSIM is scikit-image's.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, UInt8
+
+from colorjax import color
+from colorjax.errors import UsageError
+
+Scores = dict[str, float | int | None]
+
+PSNR_CAP = 100.0  # dB, for equal pictures: finite, so that means and JSON stay so
+COLORLESS = 1.2  # a truth of less colorfulness is a gray photo: no color to be judged
+WARM = 20.0, 115.0  # degrees of CIELAB hue
+ONE_TONE = 0.9  # share of a photo's chroma that makes its tone the only one
+COLORED = (
+    8.0  # CIELAB chroma of the most colored tenth of the pixels, below which a photo has no tone
+)
+_TENTH = 0.1
+_THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
+_WINDOW = 7  # SSIM's default window
+_BLOCKS = 1 << 10, 1 << 15  # pixels; two, so that small photos are not padded to the large one
+
+
+def mean_squared_error(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Average the squared difference over pixels and channels.
+
+    Args:
+        rgb: levels.
+        truth: levels, of the same shape.
+
+    Returns:
+        The error in [0, 65025], exact up to one rounding.
+
+    Raises:
+        UsageError: the shapes differ.
+
+    Spec: EVL-001, EVL-010.
+    """
+    _check(rgb, truth)
+    difference = rgb.astype(np.int32) - truth
+    return float(np.mean(difference * difference, dtype=np.float64))
+
+
+def psnr(error: float) -> float:
+    """Turn a mean squared error into the peak signal-to-noise ratio, 10 log₁₀(255² / error).
+
+    Args:
+        error: of one photo, or averaged over photos, which gives the pooled PSNR.
+
+    Returns:
+        Decibels, at most `PSNR_CAP`, also for an error of 0.
+
+    Spec: EVL-001, EVL-002, EVL-003.
+    """
+    return min(PSNR_CAP, 10 * math.log10(255**2 / error)) if error > 0 else PSNR_CAP
+
+
+def ssim(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float | None:
+    """Measure structural similarity, averaged over the three channels.
+
+    Args:
+        rgb: levels.
+        truth: levels, of the same shape.
+
+    Returns:
+        scikit-image's mean SSIM of 7 × 7 uniform windows, at most 1; None for a side below 7.
+
+    Raises:
+        UsageError: the shapes differ.
+
+    Source: Wang et al., IEEE Transactions on Image Processing 13 (2004), 600–612.
+    Spec: EVL-004, EVL-005, EVL-010.
+    """
+    _check(rgb, truth)
+    if min(rgb.shape[:2]) < _WINDOW:
+        return None
+    from skimage.metrics import structural_similarity
+
+    # float32 takes half the time of uint8, which scikit-image would turn into float64.
+    pair = rgb.astype(np.float32), truth.astype(np.float32)
+    score = structural_similarity(*pair, data_range=255, channel_axis=-1)
+    return float(score)  # pyright: ignore[reportArgumentType] (a tuple only if asked for more)
+
+
+def mean_ciede2000(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Average the color difference ΔE₀₀ over the pixels.
+
+    Args:
+        rgb: sRGB levels.
+        truth: sRGB levels, of the same shape.
+
+    Returns:
+        `color.ciede2000` on average, ≥ 0.
+
+    Raises:
+        UsageError: the shapes differ.
+
+    Spec: EVL-006, EVL-010, EVL-011.
+    """
+    return _perceptual(rgb, truth).difference
+
+
+def auc(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Measure the area under the curve of pixels whose CIELAB (a, b) error is at most t.
+
+    Args:
+        rgb: sRGB levels.
+        truth: sRGB levels, of the same shape.
+
+    Returns:
+        The share of such pixels, averaged over t = 0 … 150, in [0, 1].
+
+    Raises:
+        UsageError: the shapes differ.
+
+    Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, 3.1 (unweighted).
+    Spec: EVL-008, EVL-010, EVL-011.
+    """
+    return _perceptual(rgb, truth).area
+
+
+def colorfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) -> float:
+    """Measure colorfulness, √(σ_rg² + σ_yb²) + 0.3 √(μ_rg² + μ_yb²).
+
+    Args:
+        rgb: levels.
+        absolute: take |rg| and |yb| first, as many papers do; signed is as published.
+
+    Returns:
+        The measure with rg = R − G and yb = (R + G)/2 − B, ≥ 0; 0 for gray photos.
+
+    Source: Hasler and Süsstrunk, Measuring colorfulness in natural images, SPIE 5007 (2003).
+    Spec: EVL-007.
+    """
+    red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
+    opponents = [red - green, (red + green) / 2 - blue]
+    if absolute:
+        opponents = [np.abs(opponent) for opponent in opponents]
+    spread = math.hypot(*(np.std(opponent, dtype=np.float64) for opponent in opponents))
+    return spread + 0.3 * math.hypot(*(np.mean(o, dtype=np.float64) for o in opponents))
+
+
+def is_warm(rgb: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """Tell whether a photo comes in one warm tone, the sepia that colorizers fall back to.
+
+    Args:
+        rgb: sRGB levels.
+
+    Returns:
+        True if pixels of CIELAB hues from 20° to 115° have at least 90 % of all chroma, and a tenth of the pixels has a
+        chroma of at least 8: nearly gray photos are none.
+
+    Spec: EVL-013.
+    """
+    return _perceptual(rgb, rgb).warm
+
+
+def measure(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> Scores:
+    """Take every metric of one photo.
+
+    Args:
+        rgb: sRGB levels.
+        truth: sRGB levels, of the same shape.
+
+    Returns:
+        Plain numbers by name, ready for JSON: loss (the seed's, the sum of squared differences),
+        mse, psnr, ssim (None for a side below 7), ciede2000, auc, and colorfulness, signed and
+        absolute, and warm (1 if `is_warm`, else 0), of the result and of the truth.
+
+    Raises:
+        UsageError: the shapes differ.
+
+    Spec: EVL-010, EVL-012, EVL-013.
+    """
+    error = mean_squared_error(rgb, truth)
+    seen = _perceptual(rgb, truth)
+    return {
+        "loss": error * truth.size,
+        "mse": error,
+        "psnr": psnr(error),
+        "ssim": ssim(rgb, truth),
+        "ciede2000": seen.difference,
+        "auc": seen.area,
+        "colorfulness": colorfulness(rgb),
+        "colorfulness_absolute": colorfulness(rgb, absolute=True),
+        "truth_colorfulness": colorfulness(truth),
+        "truth_colorfulness_absolute": colorfulness(truth, absolute=True),
+        "warm": float(seen.warm),
+        "truth_warm": float(seen.truth_warm),
+    }
+
+
+def summarize(scores: Sequence[Scores]) -> Scores:
+    """Average over photos, gray ones left out.
+
+    Args:
+        scores: one `measure` for each photo.
+
+    Returns:
+        The mean of each metric over the photos that have it, None if none has; psnr_pooled, the
+        PSNR of the mean mse; photos and left_out, how many were averaged, and how many were not
+        because their truth's signed colorfulness is below `COLORLESS`.
+
+    Spec: EVL-003, EVL-009.
+    """
+    kept = [score for score in scores if (score["truth_colorfulness"] or 0) >= COLORLESS]
+    names = dict.fromkeys(name for score in scores for name in score)
+    means = {name: _mean([score[name] for score in kept]) for name in names}
+    pooled = means.get("mse")
+    return {
+        "photos": len(kept),
+        "left_out": len(scores) - len(kept),
+        "psnr_pooled": None if pooled is None else psnr(pooled),
+        **means,
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Average the values that are there."""
+    numbers = [value for value in values if value is not None]
+    return math.fsum(numbers) / len(numbers) if numbers else None
+
+
+def _check(rgb: np.ndarray, truth: np.ndarray) -> None:
+    """Refuse two pictures that broadcasting would make comparable."""
+    if rgb.shape != truth.shape:
+        raise UsageError(f"cannot compare pictures of shapes {rgb.shape} and {truth.shape}")
+
+
+class _Perceived(NamedTuple):
+    """What CIELAB says of a photo and its truth."""
+
+    difference: float
+    area: float
+    warm: bool
+    truth_warm: bool
+
+
+def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
+    """Return the mean ΔE₀₀, the AuC, and which of the two is warm, from sums over blocks."""
+    _check(rgb, truth)
+    pixels = rgb.shape[0] * rgb.shape[1]
+    block = next((size for size in _BLOCKS if pixels <= size), _BLOCKS[-1])
+    padding = -pixels % block
+    blocks = [
+        np.pad(photo.reshape(-1, 3), ((0, padding), (0, 0))).reshape(-1, block, 3)
+        for photo in (rgb, truth)
+    ]
+    sums = np.array([_block_sums(*pair) for pair in zip(*blocks, strict=True)], np.float64)
+    difference, within, *tones = sums.sum(axis=0).tolist()
+    # black padding is equal in both: it adds no difference, no chroma, and all thresholds for each pixel
+    within -= padding * _THRESHOLDS
+    tone, true_tone = (
+        bool(colored >= pixels * _TENTH and warm >= ONE_TONE * chroma)
+        for warm, chroma, colored in (tones[:3], tones[3:])
+    )
+    return _Perceived(difference / pixels, within / (pixels * _THRESHOLDS), tone, true_tone)
+
+
+@jax.jit
+def _block_sums(
+    rgb: UInt8[Array | np.ndarray, "n 3"], truth: UInt8[Array | np.ndarray, "n 3"]
+) -> Float[Array, "8"]:
+    """Sum ΔE₀₀, the thresholds t = 0 … 150 no less than the (a, b) error, and for each what its tone is told by."""
+    # XLA may round the two conversions differently: equal colors are told by their levels.
+    differs = (rgb != truth).any(axis=-1)
+    lab, true_lab = color.rgb_to_lab(rgb), color.rgb_to_lab(truth)
+    difference = jnp.where(differs, color.ciede2000(lab, true_lab), 0)
+    error = jnp.hypot(lab[:, 1] - true_lab[:, 1], lab[:, 2] - true_lab[:, 2])
+    within = _THRESHOLDS - jnp.where(differs, jnp.ceil(error), 0)
+    sums = [difference.sum(), jnp.maximum(within, 0).sum()]
+    return jnp.stack([*sums, *_tone_sums(lab), *_tone_sums(true_lab)])
+
+
+def _tone_sums(lab):
+    """Return the chroma of warm pixels, of all, and how many pixels have color."""
+    chroma = jnp.hypot(lab[:, 1], lab[:, 2])
+    hue = jnp.degrees(jnp.arctan2(lab[:, 2], lab[:, 1]))
+    warm = (hue >= WARM[0]) & (hue <= WARM[1])
+    return jnp.where(warm, chroma, 0).sum(), chroma.sum(), (chroma >= COLORED).sum(dtype=float)

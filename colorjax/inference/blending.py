@@ -1,0 +1,139 @@
+"""Chroma of two pictures made one: a photo's own color kept, the color of frames steadied. Pure, pixel by pixel."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt
+
+from colorjax.color import fit_light, rgb_to_light
+
+FULL = 40.0  # levels of chroma that count as color of its own
+CELL = 8  # pixels: side of the blocks in which movement is looked for; grain averages out in them
+STILL = 6.0  # levels by which a block's mean may move and still count as still, softly
+CUT = 25.0  # levels: mean movement of the blocks that makes another scene
+MEMORY = 0.9  # share of the former chroma in a still block
+
+NO_TINT = np.zeros((256, 2), np.float32)
+
+Pixels = UInt[np.ndarray, "h w"] | UInt[np.ndarray, "h w 3"]
+
+
+class Steady(NamedTuple):
+    """What is remembered of the frames before.
+
+    Attributes:
+        blocks: mean gray of blocks in levels of 255.
+        chroma: (R − Y, B − Y) of each pixel in levels of 255.
+    """
+
+    blocks: Float[np.ndarray, "rows columns"]
+    chroma: Float[np.ndarray, "h w 2"]
+
+
+def keep_own(
+    photo: UInt[np.ndarray, "h w 3"],
+    colored: UInt[np.ndarray, "h w 3"],
+    tint: Float[np.ndarray, "256 2"] = NO_TINT,
+) -> UInt[np.ndarray, "h w 3"]:
+    """Blend the color that a photo has with the color that it was given, on its own light.
+
+    A pixel keeps its own chroma, and gets the share max(0, 1 − own beyond the tint / 40 levels) of what differs from
+    it: a gray or tinted pixel takes the given chroma, one of full color stays as it is.
+
+    Args:
+        photo: uint8 or uint16.
+        colored: of the same dtype.
+        tint: chroma in levels of 255 at each gray that does not count as color, as `tints.tint_of` finds it.
+
+    Spec: CMD-028
+    """
+    peak = int(np.iinfo(photo.dtype).max)
+    own, given = photo.reshape(-1, 3), colored.reshape(-1, 3)
+    out = np.empty_like(own)
+    step = 1 << 18  # one program for all sizes
+    for start in range(0, len(own), step):
+        parts = [levels[start : start + step] for levels in (own, given)]
+        missing = step - len(parts[0])
+        padded = [np.pad(part, [(0, missing), (0, 0)]) for part in parts]
+        out[start : start + step] = np.asarray(_keep_own(*padded, tint, peak=peak))[: len(parts[0])]
+    return out.reshape(photo.shape)
+
+
+def steady(
+    memory: Steady | None, photo: Pixels, colored: UInt[np.ndarray, "h w 3"]
+) -> tuple[Steady, UInt[np.ndarray, "h w 3"]]:
+    """Steady a frame's chroma by that of the frames before, where nothing moves; its light stays the photo's own.
+
+    Args:
+        memory: of the frames before; None at the start. A cut, or another size, starts anew.
+        photo: the frame, uint8 or uint16.
+        colored: the frame in color, of the same dtype.
+
+    Returns:
+        What is remembered, and the frame with steadied chroma.
+
+    Spec: CMD-030
+    """
+    peak = int(np.iinfo(photo.dtype).max)
+    h, w = photo.shape[:2]
+    short = [(0, -h % CELL), (0, -w % CELL), (0, 0)]
+    blocks = np.asarray(_blocks(np.pad(photo, short[: photo.ndim], mode="edge"), peak=peak))
+    if memory is None or memory.chroma.shape[:2] != (h, w) or is_cut(memory.blocks, blocks):
+        chroma = np.asarray(_chroma(colored, peak=peak))
+        return Steady(blocks, chroma), colored
+    blocks, chroma, rgb = _steady(memory, blocks, photo, colored, peak=peak)
+    return Steady(np.asarray(blocks), np.asarray(chroma)), np.asarray(rgb)
+
+
+def is_cut(
+    before: Float[np.ndarray, "rows columns"], after: Float[np.ndarray, "rows columns"]
+) -> bool:
+    """Tell whether two frames, as means of blocks, are of two scenes: they differ by more than 25 levels on average.
+
+    Spec: CMD-030
+    """
+    return bool(np.abs(before - after).mean() > CUT)
+
+
+def _light(photo: Array) -> Array:
+    return rgb_to_light(photo) if photo.ndim == 3 else 100 * photo.astype(jnp.int32)
+
+
+@partial(jax.jit, static_argnames="peak")
+def _chroma(rgb, peak):
+    """Return chroma in levels of 255."""
+    luma = rgb_to_light(rgb) / 100
+    return (rgb[..., ::2].astype(jnp.float32) - luma[..., None]) * (255 / peak)
+
+
+@partial(jax.jit, static_argnames="peak")
+def _keep_own(own, given, tint, peak):
+    mine, theirs = _chroma(own, peak), _chroma(given, peak)
+    level = jnp.rint(rgb_to_light(own) * (2.55 / peak)).astype(jnp.int32)
+    beyond = mine - jnp.asarray(tint)[level]
+    share = jnp.maximum(0, 1 - jnp.linalg.norm(beyond, axis=-1, keepdims=True) / FULL)
+    mixed = (mine + share * (theirs - mine)) * (peak / 255)
+    return fit_light(rgb_to_light(own), mixed, peak=peak).astype(own.dtype)
+
+
+@partial(jax.jit, static_argnames="peak")
+def _blocks(photo, peak):
+    """Return the mean gray of blocks."""
+    gray = _light(photo).astype(jnp.float32) * (2.55 / peak)
+    h, w = gray.shape
+    return gray.reshape(h // CELL, CELL, w // CELL, CELL).mean((1, 3))
+
+
+@partial(jax.jit, static_argnames="peak")
+def _steady(memory, blocks, photo, colored, peak):
+    h, w = photo.shape[:2]
+    still = MEMORY * jnp.exp(-(((blocks - memory.blocks) / STILL) ** 2))
+    remembered = still * memory.blocks + (1 - still) * blocks
+    share = jnp.repeat(jnp.repeat(still, CELL, 0), CELL, 1)[:h, :w, None]
+    now = _chroma(colored, peak)
+    chroma = now + share * (memory.chroma - now)
+    rgb = fit_light(_light(photo), chroma * (peak / 255), peak=peak)
+    return remembered, chroma, rgb.astype(colored.dtype)

@@ -1,0 +1,228 @@
+"""Color at any size: a working copy through the network, its chroma lifted onto the photo's own light.
+
+    photo → reduce_gray → resize → network → Prediction → decode, hints → lines → paint → photo
+
+What depends on the photo's size is in `fullsize`; all else has one of a few shapes.
+"""
+
+import dataclasses
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree, UInt, UInt8
+
+from colorjax.color import compress_chroma, fit_gamut, rgb_to_gray, rgb_to_luma_chroma
+from colorjax.config import Config, DenseConfig
+from colorjax.errors import PhotoError
+from colorjax.inference.hints import Hints, pad_rows, spread_hints
+from colorjax.inference.resampling import SLOPE, edge_lines
+from colorjax.inference.tiles import TILE, Reduced, light_of, paint, reduce_gray, resize
+from colorjax.networks import forward
+from colorjax.networks.bins import decode
+from colorjax.networks.photo import CELL, STRIDE, apply_photo
+
+ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the working copy
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a network makes of a photo, before colors are chosen from it.
+
+    Attributes:
+        cells: (n, m, bins), logits of the photo network's chroma bins; (n, m, 2), a dense network's chroma.
+        gray: (n, m), of the cells, in levels.
+        hints: (n, m, 3), chroma and mask of the cells, or None.
+    """
+
+    cells: Array
+    gray: Array
+    hints: Array | None
+
+
+def predict(
+    photo: np.ndarray,
+    weights: tuple[PyTree, Config],
+    *,
+    hints: Hints | None = None,
+) -> Prediction:
+    """Let the network look at a photo: the costly part, from which `choose` takes colors as often as wanted.
+
+    Args:
+        photo: as for `colorize`.
+        weights: (params, config).
+        hints: as for `colorize`.
+
+    Spec: INF-001, INF-020, INF-023
+    """
+    photo = _checked(photo)
+    params, config = weights
+    reduced = reduce_gray(photo, working_shape(photo.shape[:2], config))
+    seen = _predict(params, reduced, config)
+    if hints is None or not len(hints.places):
+        return seen
+    hints.check_inside(photo.shape)
+    on_cells = hints.on_grid(photo.shape, seen.gray.shape)
+    return dataclasses.replace(seen, hints=jnp.asarray(on_cells))
+
+
+def choose(
+    seen: Prediction,
+    config: Config,
+    *,
+    vividness: float = 1.0,
+    temperature: float = 1.0,
+    tilt: float | np.ndarray = 0.0,
+) -> Float[np.ndarray, "4 n m"]:
+    """Choose colors from what the network holds possible, as lines from gray to chroma for `draw`.
+
+    Args:
+        seen: from `predict`.
+        config: of the network.
+        vividness: as for `colorize`.
+        temperature: as for `colorize`.
+        tilt: a preference for some bins, as for `bins.decode`.
+
+    Spec: INF-012, INF-013
+    """
+    bins = 1 if isinstance(config.network, DenseConfig) else seen.cells.shape[-1]
+    tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
+    return np.asarray(_choose(seen, np.float32(vividness), np.float32(temperature), tilt, config))
+
+
+def choose_chroma(
+    seen: Prediction,
+    config: Config,
+    *,
+    vividness: float | Float[Array, ""] = 1.0,
+    temperature: float | Float[Array, ""] = 1.0,
+    tilt: float | Float[Array, " bins"] = 0.0,
+) -> Float[Array, "n m 2"]:
+    """Choose the chroma of each cell, drawn to the hints: the pure part of `choose`, in levels.
+
+    Args:
+        seen: as for `choose`; likewise all else.
+        config: says what is natural: its knee holds strong colors back, its vividness is the factor on all.
+        vividness: on top of the natural one.
+        temperature: as for `bins.decode`.
+        tilt: likewise.
+
+    Spec: INF-012, INF-013, INF-014, INF-021
+    """
+    if isinstance(config.network, DenseConfig):
+        chroma = seen.cells
+    else:
+        chroma = decode(seen.cells, config.network, temperature=temperature, tilt=tilt)
+    if config.knee:
+        chroma = compress_chroma(chroma, config.knee)
+    chroma = config.vividness * vividness * chroma
+    return chroma if seen.hints is None else spread_hints(chroma, seen.gray, seen.hints)
+
+
+def draw(
+    photo: np.ndarray,
+    lines: Float[np.ndarray, "4 n m"],
+    *,
+    hints: Hints | None = None,
+    tile: int = TILE,
+) -> UInt[np.ndarray, "h w 3"]:
+    """Put chosen colors on the photo's light, at its size; a hinted pixel gets exactly its hint's chroma.
+
+    Args:
+        photo: as for `colorize`.
+        lines: from `choose`.
+        hints: as for `colorize`.
+        tile: as for `colorize`.
+
+    Spec: INF-001, INF-020
+    """
+    rgb = paint(photo, lines, tile=tile)
+    if hints is not None and len(hints.places):
+        places = tuple(hints.places.T)
+        peak = np.iinfo(photo.dtype).max
+        rgb[places] = _fitted(photo[places][:, None], hints.chroma() * (peak // 255), peak)
+    return rgb
+
+
+def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
+    """Return height and width of the copy of a photo that the network looks at: one of a few.
+
+    Args:
+        shape: (h, w) of the photo.
+        config: a dense network sees size × size; the photo network its working size on the short side, and of the
+            few aspects the one closest to the photo's, to which it is squashed.
+
+    Spec: INF-004, INF-010
+    """
+    if isinstance(config.network, DenseConfig):
+        return config.size, config.size
+    short = config.working_size or config.size
+    aspect = max(shape) / min(shape)
+    sides = [max(1, round(short * a / STRIDE)) * STRIDE for a in ASPECTS]
+    low = sides[0]
+    # sides are multiples of the stride, so that their aspects are not quite the nominal ones
+    high = min(sides, key=lambda side: abs(math.log(side / low / aspect)))
+    return (low, high) if shape[0] <= shape[1] else (high, low)
+
+
+@partial(jax.jit, static_argnames="config")
+def recolor(
+    params: PyTree, rgb: UInt8[Array, "photos n n 3"], config: Config
+) -> UInt8[Array, "photos n n 3"]:
+    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size.
+
+    Spec: EVL-024, EVL-025
+    """
+    return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
+
+
+def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
+    """Return RGB of n gray or RGB pixels (n, 1) with known chroma, each channel rounded alone.
+
+    In float64, where that keeps the light too: half a level of each channel is half a level of gray.
+    """
+    count, spots, chroma = len(spots), pad_rows(spots), pad_rows(chroma)
+    luma = np.asarray(light_of(spots))[:, 0] / 100
+    offset = np.asarray(fit_gamut(luma, chroma, peak=peak), np.float64)
+    red, blue = (luma + offset.T).clip(0, peak)
+    green = (100 * luma - 21 * red - 7 * blue) / 72
+    return np.rint(np.stack([red, green, blue], -1).clip(0, peak))[:count]
+
+
+def _checked(photo) -> np.ndarray:
+    photo = np.asarray(photo)
+    fits = photo.ndim == 2 or (photo.ndim == 3 and photo.shape[2] == 3)
+    if photo.dtype not in (np.uint8, np.uint16) or not fits or not photo.size:
+        shape = " × ".join(map(str, photo.shape))
+        raise PhotoError(
+            f"the photo is {shape} {photo.dtype}; expected h × w or h × w × 3 uint8 or uint16"
+        )
+    return photo
+
+
+@partial(jax.jit, static_argnames="config")
+def _predict(params: PyTree, reduced: Reduced, config: Config) -> Prediction:
+    """Make the working copy and run the network on it."""
+    network, gray = config.network, jnp.clip(resize(reduced), 0, 255)
+    if isinstance(network, DenseConfig):
+        return Prediction(rgb_to_luma_chroma(forward(params, gray, config))[1], gray, None)
+    logits = apply_photo(params, gray, network)
+    rows, columns = logits.shape[:2]
+    return Prediction(logits, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)), None)
+
+
+@partial(jax.jit, static_argnames="config")
+def _choose(
+    seen: Prediction,
+    vividness: Float[Array, ""],
+    temperature: Float[Array, ""],
+    tilt: Float[Array, " bins"],
+    config: Config,
+) -> Float[Array, "4 n m"]:
+    """Return the chosen chroma as lines from gray; a dense network's cells are too coarse for slopes."""
+    share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
+    chroma = choose_chroma(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
+    return edge_lines(chroma, seen.gray, share=share)

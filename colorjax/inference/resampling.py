@@ -1,0 +1,112 @@
+"""Resizing as a pair of small matrices; lines that make lifted chroma follow edges: pure."""
+
+import functools
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+SLOPE = (
+    0.55  # of the local slope of chroma over gray that lifting follows: best in spec/inference.md
+)
+
+
+@functools.lru_cache(maxsize=64)  # photos of a folder share their sizes
+def resize_matrix(
+    before: int,
+    after: int,
+    *,
+    method: Literal["bilinear", "bicubic", "lanczos"] = "bilinear",
+    extent: float | None = None,
+) -> Float[np.ndarray, "after before"]:
+    """Return the weights that resize one axis, antialiased: `rows @ picture @ columns.T` resizes both.
+
+    Args:
+        before: pixels along the axis, at least 1.
+        after: pixels wanted, at least 1.
+        method: the filter.
+        extent: length of the axis in pixels, if the last of them is only partly on it.
+
+    Returns:
+        Rows that sum to 1, zero outside the filter's support, as Pillow has them.
+
+    Source: Pillow's `Image.resize` (pixel centers at i + 1/2; the support grows with the scale when shrinking).
+    Spec: INF-005
+    """
+    function, support = _FILTERS[method]
+    scale = (extent or before) / after
+    stretch = max(scale, 1.0)
+    centers = (np.arange(after)[:, None] + 0.5) * scale
+    pixels = np.arange(before)[None] + 0.5
+    # Pillow takes whole pixels: those whose index lies within the rounded support
+    reach = support * stretch
+    first = np.maximum(np.floor(centers - reach + 0.5), 0)
+    last = np.minimum(np.floor(centers + reach + 0.5), before)
+    inside = (pixels - 0.5 >= first) & (pixels - 0.5 < last)
+    weights = np.where(inside, function((pixels - centers) / stretch), 0)
+    weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    weights.flags.writeable = False  # it is shared
+    return weights
+
+
+def edge_lines(
+    chroma: Float[Array, "n m 2"],
+    gray: Float[Array, "n m"],
+    *,
+    share: float = SLOPE,
+    softness: float = 400.0,
+) -> Float[Array, "4 n m"]:
+    """Draw a line from gray to chroma through each cell, so that lifted chroma follows a larger gray's edges.
+
+    Args:
+        chroma: levels.
+        gray: levels.
+        share: of the local slope of chroma over gray (least squares in 3 × 3 cells) that the lines take; 0 is bilinear
+            lifting.
+        softness: squared levels; where gray varies by less the slope is small, so that grain does not turn into color.
+
+    Returns:
+        Planes of slopes and offsets, each of R − Y and B − Y: chroma ≈ lines[:2] · gray + lines[2:], exactly so at the
+        cell's own gray.
+
+    Spec: INF-011
+    """
+    rows, columns = (jnp.asarray(_box(side)) for side in gray.shape)
+
+    def window_mean(planes):
+        return jnp.matmul(
+            jnp.matmul(rows, planes, precision="highest"), columns.T, precision="highest"
+        )
+
+    planes = jnp.moveaxis(chroma, -1, 0)
+    guide = gray[None] - 128  # near 0, where the variance loses no digits
+    mean = window_mean(guide)
+    variance = jnp.maximum(window_mean(guide * guide) - mean * mean, 0)
+    covariance = window_mean(guide * planes) - mean * window_mean(planes)
+    slope = share * covariance / (variance + softness)
+    return jnp.concatenate([slope, planes - slope * gray[None]])
+
+
+def _box(side):
+    """Return the matrix that averages over a pixel and its neighbors, of which the ends have one."""
+    near = np.abs(np.subtract.outer(np.arange(side), np.arange(side))) <= 1
+    return (near / near.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _bilinear(x):
+    return np.maximum(0, 1 - np.abs(x))
+
+
+def _bicubic(x, a=-0.5):
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _lanczos(x):
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+_FILTERS = {"bilinear": (_bilinear, 1.0), "bicubic": (_bicubic, 2.0), "lanczos": (_lanczos, 3.0)}

@@ -1,0 +1,227 @@
+"""All that depends on a photo's size: shrinking it for the network, painting it in tiles of one shape.
+
+Every size shares the same few programs, and memory beyond the photo and its coloring is a few tiles.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, UInt, UInt32
+
+from colorjax.color import fit_ends, rgb_to_light, solve_green
+from colorjax.inference.resampling import resize_matrix
+
+TILE = 256
+
+
+class Reduced(NamedTuple):
+    """A photo's gray summed over blocks of pixels, and the matrices that resize it: zeros fill it up to few shapes.
+
+    Attributes:
+        rows: (n, before); only what is inside the photo counts.
+        gray: (before, beside), sums of blocks in 8-bit levels; the matrices divide them by the pixels of a block.
+        columns: (m, beside).
+    """
+
+    rows: Float[Array | np.ndarray, "n before"]
+    gray: Float[Array | np.ndarray, "before beside"]
+    columns: Float[Array | np.ndarray, "m beside"]
+
+
+def shrink_gray(
+    photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
+) -> Float[np.ndarray, "n m"]:
+    """Return a photo's gray squashed to a shape: averaged over blocks of pixels first, then by Lanczos.
+
+    Args:
+        photo: uint8 or uint16; gray or RGB.
+        shape: (n, m).
+
+    Returns:
+        8-bit levels, which may overshoot [0, 255] a little at edges.
+
+    Source: Pillow's `Image.resize` with `reducing_gap`.
+    Spec: INF-004, INF-009
+    """
+    return np.asarray(_resize(reduce_gray(photo, shape)))
+
+
+def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]) -> Reduced:
+    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest.
+
+    Spec: INF-004, INF-009
+    """
+    sums, matrices = photo, []
+    for axis, few in enumerate(shape):
+        side = photo.shape[axis]
+        # Lanczos has two pixels a cell left; sums fit 32 bits
+        block = min(256, max(1, side // (2 * few)))
+        sums = _block_sums(sums, block, axis)
+        counts = np.minimum(block, side - block * np.arange(sums.shape[axis]))
+        matrix = resize_matrix(len(counts), few, method="lanczos", extent=side / block)
+        # there are four pixels a cell at most, but for sides that 256 blocks do not reduce so far
+        missing = -len(counts) % (4 * few)
+        matrices.append(np.pad(matrix / counts.astype(np.float32), [(0, 0), (0, missing)]))
+    rows, columns = matrices
+    gray = np.zeros((rows.shape[1], columns.shape[1]), np.float32)
+    weights = (0.21, 0.72, 0.07) if photo.ndim == 3 else (1.0,)
+    for channel, weight in zip(np.atleast_3d(sums).transpose(2, 0, 1), weights, strict=True):
+        gray[: len(sums), : sums.shape[1]] += np.float32(weight / _scale(photo)) * channel
+    return Reduced(rows, gray, columns)
+
+
+def resize(reduced: Reduced) -> Float[Array, "n m"]:
+    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product.
+
+    Spec: INF-009
+    """
+    across = jnp.matmul(reduced.rows, reduced.gray, precision="highest")
+    return jnp.matmul(across, reduced.columns.T, precision="highest")
+
+
+_resize = jax.jit(resize)
+
+
+def _block_sums(
+    pixels: UInt[np.ndarray, "h w *channels"], block: int, axis: int
+) -> UInt32[np.ndarray, "rows columns *channels"]:
+    """Sum blocks of pixels along an axis, the last one smaller: whole strided slices at a time, at memory's speed."""
+    pixels = np.moveaxis(pixels, axis, 0)
+    total = pixels[::block].astype(np.uint32)
+    for offset in range(1, block):
+        part = pixels[offset::block]
+        total[: len(part)] += part
+    return np.moveaxis(total, 0, axis)
+
+
+def paint(
+    photo: UInt[np.ndarray, "h w *channels"],
+    lines: Float[np.ndarray, "4 n m"],
+    *,
+    tile: int = TILE,
+) -> UInt[np.ndarray, "h w 3"]:
+    """Lift lines from gray to chroma to a photo's size, draw them at its gray, and put the chroma on its light.
+
+    Args:
+        photo: uint8 or uint16; gray or RGB.
+        lines: as `resample.edge_lines` gives them, of any size.
+        tile: side of the tiles, a power of two; the result does not depend on it.
+
+    Returns:
+        RGB of the photo's type, on the photo's light whatever the lines.
+
+    Spec: INF-001, INF-003, INF-004, INF-008, INF-011
+    """
+    positions = [
+        np.clip((np.arange(side) + 0.5) * (few / side) - 0.5, 0, few - 1)
+        for side, few in zip(photo.shape[:2], lines.shape[1:], strict=True)
+    ]
+    window = _window(positions, tile)
+    lines = np.pad(lines, [(0, 0), (0, window), (0, window)], mode="edge")
+    starts, nearby = zip(*(_by_tile(p, tile) for p in positions), strict=True)
+    rgb = np.empty((*photo.shape[:2], 3), photo.dtype)
+    for place in _tiles(photo, tile):
+        row, column = (s.start // tile for s in place)
+        first, left = starts[0][row], starts[1][column]
+        near = lines[:, first : first + window, left : left + window]
+        part = _padded(photo[place], tile)
+        ends = _paint(part, near, nearby[0][row], nearby[1][column])
+        spot = rgb[place]
+        for channel, plane in enumerate(_channels(part, ends)):
+            spot[..., channel] = plane[: spot.shape[0], : spot.shape[1]]
+    return rgb
+
+
+def light_of(photo: UInt[Array | np.ndarray, "h w *channels"]) -> Int32[Array, "h w"]:
+    """Return 100 times the gray of a gray or RGB photo: exact integers.
+
+    Spec: INF-001, INF-008
+    """
+    return rgb_to_light(photo) if photo.ndim == 3 else 100 * jnp.asarray(photo, jnp.int32)
+
+
+def _tiles(photo: np.ndarray, tile: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the places of the tiles, the last ones smaller."""
+    height, width = photo.shape[:2]
+    for row in range(0, height, tile):
+        for column in range(0, width, tile):
+            yield (
+                slice(row, min(row + tile, height)),
+                slice(column, min(column + tile, width)),
+            )
+
+
+def _padded(part: np.ndarray, tile: int) -> np.ndarray:
+    """Return a tile of full size; what is beyond the photo is cut off again."""
+    if part.shape[:2] == (tile, tile):
+        return part
+    full = np.zeros((tile, tile, *part.shape[2:]), part.dtype)
+    full[: part.shape[0], : part.shape[1]] = part
+    return full
+
+
+def _by_tile(positions: np.ndarray, tile: int) -> tuple[list[int], np.ndarray]:
+    """Return the first cell of each tile along a side, and the positions counted from it."""
+    padded = np.pad(positions, (0, -len(positions) % tile), mode="edge").reshape(-1, tile)
+    starts = padded[:, :1].astype(int)
+    return starts.ravel().tolist(), (padded - starts).astype(np.float32)
+
+
+def _window(positions: list[np.ndarray], tile: int) -> int:
+    """Return how many cells along a side a tile may see: the next power of two, so that sizes share programs."""
+    needed = max(
+        int(p[min(start + tile, len(p)) - 1]) - int(p[start]) + 2
+        for p in positions
+        for start in range(0, len(p), tile)
+    )
+    return max(16, 1 << (needed - 1).bit_length())
+
+
+def _channels(part: np.ndarray, ends: UInt32[Array, "tile tile"]) -> Iterator[np.ndarray]:
+    """Yield red, green and blue of a tile: planes, of which NumPy makes pixels faster than XLA does on a CPU."""
+    green, packed = np.asarray(_green(part, ends)), np.asarray(ends)
+    yield from (packed & 0xFFFF, green, packed >> 16)
+
+
+def _scale(photo: Array | np.ndarray) -> int:
+    """Return how many of the photo's levels make an 8-bit one: 1 or 257."""
+    return int(jnp.iinfo(photo.dtype).max) // 255
+
+
+@jax.jit
+def _paint(
+    part: UInt[Array, "tile tile *channels"],
+    lines: Float[Array, "4 window window"],
+    rows: Float[Array, " tile"],
+    columns: Float[Array, " tile"],
+) -> UInt32[Array, "tile tile"]:
+    """Paint a tile's red, and in the upper 16 bits blue: XLA on a CPU computes each of two results from the start."""
+    # bilinear: a matrix product along rows; along columns two rows of it, which XLA fuses with all that follows
+    cells = jnp.arange(lines.shape[2])[:, None]
+    hat = jnp.maximum(1 - jnp.abs(columns[None] - cells), 0)
+    across = jnp.matmul(lines, hat, precision="highest")
+    first = rows.astype(jnp.int32)
+    ahead = (rows - first)[:, None]
+    slope_red, slope_blue, red, blue = (
+        (1 - ahead) * plane.at[first].get(mode="promise_in_bounds")
+        + ahead * plane.at[first + 1].get(mode="promise_in_bounds")
+        for plane in across
+    )
+    scale = _scale(part)
+    light = light_of(part)
+    gray = light * (0.01 / scale)
+    red, blue = scale * (slope_red * gray + red), scale * (slope_blue * gray + blue)
+    red, blue = fit_ends(light, red, blue, peak=255 * scale)
+    return (red | blue << 16).astype(jnp.uint32)
+
+
+@jax.jit
+def _green(
+    part: UInt[Array, "tile tile *channels"], ends: UInt32[Array, "tile tile"]
+) -> UInt[Array, "tile tile"]:
+    """Solve a tile's green: a program of its own, as `color.solve_green` says."""
+    red, blue = (ends & 0xFFFF).astype(jnp.int32), (ends >> 16).astype(jnp.int32)
+    return solve_green(light_of(part), red, blue, peak=255 * _scale(part)).astype(part.dtype)

@@ -1,0 +1,183 @@
+"""What a person may wish for a photo, and a photo or a film's frames colored that way."""
+
+import dataclasses
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from jaxtyping import PyTree, UInt8
+
+from colorjax.config import Config
+from colorjax.inference import blending, colorizing, pipeline, variants
+from colorjax.inference.hints import Hints
+from colorjax.photos import Photo
+from colorjax.photos.tints import is_tinted, tint_of
+
+Weights = tuple[PyTree, Config]
+AHEAD = 64_000_000  # pixels of frames in work at once, but for two, which always may be
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """How photos are to be colored.
+
+    Attributes:
+        vividness: strength of the color, at least 0: 0 is gray, 1 natural.
+        variants: how many plausible colorings.
+        keep_color: blend with what color there is, instead of coloring a photo's gray anew.
+        hints: colors that are known at places of the photo.
+        tilt: a preference for some of the network's colors, as `set_apart` finds it.
+    """
+
+    vividness: float = 1.0
+    variants: int = 1
+    keep_color: bool = False
+    hints: Hints | None = None
+    tilt: float | np.ndarray = 0.0
+
+
+def color_all(
+    read: Callable[[], Iterator[Photo]],
+    weights: Weights,
+    wish: Callable[[Photo], Wishes],
+) -> tuple[Photo, list[Iterator[Photo]]]:
+    """Color what a file holds, in as many variants as are wished: pages and frames a few at a time.
+
+    Args:
+        read: begins to read the file's photo, or its pages or frames; called again for each variant of several frames.
+        weights: (params, config).
+        wish: called with the first photo: how. A variant leans to one hue in all frames.
+
+    Returns:
+        The first photo as it was read, and the variants, each with all frames as they are asked for.
+
+    Raises:
+        ConfigError: variants of a network that knows one coloring only.
+
+    Spec: CMD-030, CMD-031, FIL-040
+    """
+    frames = read()
+    first, second = next(frames), next(frames, None)
+    wishes = wish(first)
+    if second is not None:
+        del frames, second
+        apart = [wishes] if wishes.variants == 1 else set_apart(_middle(read), weights, wishes)
+        return first, [color_frames(read(), weights, each) for each in apart]
+    if wishes.variants == 1:
+        return first, [iter([color(first, weights, wishes)])]
+    pictures = variants.colorize_variants(
+        first.pixels, weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
+    )
+    return first, [iter([_finish(first, rgb, wishes)]) for rgb in pictures]
+
+
+def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
+    """Return the middle one of several frames."""
+    count = sum(1 for _ in read())
+    return next(itertools.islice(read(), count // 2, None))
+
+
+def set_apart(photo: Photo, weights: Weights, wishes: Wishes) -> list[Wishes]:
+    """Return what is wished of each variant alone, so that all frames of one lean to the same hue.
+
+    Args:
+        photo: on which the variants are told apart: the still of a film.
+        weights: (params, config).
+        wishes: of several variants.
+
+    Raises:
+        ConfigError: as for `color_all`.
+
+    Spec: CMD-031, VID-006
+    """
+    if wishes.variants == 1:
+        return [wishes]
+    seen = pipeline.predict(photo.pixels, weights, hints=wishes.hints)
+    tilts = variants.distinct_tilts(seen, weights[1], wishes.variants, vividness=wishes.vividness)
+    return [dataclasses.replace(wishes, variants=1, tilt=tilt) for tilt in tilts]
+
+
+def color(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
+    """Color a photo at its depth; alpha and what it carries stay.
+
+    Args:
+        photo: gray, tinted or in color; without `keep_color` its gray is what counts.
+        weights: (params, config).
+        wishes: how.
+
+    Spec: CMD-028
+    """
+    rgb = colorizing.colorize(
+        photo.pixels, weights, vividness=wishes.vividness, tilt=wishes.tilt, hints=wishes.hints
+    )
+    return _finish(photo, rgb, wishes)
+
+
+def color_frames(
+    frames: Iterable[Photo],
+    weights: Weights,
+    wishes: Wishes = Wishes(),
+    *,
+    memory: blending.Steady | None = None,
+    remember: Callable[[blending.Steady], object] = lambda memory: None,
+) -> Iterator[Photo]:
+    """Color pages or frames one by one, their chroma steadied over time but for cuts.
+
+    Args:
+        frames: in order; as many as there are cores are taken ahead and colored at once, fewer of large ones.
+        weights: (params, config).
+        wishes: how.
+        memory: what is remembered of frames before the first.
+        remember: called after each frame with what is to be remembered.
+
+    Spec: CMD-030, VID-003
+    """
+    for frame, colored in _ahead(lambda frame: (frame, color(frame, weights, wishes)), frames):
+        memory, rgb = blending.steady(memory, frame.pixels, colored.pixels)
+        remember(memory)
+        yield dataclasses.replace(colored, pixels=rgb)
+
+
+def likely_colors(
+    photo: Photo, weights: Weights, place: tuple[int, int], count: int
+) -> UInt8[np.ndarray, "count 3"]:
+    """Return the colors that a place of a photo is likely to have, the likeliest first.
+
+    Args:
+        photo: as for `color`.
+        weights: (params, config).
+        place: row and column in the photo.
+        count: how many.
+
+    Spec: APP-001
+    """
+    return variants.palette(photo.pixels, weights, place, count)
+
+
+def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:
+    """Yield what a function makes of each frame, in order, in threads that are a few frames ahead."""
+    frames, cores = iter(frames), os.cpu_count() or 1
+    # the first alone: threads that need the same program at once each make it
+    yield from map(function, itertools.islice(frames, 1))
+    waiting: deque[tuple[int, Future]] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        for frame in frames:
+            waiting.append((frame.pixels[..., 0].size, pool.submit(function, frame)))
+            del frame
+            while len(waiting) > cores or (
+                len(waiting) > 1 and sum(size for size, _ in waiting) > AHEAD
+            ):
+                yield waiting.popleft()[1].result()
+        while waiting:
+            yield waiting.popleft()[1].result()
+
+
+def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
+    if wishes.keep_color and photo.pixels.ndim == 3:
+        tint = tint_of(photo.pixels) if is_tinted(photo.pixels) else blending.NO_TINT
+        rgb = blending.keep_own(photo.pixels, rgb, tint)
+    return dataclasses.replace(photo, pixels=rgb)

@@ -1,0 +1,110 @@
+"""Hints from files: dots on a transparent picture, or points in JSON."""
+
+import json
+import os
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+
+from colorjax.errors import HintError, in_one_line
+from colorjax.inference.hints import Hints
+from colorjax.photos import read_bytes, read_photo
+
+OPAQUE = 128  # alpha from which a pixel counts as a hint
+
+
+def read_hints(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
+    """Read the hints for a photo.
+
+    Args:
+        path: ".json" for points, anything else for a picture.
+        shape: (h, w) of the photo.
+
+    Raises:
+        PhotoError: the file cannot be read.
+        HintError: it holds no hints for such a photo.
+
+    Spec: CMD-032
+    """
+    found = _points(path) if pathlib.Path(path).suffix.lower() == ".json" else _dots(path, shape)
+    try:
+        found.check_inside(shape)
+    except HintError as error:
+        raise HintError(f"{path}: {error}") from None
+    return found
+
+
+def check_hints(file: str | None, folder: str | None) -> None:
+    """Refuse hints that are not there, before any work.
+
+    Raises:
+        HintError: in one line.
+
+    Spec: CMD-044
+    """
+    if file is not None and not os.path.exists(file):
+        raise HintError(f"--hints {in_one_line(file)}: no such file; expected hints")
+    if folder is not None and not os.path.isdir(folder):
+        raise HintError(f"--hints-dir {in_one_line(folder)}: no such folder; expected hints in it")
+
+
+def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:
+    """Return the file in a folder that holds the hints for a photo, None if there is none.
+
+    Args:
+        folder: of hints.
+        name: of the photo in its own folder, such as "inner/old.jpg".
+
+    Spec: CMD-033
+    """
+    photo = pathlib.Path(folder, name)
+    tried = (
+        photo.with_name(f"{stem}{suffix}")
+        for stem in (photo.stem, photo.name)
+        for suffix in (".png", ".json")
+    )
+    return next((path for path in tried if path.is_file()), None)
+
+
+def _dots(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
+    dots = read_photo(path).to_8bit()
+    if dots.alpha is None:
+        raise HintError(f"{path}: nothing is transparent; expected colored dots on transparency")
+    if dots.alpha.shape != tuple(shape[:2]):
+        found, expected = (" × ".join(map(str, size)) for size in (dots.alpha.shape, shape[:2]))
+        raise HintError(f"{path}: {found} pixels; expected the photo's {expected}")
+    rgb = dots.pixels if dots.pixels.ndim == 3 else np.repeat(dots.pixels[..., None], 3, -1)
+    opaque = dots.alpha >= OPAQUE
+    return Hints(np.argwhere(opaque), rgb[opaque])
+
+
+def _points(path: str | os.PathLike) -> Hints:
+    try:
+        points = json.loads(read_bytes(path))
+        places = [[_whole(point["y"]), _whole(point["x"])] for point in points]
+        colors = [_color(point["rgb"]) for point in points]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        expected = 'a list of {"x": 1, "y": 2, "rgb": "#rrggbb"}'
+        found = " ".join(f"{type(error).__name__}: {error}".split())[:80]
+        raise HintError(f"{path}: no hints ({found}); expected {expected}") from None
+    return Hints(np.array(places, int).reshape(-1, 2), np.array(colors, np.uint8).reshape(-1, 3))
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 1 << 31:
+        raise ValueError(f"{value!r} is no place")
+    return value
+
+
+def _color(value: Any) -> list[int]:
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        return list(bytes.fromhex(value[1:]))
+    if (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(v) is int and 0 <= v <= 255 for v in value)
+    ):
+        return value
+    raise ValueError(f"{value!r} is no color")

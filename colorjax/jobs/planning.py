@@ -1,0 +1,234 @@
+"""Which photos and films of what was named are colored, and which file each goes to."""
+
+import dataclasses
+import fnmatch
+import itertools
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError, in_one_line
+from colorjax.jobs import video
+from colorjax.jobs.hintfiles import check_hints, find_hints
+from colorjax.jobs.outputs import Claims
+from colorjax.photos import SUFFIXES, find_photos, fitting_name, format_of, output_suffix
+
+COLOR, COMPARE = ".color", ".compare"  # what the names of our own files end in, before the suffix
+OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photo or film to color.
+
+    Attributes:
+        source: where it is.
+        target: where its color goes.
+        name: what to call it in messages.
+        hints: where its hints are.
+    """
+
+    source: pathlib.Path
+    target: pathlib.Path
+    name: str
+    hints: pathlib.Path | None = None
+
+    def targets(self, variants: int) -> list[pathlib.Path]:
+        """Return where its color goes, or where each of several colorings goes: `old.color.2.jpg`.
+
+        Spec: CMD-031
+        """
+        if variants == 1:
+            return [self.target]
+        endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
+        return [self.target.with_name(fitting_name(self.target.stem, each)) for each in endings]
+
+    @property
+    def is_film(self) -> bool:
+        """Whether it is a film.
+
+        Spec: VID-005
+        """
+        return video.is_film(self.source)
+
+    @property
+    def sheet(self) -> pathlib.Path:
+        """Where its comparison sheet goes.
+
+        Spec: CMD-009
+        """
+        stem = self.target.stem.removesuffix(COLOR)
+        return self.target.with_name(fitting_name(stem, f"{COMPARE}.png"))
+
+
+def plan(
+    inputs: Sequence[str],
+    out: str | None,
+    *,
+    variants: int = 1,
+    compare: bool = False,
+    suffix: str | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    hints: str | None = None,
+    hints_dir: str | None = None,
+    outputs: Sequence[str] = (),
+    claims: Claims | None = None,
+) -> tuple[list[Job], list[str]]:
+    """Decide where the color of each photo and film goes, before any work.
+
+    Args:
+        inputs: files, folders or `samples`.
+        out: a file for one input file, else a folder that mirrors the inputs' tree; None puts `old.color.jpg` beside
+            `old.jpg`.
+        variants: colorings of each photo.
+        compare: whether there will be comparison sheets.
+        suffix: of all photos' outputs, such as ".png"; None for the one that each asks for.
+        include: shell patterns, of which a file in a folder must match one, if there are any: its name in the folder
+            where the pattern holds "/", else the last part of it.
+        exclude: patterns of which it must match none.
+        hints: the file of hints, if there is one photo.
+        hints_dir: a folder of hints, by the photos' names.
+        outputs: other folders of ours; what lies in them, or in `out`, is no input when a folder around is searched.
+        claims: what else is read or written; the files of the jobs are added.
+
+    Returns:
+        The jobs, photos and films in one order, and a line for each input that is missing or no photo. Our own outputs
+        are no inputs.
+
+    Raises:
+        UsageError: two of them would go to one place.
+        HintError: `hints` or `hints_dir` is not there.
+        OutputError: one would be written over an input, or `out` can be neither its file nor a folder.
+
+    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033, CMD-042, CMD-044, VID-004, VID-005
+    """
+    check_hints(hints, hints_dir)
+    found, failures = [], []
+    ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
+    for place in inputs:
+        try:
+            photos = find_photos([place], besides=video.SUFFIXES)
+        except PhotoError as error:
+            failures.append(str(error))
+            continue
+        if os.path.isdir(place):
+            root = os.path.realpath(place)
+            inner = [folder for folder in ours if _is_inside(folder, root)]
+            photos = [
+                (source, name)
+                for source, name in photos
+                if _chosen(name, include, exclude)
+                and not OURS.search(source.stem)
+                and not any(_is_inside(os.path.realpath(source), folder) for folder in inner)
+            ]
+        found += photos
+    one_file = len(inputs) == 1 and not os.path.isdir(inputs[0]) and inputs[0] != "samples"
+    to_file = False
+    if out is not None and one_file and _is_of_file(out) and not os.path.isdir(out):
+        _check_holds(out, inputs[0])
+        to_file = True
+    if out is not None and not to_file and os.path.exists(out) and not os.path.isdir(out):
+        raise OutputError(f"{out}: a file; expected a folder for several photos")
+    jobs = []
+    for source, name in found:
+        try:
+            own = _suffix(source, suffix)
+        except Exception as error:  # whatever one file raises, the others are done
+            failures.append(str(failure(source, error)))
+            continue
+        if out is None:
+            target = source.with_name(fitting_name(source.stem, COLOR + own))
+        elif to_file:
+            target = pathlib.Path(out)
+        else:
+            mirrored = pathlib.Path(out) / name
+            target = mirrored.with_name(fitting_name(mirrored.stem, own))
+        jobs.append(Job(source, target, name, find_hints(hints_dir, name) if hints_dir else None))
+    if hints is not None:
+        if len(jobs) > 1:
+            raise UsageError(f"--hints {hints}: for {len(jobs)} files; expected --hints-dir")
+        jobs = [dataclasses.replace(job, hints=pathlib.Path(hints)) for job in jobs]
+    _claim(jobs, Claims() if claims is None else claims, variants, compare)
+    return jobs, failures
+
+
+def _chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    def matches(pattern):
+        return fnmatch.fnmatch(name if "/" in pattern else name.rpartition("/")[2], pattern)
+
+    return (not include or any(map(matches, include))) and not any(map(matches, exclude))
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))
+
+
+def _is_of_file(path: str) -> bool:
+    return pathlib.Path(path).suffix.lower() in {
+        *video.SUFFIXES,
+        *itertools.chain(*SUFFIXES.values()),
+    }
+
+
+def _check_holds(out: str, source: str) -> None:
+    """Refuse a file whose suffix says that it cannot hold a photo, or a film."""
+    if not video.is_film(source):
+        format_of(out)
+    elif pathlib.Path(out).suffix.lower() not in video.CONTAINERS:
+        expected = " ".join(video.CONTAINERS)
+        raise OutputError(f"{out}: cannot hold the film {source}; expected {expected}")
+
+
+def _suffix(source: pathlib.Path, suffix: str | None) -> str:
+    """Return the suffix of an output; one that is wished is for photos."""
+    if video.is_film(source):
+        return video.film_suffix(source)
+    return output_suffix(source) if suffix is None else suffix
+
+
+def _claim(jobs: Sequence[Job], claims: Claims, variants: int, compare: bool) -> None:
+    """Note what is going to be written; what is there already is kept, or replaced, when its turn comes."""
+    claims.read([job.source for job in jobs])
+    claims.read([job.hints for job in jobs if job.hints])
+    for job in jobs:
+        for target in [*job.targets(variants), *([job.sheet] if compare else [])]:
+            other = claims.claim(target, overwrite=True, owner=job)
+            if other is not job:
+                raise UsageError(
+                    f"{other.source} and {job.source} would both be written to {target}"
+                )
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """Make a folder and those around it, if they are not there.
+
+    Raises:
+        OutputError: it cannot be made.
+
+    Spec: CMD-002, CMD-025
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder ({error.strerror})") from error
+
+
+def failure(source: pathlib.Path, error: Exception) -> ColorjaxError:
+    """Return what one input's failure is told as, whatever was raised.
+
+    An `OutputError` is the input's own failure, such as frames that the format cannot hold, unless the system refused
+    the place.
+
+    Spec: CMD-041
+    """
+    of_place = isinstance(error.__cause__, OSError)
+    if isinstance(error, ColorjaxError) and (of_place or not isinstance(error, OutputError)):
+        return error
+    if isinstance(error, MemoryError):
+        return PhotoError(f"{source}: too large for the memory here; expected a smaller one")
+    if isinstance(error, OutputError):
+        return PhotoError(f"{source}: {error}")
+    found = in_one_line(error)[:160] or "no more is known"
+    return PhotoError(f"{source}: failed ({type(error).__name__}: {found}); expected another file")

@@ -1,0 +1,118 @@
+"""Layers that the photo network is made of: pure functions of their parameters and pictures, channels last."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from colorjax.networks.convolution import convolve
+
+_EPSILON = 1e-5
+
+
+def init_conv(key: PRNGKeyArray, *shape: int, gain: float = 1.0) -> dict[str, Array]:
+    """Draw a kernel, normal with variance gain² / fan-in, and a bias of zeros.
+
+    Args:
+        key: decides the kernel.
+        shape: of the kernel; outputs last.
+        gain: factor on the kernel.
+
+    Spec: NET-025
+    """
+    scale = gain / math.sqrt(math.prod(shape[:-1]))
+    return {"kernel": scale * jax.random.normal(key, shape), "bias": jnp.zeros(shape[-1])}
+
+
+def apply_conv(params: PyTree, x: Float[Array, "b h w c"]) -> Float[Array, "b h w outputs"]:
+    """Convolve 3 × 3 with zero padding, or 1 × 1 as a product of matrices, whose gradient is faster so.
+
+    Spec: NET-020
+    """
+    kernel = params["kernel"].astype(x.dtype)
+    if kernel.shape[0] == 1:
+        y = (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
+    else:
+        y = convolve(x, kernel)
+    return y + as_channels(params["bias"], x)
+
+
+def as_channels(
+    vector: Float[Array, " c"], like: Float[Array, "b h w _"]
+) -> Float[Array, "1 1 1 c"]:
+    """Return one number a channel with the axes and the type of pictures.
+
+    Spec: NET-020
+    """
+    return vector[None, None, None].astype(like.dtype)
+
+
+def init_norm(channels: int) -> dict[str, Array]:
+    """Return the identity's scale and bias.
+
+    Spec: NET-025
+    """
+    return {"scale": jnp.ones(channels), "bias": jnp.zeros(channels)}
+
+
+def group_norm(
+    params: PyTree, x: Float[Array, "b h w c"], *, group: int
+) -> Float[Array, "b h w c"]:
+    """Normalize groups of channels over all pixels of each photo, then scale and shift each channel.
+
+    Args:
+        params: scale and bias.
+        x: pictures.
+        group: channels of a group.
+
+    Source: Wu and He, Group Normalization, ECCV 2018. Moments a channel come first, so that x is read twice only.
+    Spec: NET-020
+    """
+    b, _, _, c = x.shape
+    groups = max(1, c // group)
+    wide = x.astype(jnp.float32)
+    moments = jnp.stack([wide.mean((1, 2)), (wide * wide).mean((1, 2))])
+    moments = moments.reshape(2, b, groups, c // groups).mean(-1, keepdims=True)
+    mean, square = jnp.broadcast_to(moments, (2, b, groups, c // groups)).reshape(2, b, 1, 1, c)
+    variance = jnp.maximum(square - mean * mean, 0)
+    scale = as_channels(params["scale"], wide) * jax.lax.rsqrt(variance + _EPSILON)
+    return (wide * scale + (as_channels(params["bias"], wide) - mean * scale)).astype(x.dtype)
+
+
+def repeat(x: Float[Array, "b h w c"], shape: tuple[Any, ...]) -> Float[Array, "b rows columns c"]:
+    """Repeat each pixel along rows and columns, up to the given height and width.
+
+    Spec: NET-020
+    """
+    x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+    return x if x.shape[1:3] == shape[1:3] else x[:, : shape[1], : shape[2]]
+
+
+def double(cells: Float[Array, "*batch n m c"]) -> Float[Array, "*batch rows columns c"]:
+    """Return cells at twice the height and width, bilinear, as `resize_matrix` has it; its program fits all sizes.
+
+    Each cell is repeated, and the squares averaged with weights 1, 2, 1 along both axes, of what is inside.
+
+    Args:
+        cells: of any scale.
+
+    Spec: INF-005, EXP-004
+    """
+    *batch, n, m, c = cells.shape
+    kernel = np.einsum("i,j,pq->ijpq", [1, 2, 1], [1, 2, 1], np.eye(c)).astype(np.float32)
+    squares = jnp.repeat(jnp.repeat(cells.reshape(-1, n, m, c), 2, axis=1), 2, axis=2)
+    summed, weight = (
+        jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision="highest",
+        )
+        for x in (squares, jnp.ones_like(squares))
+    )
+    return (summed / weight).reshape(*batch, 2 * n, 2 * m, c)

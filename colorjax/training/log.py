@@ -1,0 +1,112 @@
+"""What a run shows while it goes: lines of metrics, TensorBoard events, the plot of the losses, a sheet of photos."""
+
+import contextlib
+import importlib
+import pathlib
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree, UInt8
+
+from colorjax.config import Config
+from colorjax.errors import UsageError
+from colorjax.evaluation.baselines import LUMA
+from colorjax.evaluation.report import read_metrics, write_curves, write_samples
+from colorjax.inference.pipeline import recolor
+from colorjax.training import runs
+
+SELDOM = 20  # times as long as pictures take to draw goes by before they are drawn again
+
+
+class Logbook:
+    """Writes into the folder of a run, from its first process; a context manager.
+
+    Attributes:
+        run: the folder.
+        shown: photos of the sheet, always the same.
+        config: of the run.
+    """
+
+    def __init__(
+        self,
+        run: pathlib.Path,
+        shown: UInt8[np.ndarray, "photos n n 3"],
+        config: Config,
+        *,
+        step: int,
+        tensorboard: bool = False,
+    ):
+        """Open the book at a step: what was written after it is dropped.
+
+        Raises:
+            UsageError: TensorBoard is asked for and not installed.
+            OutputError: the folder cannot be written.
+        """
+        self.run, self.shown, self.config = run, shown, config
+        self._recolor = jax.jit(recolor, static_argnames="config")
+        self._next_pictures = -float("inf")
+        runs.cut_metrics(run, step)
+        self._events = contextlib.ExitStack()
+        self._writer = None
+        if tensorboard:
+            writer = _tensorboard().SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+            self._writer = self._events.enter_context(contextlib.closing(writer))
+
+    def __enter__(self) -> "Logbook":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._events.close()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Add a line of metrics.
+
+        Raises:
+            OSError: it cannot be written.
+
+        Spec: TRN-010, TRN-071
+        """
+        runs.append_metrics(self.run, line)
+        if self._writer:
+            for name, value in line.items():
+                if name not in ("step", "pass") and value is not None:
+                    self._writer.add_scalar(name, value, line["step"])
+            self._writer.flush()
+
+    def is_time_for_pictures(self) -> bool:
+        """Tell whether pictures may be drawn again without taking much of the time.
+
+        Spec: TRN-070
+        """
+        return time.perf_counter() >= self._next_pictures
+
+    def draw(self, params: PyTree, best_step: int) -> None:
+        """Write the plot of the losses, and the sheet of photos as the parameters color them.
+
+        Args:
+            params: on the host.
+            best_step: marked in the plot.
+
+        Spec: EVL-023, EVL-024, TRN-070
+        """
+        started = time.perf_counter()
+        lines = read_metrics(self.run / "metrics.jsonl")
+        write_curves(self.run / "loss.png", lines, best_step / self.config.pass_steps)
+        gray = np.rint(self.shown @ LUMA).astype(np.uint8)
+        colored = self._recolor(params, jnp.asarray(self.shown), config=self.config)
+        write_samples(self.run / "samples.png", self.shown, gray, np.asarray(colored))
+        ended = time.perf_counter()
+        self._next_pictures = ended + SELDOM * (ended - started)
+
+
+def _tensorboard():
+    """Return the library that writes TensorBoard's events."""
+    try:
+        return importlib.import_module("tensorboardX")
+    except ImportError:
+        raise UsageError(
+            "--tensorboard needs a package more: pip install 'colorjax[tensorboard]'"
+        ) from None

@@ -1,0 +1,172 @@
+"""The optax chain, built from a config."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PyTree
+
+from colorjax.config import Config
+
+
+def schedule(config: Config) -> optax.Schedule:
+    """Return the share of the learning rate at a step: warm-up, then the config's schedule.
+
+    Source: seed S7 for 1 / pass³.
+    Spec: TRN-004
+    """
+    optimizer = config.optimizer
+    warmup = round(optimizer.warmup * config.steps)
+    after: optax.Schedule
+    match optimizer.schedule:
+        case "constant":
+            after = optax.constant_schedule(1.0)
+        case "cosine":
+            after = optax.cosine_decay_schedule(1.0, max(1, config.steps - warmup))
+        case "inverse-cube":
+
+            def inverse_cube(count):  # counts from the end of the warm-up
+                return (1.0 + jnp.floor_divide(count + warmup, config.pass_steps)) ** -3.0
+
+            after = inverse_cube
+    if warmup == 0:
+        return after
+    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup])
+
+
+def make_optimizer(
+    config: Config,
+    *,
+    learning_rate: Float[Array, ""] | None = None,
+    weight_decay: Float[Array, ""] | None = None,
+) -> optax.GradientTransformation:
+    """Return the optax chain: clip by global norm, Adam, Muon or momentum, weight decay, schedule.
+
+    Args:
+        config: its `optimizer`, `steps` and `pass_steps` decide.
+        learning_rate: in place of the config's; may be traced, as in a sweep.
+        weight_decay: likewise.
+
+    Spec: TRN-001, TRN-004, TRN-005, TRN-018, TRN-037
+    """
+    optimizer = config.optimizer
+    rate = optimizer.learning_rate if learning_rate is None else learning_rate
+    decay = optimizer.weight_decay if weight_decay is None else weight_decay
+    return optax.chain(
+        optax.clip_by_global_norm(optimizer.clip_norm),
+        _direction(config),
+        optax.add_decayed_weights(decay, _is_kernel),
+        optax.scale_by_schedule(schedule(config)),
+        optax.scale(-rate),
+        optax.masked(optax.scale(optimizer.encoder_rate), _is_encoder),
+        optax.masked(optax.set_to_zero(), partial(is_frozen, config=config)),
+    )
+
+
+def is_frozen(params: PyTree, config: Config) -> PyTree:
+    """Tell of each parameter whether the config holds it as it is.
+
+    Spec: TRN-038
+    """
+
+    def frozen(path, leaf):
+        names = [entry.key for entry in path]
+        match config.optimizer.frozen:
+            case "depthwise":
+                return "encoder" in names and "depthwise" in names and names[-1] == "kernel"
+            case "encoder":
+                return "encoder" in names
+        return False
+
+    return jax.tree_util.tree_map_with_path(frozen, params)
+
+
+def hold_frozen(params: PyTree, config: Config) -> PyTree:
+    """Return the parameters with frozen ones cut off from the gradient, which then is not computed.
+
+    Spec: TRN-038
+    """
+    return jax.tree.map(
+        lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf,
+        is_frozen(params, config),
+        params,
+    )
+
+
+def _is_encoder(params):
+    """Tell which leaves are the photo network's encoder."""
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: path[0].key == "encoder", params)
+
+
+def _direction(config: Config) -> optax.GradientTransformation:
+    """Return the part of the chain that turns gradients into a direction."""
+    second_moment = config.optimizer.second_moment
+    match config.optimizer.algorithm:
+        case "adam":
+            return optax.scale_by_adam(b2=second_moment)
+        case "momentum":
+            return optax.trace(decay=0.9)
+        case "muon":
+            muon = optax.chain(optax.trace(0.95, nesterov=True), optax.stateless(_orthogonalized))
+            adam = optax.scale_by_adam(b2=second_moment, nesterov=True)
+            return optax.partition({True: muon, False: adam}, _is_drawn_kernel)
+
+
+def orthogonalize(
+    matrix: Float[Array, "inputs outputs"], *, iterations: int = 4
+) -> Float[Array, "inputs outputs"]:
+    """Draw a matrix toward the nearest one whose columns (or rows, if they are fewer) are orthonormal.
+
+    The Newton–Schulz iteration is a polynomial in the Gram matrix of the shorter side, so all of it but the first and
+    the last product happens on that small square: less than half of what iterating on the matrix itself costs.
+
+    Args:
+        matrix: any; all zeros stay zeros.
+        iterations: of the quintic.
+
+    Returns:
+        The same singular vectors; the singular values, but for the tiniest, lie between 0.7 and 1.2.
+
+    Source: Jordan 2024 (Muon: the quintic); Boissin et al. 2025, arXiv:2512.04632 (AOL, the scale it starts from).
+    Spec: TRN-037
+    """
+    if matrix.shape[0] < matrix.shape[1]:
+        return orthogonalize(matrix.T, iterations=iterations).T
+    linear, cubic, quintic = 3.4445, -4.7750, 2.0315
+    gram = matrix.T @ matrix
+    scale = jax.lax.rsqrt(jnp.maximum(jnp.abs(gram).sum(0), 1e-8))
+    gram *= jnp.outer(scale, scale)
+    identity = jnp.eye(len(gram))
+    product = jnp.diag(scale)
+    for _ in range(iterations):
+        factor = linear * identity + cubic * gram + quintic * gram @ gram
+        product @= factor
+        gram @= factor @ factor  # all of these commute: they are polynomials in one matrix
+    return matrix @ product
+
+
+def _orthogonalized(updates: PyTree, params: PyTree) -> PyTree:
+    """Orthogonalize kernels as matrices, from all that an output sees to the outputs.
+
+    The updates are as large as Adam's, so that the same learning rates serve.
+    """
+    del params
+
+    def orthogonalized(kernel):
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        return 0.2 * max(matrix.shape) ** 0.5 * orthogonalize(matrix).reshape(kernel.shape)
+
+    return jax.tree.map(orthogonalized, updates)
+
+
+def _is_drawn_kernel(params):
+    """Tell which leaves Muon moves: kernels but the encoder's, which were trained by a relative of Adam."""
+    return jax.tree.map(
+        lambda kernel, encoder: kernel and not encoder, _is_kernel(params), _is_encoder(params)
+    )
+
+
+def _is_kernel(params):
+    """Tell which leaves are matrices of some inputs by outputs, and decay: not biases, scales or depthwise kernels."""
+    return jax.tree.map(lambda leaf: leaf.ndim in (2, 4), params)

@@ -1,0 +1,83 @@
+"""How fast a run goes, and traces of what it does."""
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Iterator
+
+import jax
+
+from colorjax.config import Config
+from colorjax.training import devices
+
+
+class Speed:
+    """How fast a run goes since this process began it."""
+
+    def __init__(self, config: Config, *, devices_used: int):
+        """Start the clock, after measuring what the devices can reach.
+
+        Args:
+            config: of the run.
+            devices_used: how many share its work.
+        """
+        self.config, self.photos = config, 0
+        self.most = devices.operations_per_second(config) * devices_used
+        self.started = self.since = time.perf_counter()
+        self.counted = 0
+
+    def count(self, steps: int) -> float:
+        """Count a chunk; return photos a second.
+
+        Spec: TRN-070
+        """
+        self.photos += steps * self.config.batch
+        return self.photos / (time.perf_counter() - self.started)
+
+    def measure(self, operations: float) -> dict[str, float]:
+        """Return what has gone by since the last evaluation.
+
+        Args:
+            operations: floating-point operations of a step.
+
+        Spec: TRN-072
+        """
+        now = time.perf_counter()
+        rate = (self.photos - self.counted) / (now - self.since)
+        self.since, self.counted = now, self.photos
+        return {
+            "photos_per_second": round(rate, 1),
+            "utilization": round(rate * operations / self.config.batch / self.most, 4),
+            "seconds": round(now - self.started, 3),
+        }
+
+
+class Trace:
+    """A trace of some steps, after the first chunk, which compiles."""
+
+    def __init__(self, folder: pathlib.Path, first: int, steps: int):
+        self.folder, self.first, self.steps = folder, first, steps
+        self.began: int | None = None
+
+    @contextlib.contextmanager
+    def step(self, step: int) -> Iterator[None]:
+        """Trace the chunk that begins at a step, if it is one of those asked for.
+
+        Spec: TRN-071
+        """
+        if self.steps and self.began is None and step > self.first:
+            jax.profiler.start_trace(str(self.folder))
+            self.began = step
+        if self.began is not None and self.steps and step >= self.began + self.steps:
+            self.stop()
+        with jax.profiler.StepTraceAnnotation("train_chunk", step_num=step):
+            yield
+
+    def stop(self) -> None:
+        """End the trace, if one is under way.
+
+        Spec: TRN-071
+        """
+        if self.began is not None and self.steps:
+            jax.profiler.stop_trace()
+            self.steps = 0

@@ -1,0 +1,108 @@
+"""The compiled programs of a run, and where their arrays lie."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray, PyTree, UInt8
+
+from colorjax.config import Config, DenseConfig
+from colorjax.training import devices
+from colorjax.training.step import (
+    EVALUATED,
+    TrainState,
+    evaluation_loss,
+    init_state,
+    train_chunk,
+    train_step,
+)
+
+
+class Programs:
+    """What a run compiles: its start, its steps, its evaluation.
+
+    Attributes:
+        config: of the run.
+        mesh: the devices.
+        operations: floating-point operations of a step as XLA counts them; None before the first one.
+    """
+
+    def __init__(self, config: Config):
+        self.config, self.mesh = config, devices.training_mesh(config)
+        self.operations: float | None = None
+        everywhere = devices.replicated(self.mesh)
+        shapes = jax.eval_shape(partial(init_state, config=config), jax.random.key(0))
+        places = devices.parameter_shardings(shapes, self.mesh)
+        # small dense steps cost less than their dispatch: a chunk of them is one scan; XLA runs convolutions far slower
+        # inside a loop on CPUs: these are stepped one by one
+        self._scans = isinstance(config.network, DenseConfig)
+        self._photos = devices.photo_sharding(self.mesh, steps=self._scans)
+        self._everywhere = everywhere
+        self._init = jax.jit(init_state, static_argnames="config", out_shardings=places)
+        self._step = jax.jit(
+            train_chunk if self._scans else train_step,
+            static_argnames="config",
+            donate_argnames="state",
+            out_shardings=(places, everywhere),
+        )
+        self._evaluate = jax.jit(
+            evaluation_loss, static_argnames="config", out_shardings=everywhere
+        )
+        # the state itself is donated
+        self.copy = jax.jit(partial(jax.tree.map, jnp.copy), out_shardings=places.averaged)
+        self._gather = jax.jit(lambda tree: tree, out_shardings=everywhere)
+
+    def start(self, key: PRNGKeyArray, params: PyTree | None) -> TrainState:
+        """Return the state before the first step.
+
+        Spec: TRN-062
+        """
+        return self._init(key, config=self.config, params=params)
+
+    def put(self, photos: UInt8[np.ndarray, "photos n n 3"]) -> list[Any]:
+        """Copy validation photos to every device, in parts that are evaluated one by one.
+
+        Spec: TRN-062
+        """
+        starts = range(0, len(photos), EVALUATED)
+        return [devices.put(photos[i : i + EVALUATED], self._everywhere) for i in starts]
+
+    def step(
+        self, state: TrainState, batches: UInt8[np.ndarray, "steps batch n n 3"]
+    ) -> tuple[TrainState, dict[str, np.ndarray]]:
+        """Take a chunk's steps; the metrics of each come back to the host.
+
+        Spec: TRN-006, TRN-072, TRN-073
+        """
+        each = []
+        with jax.transfer_guard("disallow"):
+            for photos in [batches] if self._scans else batches:
+                photos = devices.put(photos, self._photos)
+                if self.operations is None:  # of a scan one turn is counted
+                    self.operations = devices.count_operations(
+                        self._step, state, photos, config=self.config
+                    )
+                state, metrics = self._step(state, photos, config=self.config)
+                each.append(metrics)
+            each = jax.device_get(each)
+        return state, {name: np.hstack([metrics[name] for metrics in each]) for name in each[0]}
+
+    def evaluate(self, state: TrainState, parts: list[Any]) -> float | None:
+        """Return the mean loss of the averaged parameters over parts of photos; None without any.
+
+        Spec: TRN-011, TRN-073
+        """
+        if not parts:
+            return None
+        with jax.transfer_guard("disallow"):
+            losses = [self._evaluate(state.averaged, part, config=self.config) for part in parts]
+            return np.average(jax.device_get(losses), weights=[len(p) for p in parts]).item()
+
+    def fetch(self, params: PyTree) -> PyTree:
+        """Return parameters on the host, whole.
+
+        Spec: TRN-062
+        """
+        return jax.device_get(self._gather(params))

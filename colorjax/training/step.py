@@ -1,0 +1,339 @@
+"""The pure training step: state in, state out."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
+
+from colorjax import config as configs
+from colorjax.color import rgb_to_gray
+from colorjax.config import Config
+from colorjax.data import augment
+from colorjax.errors import ConfigError
+from colorjax.networks import init_params
+from colorjax.networks.convolution import CONVOLVED
+from colorjax.training.losses import loss, objective
+from colorjax.training.optimizer import hold_frozen, make_optimizer, schedule
+
+EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["step", "params", "ema_params", "opt_state", "key", "skipped", "skipped_in_a_row"],
+    meta_fields=[],
+)
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that training carries from step to step.
+
+    Attributes:
+        step: steps done; with the seed it also decides the next photos (TRN-007).
+        params: of the network.
+        ema_params: their exponential moving average, or None.
+        opt_state: of the optax chain.
+        key: for the next step's augmentation.
+        skipped: steps that were not finite and changed nothing (TRN-043).
+        skipped_in_a_row: those since the last good step.
+    """
+
+    step: Any  # int32 scalar; JAX also puts shapes, shardings and None here
+    params: PyTree
+    ema_params: PyTree
+    opt_state: PyTree
+    key: Any
+    skipped: Any
+    skipped_in_a_row: Any
+
+    @property
+    def averaged(self) -> PyTree:
+        """The parameters to evaluate and keep.
+
+        Spec: TRN-034
+        """
+        return self.params if self.ema_params is None else self.ema_params
+
+
+def fit_config(
+    config: Config, *, photos: int, passes: int | None = None, steps: int | None = None
+) -> Config:
+    """Fit a config to the number of training photos: batch, steps a pass, length of the run.
+
+    Args:
+        config: its batch shrinks to the number of photos.
+        photos: at least 1.
+        passes: length of the run; `steps` wins over it, and the config's own steps over neither.
+        steps: length of the run.
+
+    Raises:
+        ConfigError: zero passes or steps, or parts that do not divide the batch.
+
+    Spec: TRN-016, TRN-060
+    """
+    batch = min(config.batch, photos)
+    pass_steps = math.ceil(photos / batch)
+    if passes is not None and passes < 1:
+        raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
+    if batch % config.accumulate:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
+        )
+    if steps is None:
+        steps = config.steps if passes is None else passes * pass_steps
+    return configs.replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
+
+
+def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) -> TrainState:
+    """Return the state before the first step.
+
+    Args:
+        key: decides the parameters and all augmentation.
+        config: of the network and its training.
+        params: to start from, in place of fresh ones.
+
+    Spec: TRN-002
+    """
+    params_key, step_key = jax.random.split(key)
+    params = init_params(params_key, config) if params is None else params
+    opt_state = make_optimizer(config).init(params)
+    ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
+    zeros = [jnp.zeros((), jnp.int32) for _ in range(3)]  # each its own, so that all can be donated
+    return TrainState(zeros[0], params, ema_params, opt_state, step_key, *zeros[1:])
+
+
+def augment_batch(
+    key: PRNGKeyArray, rgb: Float[Array, "batch n n 3"], config: Config
+) -> tuple[
+    Float[Array, "batch size size"],
+    Float[Array, "batch size size 3"],
+]:
+    """Make what a step sees of photos, by the config's `augment`.
+
+    Args:
+        key: decides all.
+        rgb: levels in [0, 255], of the config's source size.
+        config: its `augment`, `size` and `source_size` decide.
+
+    Returns:
+        The gray and the truth.
+
+    Spec: TRN-008, TRN-030, TRN-031, TRN-032
+    """
+    how = config.augment
+    keys = iter(jax.random.split(key, 12))
+    if config.source_size:
+        rgb = augment.random_view(next(keys), rgb, config.size, zoom=how.zoom)
+    if how.mirror:
+        rgb = augment.random_mirror(next(keys), rgb, probability=how.mirror)
+    if how.exposure:
+        rgb = augment.random_exposure(next(keys), rgb, spread=how.exposure)
+    gray = _old_gray(keys, rgb, how)
+    return gray, rgb
+
+
+# from a photo's gray to an old photo's: film and lens first, then age, then the scanner
+_AGEING = (
+    ("tone_curve", augment.random_tone_curve, "strength"),
+    ("blur", augment.random_blur, "share"),
+    ("grain", augment.random_grain, "strength"),
+    ("low_contrast", augment.random_low_contrast, "strength"),
+    ("fading", augment.random_fading, "strength"),
+    ("stains", augment.random_stains, "share"),
+    ("scratches", augment.random_scratches, "share"),
+    ("jpeg", augment.random_jpeg_blocks, "share"),
+)
+
+
+def _old_gray(keys, rgb, how):
+    """Make the gray as an old photo's would be; effects that are not asked for cost nothing."""
+    if how.orthochromatic:
+        gray = augment.random_orthochromatic_gray(next(keys), rgb, share=how.orthochromatic)
+    else:
+        gray = rgb_to_gray(rgb)
+    for name, effect, option in _AGEING:
+        if amount := getattr(how, name):
+            gray = effect(next(keys), gray, **{option: amount})
+    return gray
+
+
+def train_step(
+    state: TrainState,
+    batch: UInt8[Array, "batch h w 3"] | Float[Array, "batch h w 3"],
+    config: Config,
+    *,
+    learning_rate: Float[Array, ""] | None = None,
+    weight_decay: Float[Array, ""] | None = None,
+) -> tuple[TrainState, dict[str, Shaped[Array, ""]]]:
+    """Take one step on a batch of photos.
+
+    Args:
+        state: before the step.
+        batch: RGB levels in [0, 255]; the gray is made here.
+        config: static under jit.
+        learning_rate: as for `make_optimizer`.
+        weight_decay: as for `make_optimizer`.
+
+    Returns:
+        The state after it, and `objective`, `loss` (the seed's, of this batch before the step; not with the objective
+        `chroma`, which would pay a forward pass for it), `gradient_norm` (before clipping), `learning_rate` (the
+        config's, on its schedule), `skipped` and `skipped_in_a_row`. A step that is not finite changes nothing but
+        step, key and the two counts.
+
+    Spec: TRN-002, TRN-003, TRN-043, TRN-060, TRN-061
+    """
+    key, augment_key = jax.random.split(state.key)
+    views = augment_batch(augment_key, batch.astype(jnp.float32), config)
+    # fused with the network, XLA on a CPU would compute the augmentation anew for each use of it
+    gray, rgb = jax.lax.optimization_barrier(views)
+    value, gradients = _gradients(state.params, gray, rgb, config)
+    optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if config.ema_decay:  # a short memory at first, so that the start is soon forgotten
+        decay = jnp.minimum(config.ema_decay, (1 + state.step) / (10 + state.step))
+        ema_params = optax.incremental_update(params, ema_params, 1 - decay)
+
+    norm = optax.tree.norm(gradients)
+    good = jnp.isfinite(value) & jnp.isfinite(norm) & _all_finite(params)
+    params, ema_params, opt_state = jax.tree.map(
+        lambda new, old: jnp.where(good, new, old),
+        (params, ema_params, opt_state),
+        (state.params, state.ema_params, state.opt_state),
+    )
+    in_a_row = jnp.where(good, 0, state.skipped_in_a_row + 1)
+    metrics = {
+        "objective": value,
+        "gradient_norm": norm,
+        "learning_rate": config.optimizer.learning_rate * schedule(config)(state.step),
+        "skipped": state.skipped + ~good,
+        "skipped_in_a_row": in_a_row,
+    }
+    if config.objective.name != "chroma":  # the others share their forward pass with it
+        metrics["loss"] = loss(state.params, gray, rgb, config)
+    after = TrainState(
+        state.step + 1, params, ema_params, opt_state, key, metrics["skipped"], in_a_row
+    )
+    return after, metrics
+
+
+def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
+    """Return the objective as the step differentiates it: of params, gray and RGB.
+
+    With the config's `remat` only what convolutions and matrix products gave is kept for the gradient; what lies
+    between is computed again.
+
+    Spec: TRN-061
+    """
+
+    def asked(params, gray, rgb):
+        return objective(hold_frozen(params, config), gray, rgb, config)
+
+    policies = jax.checkpoint_policies
+    dear = policies.save_from_both_policies(
+        policies.save_only_these_names(CONVOLVED), policies.dots_saveable
+    )
+    return jax.checkpoint(asked, policy=dear) if config.remat else asked
+
+
+def _gradients(params, gray, rgb, config):
+    """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for.
+
+    The parts are no loop, in which XLA runs convolutions far slower on CPUs. Each but the first waits for the gradients
+    of those before it, or XLA would have all of them in memory at once.
+    """
+    grad = jax.value_and_grad(make_objective(config))
+    parts = config.accumulate
+
+    def fold(x):  # each part takes photos from all over the batch, so that all devices have some
+        return x.reshape(len(x) // parts, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    def part(i, wait):
+        return jax.tree.map(lambda x: x[i] + wait, folded)
+
+    folded = jax.tree.map(fold, (gray, rgb))
+    total = grad(params, *part(0, 0.0))
+    for i in range(1, parts):
+        found = grad(params, *part(i, 0.0 * optax.tree.norm(total[1])))
+        total = jax.tree.map(jnp.add, total, found)
+    return jax.tree.map(lambda leaf: leaf / parts, total)
+
+
+def _all_finite(tree):
+    """Tell whether all leaves of a tree are finite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def train_chunk(
+    state: TrainState,
+    batches: UInt8[Array, "steps batch h w 3"] | Float[Array, "steps batch h w 3"],
+    config: Config,
+    *,
+    learning_rate: Float[Array, ""] | None = None,
+    weight_decay: Float[Array, ""] | None = None,
+) -> tuple[TrainState, dict[str, Shaped[Array, " steps"]]]:
+    """Take many steps in one scan; arguments as for `train_step`, with one more leading axis.
+
+    Spec: TRN-006
+    """
+
+    def step(state, batch):
+        return train_step(
+            state, batch, config, learning_rate=learning_rate, weight_decay=weight_decay
+        )
+
+    return jax.lax.scan(step, state, batches)
+
+
+def evaluation_loss(
+    params: PyTree, photos: UInt8[Array, "photos h w 3"], config: Config
+) -> Float[Array, ""]:
+    """Return the seed's loss on photos as they are, without augmentation.
+
+    Spec: TRN-011
+    """
+
+    def one(photo):
+        rgb = photo.astype(jnp.float32)
+        return loss(params, rgb_to_gray(rgb), rgb, config)
+
+    if len(photos) <= EVALUATED:
+        return one(photos)
+    return jnp.mean(jax.lax.map(one, photos, batch_size=EVALUATED))
+
+
+def sweep(
+    key: PRNGKeyArray,
+    batches: UInt8[Array, "steps batch h w 3"] | Float[Array, "steps batch h w 3"],
+    validation: UInt8[Array, "photos h w 3"],
+    learning_rates: Float[Array, " rates"],
+    weight_decays: Float[Array, " decays"],
+    config: Config,
+) -> Float[Array, "rates decays"]:
+    """Train a grid of hyper-parameters at once, all on the same batches from the same start.
+
+    Returns:
+        The validation loss of each pair after the last step.
+
+    Source: seed F5, F6.
+    Spec: TRN-018
+    """
+
+    def train(learning_rate, weight_decay):
+        state, _ = train_chunk(
+            init_state(key, config),
+            batches,
+            config,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+        )
+        return evaluation_loss(state.params, validation, config)
+
+    over_decays = jax.vmap(train, in_axes=(None, 0))
+    return jax.vmap(over_decays, in_axes=(0, None))(learning_rates, weight_decays)

@@ -1,0 +1,191 @@
+"""The page served: a person's photos in the browser of this machine, by Gradio (the extra `app`)."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from colorjax.errors import UsageError
+from colorjax.jobs.coloring import Weights
+from colorjax.photos import MAX_PIXELS
+from colorjax.web.entries import Entries
+from colorjax.web.guard import Guard
+from colorjax.web.page import SCRIPT, STYLE, make_page
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing is left to be cleared
+    fcntl = None
+
+HOST = "127.0.0.1"
+LARGEST_FILE = "1gb"
+PREFIX = "colorjax-app-"  # of the folder's name
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
+)
+
+
+class Served(NamedTuple):
+    """Where a page is.
+
+    Attributes:
+        address: with the secret that opens it.
+        once: with a token that opens it once.
+    """
+
+    address: str
+    once: str
+
+
+@contextlib.contextmanager
+def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) -> Iterator[Served]:
+    """Serve the page on loopback while the block runs.
+
+    Args:
+        weights: (params, config).
+        port: to listen on; 0 for any free one.
+        max_pixels: most pixels of a photo.
+
+    Yields:
+        The addresses of the page.
+
+    Raises:
+        UsageError: Gradio is not installed, or the port is taken.
+
+    Spec: APP-004, APP-005, APP-007, APP-009, APP-012, APP-014
+    """
+    with own_folder() as folder:
+        os.environ |= {
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_RUN_HISTORY": "False",
+            "GRADIO_TEMP_DIR": str(folder),
+        }
+        try:
+            import fastapi  # pyright: ignore[reportMissingImports]
+            import gradio  # pyright: ignore[reportMissingImports]
+            import uvicorn  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise UsageError(
+                "the page needs Gradio; expected: pip install 'colorjax[app]'"
+            ) from None
+        listener = listen(port)
+        port = listener.getsockname()[1]
+        server = fastapi.FastAPI(openapi_url=None)
+        blocks = make_page(weights, folder, max_pixels=max_pixels)
+        gradio.mount_gradio_app(
+            server,
+            blocks,
+            path="",
+            server_name=HOST,
+            footer_links=[],
+            show_error=False,  # an error's text may hold a path
+            max_file_size=LARGEST_FILE,
+            ssr_mode=False,
+            theme=gradio.themes.Default(
+                primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]
+            ),
+            css=STYLE,
+            js=SCRIPT,
+        )
+        blocks.has_launched = True  # Gradio checks files only then, and mounting does not set it
+        guard = Guard(Entries(server, folder), port, headers={"Content-Security-Policy": POLICY})
+        running = uvicorn.Server(
+            uvicorn.Config(
+                guard, log_level="critical", proxy_headers=False, timeout_graceful_shutdown=1
+            )
+        )
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            page = f"http://{HOST}:{port}/?token="
+            yield Served(page + guard.secret, page + guard.ticket())
+        finally:
+            running.should_exit = True
+            thread.join()
+            listener.close()
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[pathlib.Path]:
+    """Make a folder that is gone after the block, also where a request that outlives the page writes into it.
+
+    It is locked as long as this process lives: those that are not are of pages that were killed, and are removed.
+
+    Spec: APP-005, APP-013
+    """
+    _remove_left()
+    while True:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+        try:
+            lock = _locked(folder)
+        except (FileNotFoundError, BlockingIOError):
+            continue  # another start took it for one that was left
+        except OSError:  # a file system without locks: nothing is removed there
+            lock = None
+        if folder.exists():
+            break
+        _unlock(lock)
+    try:
+        yield folder
+    finally:
+        patience = time.monotonic() + 10
+        while folder.exists() and time.monotonic() < patience:  # what is written meanwhile keeps it
+            shutil.rmtree(folder, ignore_errors=True)
+        _unlock(lock)
+
+
+def _remove_left() -> None:
+    """Remove the folders of this user's pages that were killed."""
+    if not fcntl:
+        return
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if os.lstat(folder).st_uid == os.getuid():
+                lock = _locked(folder)
+                try:
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    _unlock(lock)
+
+
+def _locked(folder: pathlib.Path) -> int | None:
+    """Lock a folder, not a link to one; OSError if a process holds it. None where folders cannot be locked."""
+    if not fcntl:
+        return None
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket bound to a port of loopback.
+
+    Raises:
+        UsageError: the port is taken or not allowed.
+
+    Spec: APP-004
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"port {port}: cannot be listened on ({error.strerror})") from None
+    return listener

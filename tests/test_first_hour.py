@@ -1,0 +1,185 @@
+"""What a new user meets first: the terminal's words, tables and defaults, and what the package says of itself."""
+
+import argparse
+import json
+import math
+import pathlib
+import tomllib
+import webbrowser
+
+import numpy as np
+import pytest
+from commanding import colorize
+from pictures import encoded, scene
+
+import colorjax
+from colorjax import cli
+from colorjax.cli.console import Printer
+from colorjax.cli.options import print_results
+from colorjax.cli.train import _note
+from colorjax.errors import UsageError
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture
+def old(tmp_path, monkeypatch):
+    """A gray photo in the folder that the command runs in."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.png").write_bytes(encoded(scene(24, 32)[..., 1], "PNG"))
+    return tmp_path
+
+
+def numbers(psnr):
+    names = ("ssim", "auc", "ciede2000", "colorfulness", "warm", "truth_warm")
+    return dict.fromkeys(names, 0.12345) | {
+        "psnr": psnr,
+        "psnr_pooled": psnr - 1,
+        "loss": 6.671234e12,
+        "truth_colorfulness": 33.3,
+    }
+
+
+@pytest.mark.req("CMD-070", "EVL-025")
+@pytest.mark.parametrize("columns", ["80", None])
+def test_tables_fit(columns, monkeypatch, capsys):
+    if columns:
+        monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stdout for a terminal
+        monkeypatch.setenv("COLUMNS", columns)
+    methods = {"weights": 25.0, "upper bound": 112.3, "gray": 23.5, "level tint": -5.0}
+    summary = {name: numbers(psnr) for name, psnr in methods.items()}
+    summary["mean photo"] = dict.fromkeys(summary["gray"])
+    print_results(Printer(), {"summary": summary})
+    text = capsys.readouterr().out.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    (ours,) = (line.split() for line in text.splitlines() if line.startswith("weights"))
+    assert ours == "weights +1.50 +1.50 25.00 0.123 0.12 0.123 0.1 12% 6.67e+12".split()
+    assert "mean photo" in text
+    assert "33.3 and 12%" in text
+
+
+@pytest.mark.req("CMD-071")
+def test_a_photo_alone_is_colored(old, tiny_weights, capsys):
+    assert cli.main(["old.png", "--weights", tiny_weights]) == 0
+    assert (old / "old.color.png").exists()
+    (old / "train").touch()
+    parse = cli.make_parser().parse_args
+    assert parse(["--vividness", "2", "old.png"]).command == "colorize"
+    assert parse(["absent.jpg"]).command == "colorize"
+    assert parse(["-"]).command == "colorize"
+    assert parse(["train", "old.png", "--out", "run"]).command == "train"
+
+
+@pytest.mark.req("CMD-071")
+def test_nothing_shows_the_help(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([])
+    assert left.value.code == 0
+    assert "examples:\n  colorjax" in capsys.readouterr().out
+
+
+@pytest.mark.req("CMD-072")
+@pytest.mark.parametrize(
+    ("arguments", "near", "shown"),
+    [
+        (["colorize", "old.jpg", "--vivdness", "2"], "--vividness", "colorjax colorize --help"),
+        (["evaluate", "samples", "--sise=4"], "--size", "colorjax evaluate --help"),
+        (["colorise", "old.jpg"], "colorize", "colorjax --help"),
+        (["train", "samples", "--out", "run", "--qqqq"], None, "colorjax train --help"),
+    ],
+)
+def test_near_misses(arguments, near, shown):
+    with pytest.raises(UsageError) as error:
+        cli.make_parser().parse_args(arguments)
+    assert f"see {shown}" in str(error.value)
+    assert ("did you mean" in str(error.value)) == bool(near)
+    assert near is None or f"did you mean {near}?" in str(error.value)
+
+
+@pytest.mark.req("CMD-073")
+def test_a_single_photo(old, tiny_weights, capsys):
+    command = ["old.png", "--weights", tiny_weights]
+    assert colorize(*command) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 colorized: old.color.png"
+    assert colorize(*command, "--vividness", "2") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("0 colorized, 1 there already: old.color.png (")
+    assert "--overwrite" in last
+    assert "--out" in last
+    assert "a second" not in last
+
+
+@pytest.mark.req("CMD-073")
+def test_training_shows_finite_numbers():
+    note = _note({"loss": 2.5, "best": math.inf, "photos_per_second": 3.4})
+    assert note == "loss 2.5, 3 photos/s"
+    assert _note({"loss": math.nan, "best": 1.5, "photos_per_second": 3.4}).startswith("best 1.5")
+
+
+@pytest.mark.req("CMD-074")
+def test_in_color_already(old, tiny_weights, capsys):
+    for name in ("one.png", "two.png"):
+        (old / name).write_bytes(encoded(scene(24, 32), "PNG"))
+    gray = np.repeat(scene(24, 32)[..., :1], 3, -1)
+    (old / "sepia.png").write_bytes(encoded(gray, "PNG"))
+    told = "in color already"
+    for name, count in (("one.png", 1), ("old.png", 0), ("sepia.png", 0)):
+        options = ["--weights", tiny_weights, "--out", f"out-{name}"]
+        assert colorize(name, *options) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if told in line]
+        assert len(lines) == count
+        assert all(name in line for line in lines)
+    options = ["--weights", tiny_weights, "--json", "all.json", "--out", "all"]
+    assert colorize("one.png", "two.png", "old.png", *options) == 0
+    assert "2 photos were in color already" in capsys.readouterr().out
+    photos = json.loads((old / "all.json").read_text())["photos"]
+    assert [photo.get("in_color", False) for photo in photos] == [True, True, False]
+    kept = ["--keep-color", "--weights", tiny_weights, "--out", "kept.png"]
+    assert colorize("one.png", *kept) == 0
+    assert told not in capsys.readouterr().out
+
+
+@pytest.mark.req("CMD-075")
+def test_open(old, tiny_weights, monkeypatch, capsys):
+    opened, answer = [], [True]
+    monkeypatch.setattr(webbrowser, "open", lambda place: opened.append(place) or answer[0])
+    weights = ["--weights", tiny_weights]
+    assert colorize("old.png", "--open", *weights) == 0
+    (old / "two.png").write_bytes((old / "old.png").read_bytes())
+    assert colorize("old.png", "two.png", "--open", "--out", "both", *weights) == 0
+    assert colorize("old.png", "--gallery", "pages", "--open", *weights) == 0
+    expected = ["old.color.png", "both", "pages/index.html"]
+    assert opened == [(old / name).as_uri() for name in expected]
+    assert capsys.readouterr().err == ""
+    answer[0] = False
+    assert colorize("old.png", "--open", *weights) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert colorize("absent.png", "--open", *weights) == 1
+    assert len(opened) == 4
+
+
+@pytest.mark.req("CMD-076")
+@pytest.mark.parametrize("command", ["train", "colorize", "evaluate", "archive", "app", "export"])
+def test_help_states_defaults(command):
+    for action in cli.make_parser().commands[command]._actions:
+        if action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS):
+            assert "default" in action.help, action.option_strings
+
+
+@pytest.mark.req("API-010")
+def test_standing():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["authors"]
+    assert project["keywords"] == sorted(project["keywords"])
+    assert project["license"].startswith("Apache-2.0 AND LicenseRef-")
+    assert {"LICENSE", "colorjax/pretrained/LICENSE-WEIGHTS"} == set(project["license-files"])
+    assert not any(name.startswith("License ::") for name in project["classifiers"])
+    files = [*project["license-files"], "SECURITY.md", ".github/ISSUE_TEMPLATE/bug.yml"]
+    assert all((ROOT / name).is_file() for name in files)
+    assert f"\nversion: {colorjax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    hosted = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    for minor in (11, 12, 13, 14):
+        assert f"Programming Language :: Python :: 3.{minor}" in project["classifiers"]
+        assert f'"3.{minor}"' in hosted
+    assert "twine check --strict" in hosted

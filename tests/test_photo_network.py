@@ -1,0 +1,204 @@
+"""The photo network: shapes, bins, decoding."""
+
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from photo_network import small
+
+import colorjax
+from colorjax.networks import bins, layers, photo
+
+
+def drawn(conf, seed=0):
+    """Return parameters with nothing at zero, so that every path through the network counts."""
+    params = colorjax.init_params(jax.random.key(seed), conf)
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    moved = [
+        leaf + 0.1 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(tree, moved)
+
+
+apply = jax.jit(photo.apply_photo, static_argnames="config")
+encode = jax.jit(bins.encode_chroma, static_argnames="config")
+normalize = jax.jit(layers.group_norm, static_argnames="group")
+forward = jax.jit(
+    lambda *arrays, config: colorjax.forward(*arrays, config), static_argnames="config"
+)
+
+
+gradients = jax.jit(
+    jax.grad(lambda *arrays, config: colorjax.loss(*arrays, config)), static_argnames="config"
+)
+
+
+def grays(seed, *shape):
+    return jax.random.uniform(jax.random.key(seed), shape, maxval=255)
+
+
+@pytest.mark.req("NET-020")
+@pytest.mark.parametrize("compute", ["float32", "bfloat16"])
+def test_shapes_and_batches(compute):
+    conf = small(**{"network.compute": compute})
+    params = drawn(conf)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+    gray = grays(0, 3, 32, 46)
+    head = apply(params, gray, config=conf.network)
+    count = 1 + conf.network.rings * conf.network.hues
+    assert head.shape == (3, 8, 12, count)
+    assert head.dtype == jnp.float32
+    assert np.all(np.isfinite(head))
+    if compute == "float32":
+        one = np.stack([apply(params, g, config=conf.network) for g in gray])
+        np.testing.assert_allclose(one, head, atol=1e-4, rtol=1e-4)
+        mapped = jax.vmap(lambda g: apply(params, g, config=conf.network))(gray)
+        np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.req("NET-021")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1))
+def test_soft_encoding(seed):
+    network = small().network
+    centers = bins.bin_centers(network)
+    last = np.hypot(*centers[-1])
+    rng = np.random.default_rng(seed)
+    radius, hue = rng.uniform(0, last, 64), rng.uniform(-np.pi, np.pi, 64)
+    chroma = (radius * np.stack([np.cos(hue), np.sin(hue)])).T.astype(np.float32)
+    shares = np.asarray(bins.encode_chroma(jnp.asarray(chroma), network))
+    assert shares.min() >= 0
+    np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
+    assert (shares > 0).sum(-1).max() <= 4
+    error = np.hypot(*(shares @ centers - chroma).T)
+    assert np.all(error <= 0.1 * radius + 2)
+    neutral = bins.encode_chroma(jnp.zeros((1, 2)), network)
+    np.testing.assert_array_equal(neutral[0], np.eye(len(centers))[0])
+
+
+def on_circles(ring, hue, network):
+    """Return the chroma at a ring and a hue that are counted in bins, fractions included."""
+    radius = network.ring_scale * (np.exp(network.ring_growth * np.asarray(ring, float)) - 1)
+    angle = 2 * np.pi * np.asarray(hue, float) / network.hues
+    chroma = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
+    return chroma.astype(np.float32)
+
+
+@pytest.mark.req("NET-021")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1))
+def test_shares_are_bilinear_in_ring_and_hue(seed):
+    network = small().network
+    rng = np.random.default_rng(seed)
+    ring, hue = rng.integers(0, network.rings, 64), rng.integers(0, network.hues, 64)
+    outward, onward = rng.uniform(0, 1, (2, 64))
+    expected = np.zeros((64, network.rings + 1, network.hues))
+    each = np.arange(64)
+    for beyond, share in ((0, 1 - outward), (1, outward)):
+        expected[each, ring + beyond, hue] += share * (1 - onward)
+        expected[each, ring + beyond, (hue + 1) % network.hues] += share * onward
+    neutral, rings = expected[:, 0].sum(-1, keepdims=True), expected[:, 1:].reshape(64, -1)
+    shares = encode(on_circles(ring + outward, hue + onward, network), config=network)
+    np.testing.assert_allclose(shares, np.concatenate([neutral, rings], -1), atol=1e-4)
+
+
+@pytest.mark.req("NET-021")
+def test_bins_are_rings_around_neutral():
+    network = small().network
+    ring, hue = np.divmod(np.arange(network.rings * network.hues), network.hues)
+    expected = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
+    np.testing.assert_allclose(bins.bin_centers(network), expected, atol=1e-3)
+
+
+@pytest.mark.req("NET-021")
+@pytest.mark.parametrize("times", [1.001, 1.5, 30])
+def test_beyond_the_last_ring_counts_as_on_it(times):
+    network = small().network
+    last = on_circles(network.rings, np.arange(0, network.hues, 1 / 4), network)
+    shares = encode(np.float32(times) * last, config=network)
+    np.testing.assert_allclose(shares, encode(last, config=network), atol=1e-4)
+    np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.req("NET-022")
+def test_decoding_is_the_mean_of_the_distribution():
+    network = small().network
+    count = 1 + network.rings * network.hues
+    rng = np.random.default_rng(0)
+    logits, tilt = (rng.normal(size=s).astype(np.float32) for s in ((2, 3, 3, count), count))
+    ring, hue = np.divmod(np.arange(count - 1), network.hues)
+    centers = np.concatenate([np.zeros((1, 2)), on_circles(ring + 1, hue, network)])
+    weights = np.exp((logits.astype(float) + tilt) / 0.4)
+    expected = weights @ centers / weights.sum(-1, keepdims=True)
+    decoded = bins.decode(jnp.asarray(logits), network, temperature=0.4, tilt=jnp.asarray(tilt))
+    np.testing.assert_allclose(decoded, expected, atol=1e-3)
+
+
+@pytest.mark.req("NET-020")
+@pytest.mark.parametrize(("channels", "group"), [(8, 4), (6, 2), (4, 16)])
+def test_group_norm_equals_numpy(channels, group):
+    rng = np.random.default_rng(channels)
+    spread, middle = rng.uniform(0.5, 3, (3, 1, 1, channels)), rng.normal(0, 5, channels)
+    x = rng.normal(middle, spread, (3, 5, 7, channels))
+    x[0] *= 1e-3  # about the constant under the root
+    params = {name: rng.normal(size=channels).astype(np.float32) for name in ("scale", "bias")}
+    groups = max(1, channels // group)
+    wide = x.astype(np.float32).astype(float).reshape(3, 35, groups, channels // groups)
+    wide = wide - wide.mean((1, 3), keepdims=True)
+    wide /= np.sqrt((wide**2).mean((1, 3), keepdims=True) + 1e-5)
+    expected = wide.reshape(x.shape) * params["scale"] + params["bias"]
+    result = normalize(params, x.astype(np.float32), group=group)
+    np.testing.assert_allclose(result, expected, atol=1e-3)
+
+
+@pytest.mark.req("NET-022")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.0, 1.0, 30.0, 1e30]))
+def test_decoding(seed, scale):
+    network = small().network
+    centers = bins.bin_centers(network)
+    logits = scale * jax.random.normal(jax.random.key(seed), (2, 2, len(centers)))
+    chroma = bins.decode(logits, network)
+    assert np.all(np.isfinite(chroma))
+    if scale == 30:
+        second, first = np.moveaxis(np.sort(logits, -1)[..., -2:], -1, 0)
+        clear = first - second > 0.01
+        cold = bins.decode(logits, network, temperature=1e-4)
+        likeliest = centers[np.argmax(logits, -1)]
+        np.testing.assert_allclose(cold[clear], likeliest[clear], atol=1e-2)
+    sure = jnp.where(jnp.eye(len(centers)) > 0, 0.0, -1e9)
+    np.testing.assert_allclose(bins.decode(sure, network), centers, atol=1e-3)
+
+
+@pytest.mark.req("NET-024")
+@pytest.mark.parametrize("shape", [(1, 1), (7, 7), (32, 32), (1, 50), (33, 47)])
+def test_forward_keeps_the_gray(shape):
+    conf = small()
+    gray = grays(2, 2, *shape)
+    params = drawn(conf)
+    rgb = forward(params, gray, config=conf)
+    assert rgb.shape == (2, *shape, 3)
+    assert rgb.min() >= 0
+    assert rgb.max() <= 255
+    np.testing.assert_allclose(colorjax.rgb_to_gray(rgb), gray, atol=1e-3)
+
+
+@pytest.mark.req("NET-024")
+def test_gradient_is_finite():
+    conf = small()
+    params = drawn(conf)
+    for level in (0.0, 255.0):
+        flat = jnp.full((1, 33, 47), level)
+        truth = jnp.full((1, 33, 47, 3), 100.0)
+        gradient = gradients(params, flat, truth, config=conf)
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.req("NET-025")
+def test_no_color_at_the_start():
+    conf = small()
+    params = colorjax.init_params(jax.random.key(3), conf)
+    head = apply(params, grays(3, 1, 32, 32), config=conf.network)
+    chroma = np.asarray(bins.decode(head, conf.network))
+    assert np.ptp(chroma, axis=(0, 1, 2)).max() < 1e-3
+    assert np.abs(chroma).max() <= 30
