@@ -2,6 +2,7 @@ from .color import rgb_to_gray
 from .config import Config, preset
 from .errors import ColorjaxError
 from .inference.colorizing import colorize
+from .inference.pure import colorize_gray
 from .networks import forward, init_params
 from .training.losses import loss
 from .training.optimizer import make_optimizer
@@ -13,6 +14,7 @@ __all__ = [
     "Config",
     "TrainState",
     "colorize",
+    "colorize_gray",
     "forward",
     "init_params",
     "init_state",

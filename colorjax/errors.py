@@ -1,4 +1,6 @@
-"""The exceptions that colorjax raises on purpose: one tree, one clear line each."""
+"""The exceptions that colorjax raises on purpose: one tree, one clear line each; and the check of arguments."""
+
+import reprlib
 
 INTERRUPTED = "interrupted; what is done stays, the same command does the rest"
 
@@ -17,6 +19,10 @@ class UsageError(ColorjaxError):
     """The command itself, its options, its weights or its output place are wrong."""
 
     exit_code = 2
+
+
+class ArgumentError(UsageError):
+    """A function got an argument of the wrong kind, shape or dtype."""
 
 
 class ConfigError(UsageError):
@@ -69,3 +75,36 @@ def in_one_line(text: object) -> str:
     Spec: FIL-007, CMD-005
     """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def check(fits: object, name: str, value: object, expected: str) -> None:
+    """Refuse an argument that does not fit.
+
+    Raises:
+        ArgumentError: in one line, what came and what is expected.
+    """
+    if not fits:
+        raise ArgumentError(f"{name} is {described(value)}; expected {expected}")
+
+
+def described(value: object) -> str:
+    """Describe a value in a few words: shape and dtype of an array, type and start of anything else."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if isinstance(shape, tuple) and dtype is not None:
+        return f"an array of {' × '.join(map(str, shape)) or 'no axes'}, {dtype}"
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    if isinstance(value, str | bytes | int | float | complex):
+        return f"{in_one_line(reprlib.repr(value))} ({kind})"
+    return f"of type {kind}"
+
+
+def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
+    """Tell whether a value is an array of real numbers with at least so many axes, none empty, the last one of a size."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if not isinstance(shape, tuple) or getattr(dtype, "kind", "O") not in "biufV":
+        return False
+    if getattr(dtype, "kind", "") == "V" and "float" not in str(dtype):  # bfloat16 and its like are V
+        return False
+    return len(shape) >= axes and 0 not in shape and (last is None or shape[-1] == last)

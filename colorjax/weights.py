@@ -15,9 +15,9 @@ from jaxtyping import PyTree
 
 from colorjax import config as configs
 from colorjax.config import Config
-from colorjax.errors import ConfigError, WeightsError
+from colorjax.errors import ConfigError, WeightsError, check
 from colorjax.jsontext import parse_json
-from colorjax.networks import init_params
+from colorjax.networks import check_config, init_params
 from colorjax.photos import write_bytes
 
 FORMAT = 1
@@ -51,6 +51,8 @@ def save_weights(
 
     Spec: FIL-050, FIL-051, FIL-053
     """
+    check_config(config)
+    check(isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it")
     dtype = np.float16 if half else np.float32
     tensors = {name: np.asarray(leaf, dtype) for name, leaf in _flatten(params)}
     for name, tensor in tensors.items():
@@ -75,6 +77,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
     Spec: FIL-050, FIL-052, FIL-054, FIL-055, FIL-056, FIL-057
     """
+    check(path is None or isinstance(path, str | os.PathLike), "path", path, "a path or None")
     path = _find(path)
     _, config, tensors = _read(path)
     for name, tensor in tensors.items():

@@ -27,7 +27,6 @@ def gray_of(rgb):
 
 
 @pytest.mark.req("API-020")
-@pytest.mark.xfail(strict=True)
 def test_path_and_pil_image(tmp_path):
     path = tmp_path / "old.png"
     path.write_bytes(encoded(GRAY, "PNG"))
@@ -44,7 +43,6 @@ def test_path_and_pil_image(tmp_path):
 
 
 @pytest.mark.req("API-020")
-@pytest.mark.xfail(strict=True)
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "1", "CMYK", "RGB"])
 def test_pil_modes(mode):
     image = Image.fromarray(GRAY).convert(mode)
@@ -59,7 +57,6 @@ def test_pil_modes(mode):
 
 
 @pytest.mark.req("API-020")
-@pytest.mark.xfail(strict=True)
 def test_path_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -70,7 +67,6 @@ def test_path_is_turned_upright(tmp_path):
 
 
 @pytest.mark.req("API-020")
-@pytest.mark.xfail(strict=True)
 def test_arrays_of_all_kinds():
     expected = colorjax.colorize(GRAY)
     assert expected.dtype == np.uint8
@@ -91,7 +87,6 @@ def test_arrays_of_all_kinds():
 
 
 @pytest.mark.req("API-020")
-@pytest.mark.xfail(strict=True)
 @pytest.mark.parametrize("shape", [(2, 48, 64), (2, 48, 64, 1), (2, 48, 64, 3)])
 def test_batches(shape):
     batch = np.stack([PHOTO, PHOTO[::-1]])
@@ -104,7 +99,6 @@ def test_batches(shape):
 
 
 @pytest.mark.req("API-021")
-@pytest.mark.xfail(strict=True)
 @pytest.mark.parametrize("shape", [(128, 128), (96, 140), (333, 200), (40, 30), (300, 1100)])
 def test_pure_pipeline_equals_colorize(shape):
     params, config = packaged()
@@ -117,7 +111,6 @@ def test_pure_pipeline_equals_colorize(shape):
 
 
 @pytest.mark.req("API-021")
-@pytest.mark.xfail(strict=True)
 def test_pure_pipeline_under_transformations():
     params, config = packaged()
     batch = np.stack([GRAY, GRAY[::-1]] * 2).astype(np.float32)
@@ -134,7 +127,6 @@ def test_pure_pipeline_under_transformations():
 
 
 @pytest.mark.req("API-021")
-@pytest.mark.xfail(strict=True)
 def test_pure_pipeline_shards_its_batch():
     params, config = packaged()
     batch = np.stack([GRAY, GRAY[::-1]] * 2).astype(np.float32)
@@ -205,7 +197,6 @@ WRONG = {
 
 
 @pytest.mark.req("API-022")
-@pytest.mark.xfail(strict=True)
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_arguments_get_one_line(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -216,7 +207,6 @@ def test_wrong_arguments_get_one_line(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.req("API-022")
-@pytest.mark.xfail(strict=True)
 def test_tracers_are_told_the_pure_function():
     with pytest.raises(ColorjaxError, match="colorize_gray"):
         jax.grad(lambda x: colorjax.colorize(x).sum())(GRAY / 255)

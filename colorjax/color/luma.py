@@ -11,6 +11,7 @@ from jax import Array
 from jaxtyping import Float, Int32, Integer, Real
 
 from colorjax.color.planes import planes
+from colorjax.errors import check, is_numeric
 
 # Gray weighs the channels in hundredths: integers, so that gray is exact where levels are.
 _RED, _GREEN, _BLUE = 21, 72, 7
@@ -31,6 +32,7 @@ def rgb_to_gray(
     Source: seed S2, correction 7.
     Spec: PRE-004, PRE-005, COL-001, COL-002.
     """
+    check(is_numeric(rgb, 1, 3), "rgb", rgb, "an array of levels whose last axis is 3 channels")
     red, green, blue = planes(rgb)
     hundredths = _RED * red + _GREEN * green + _BLUE * blue
     return jnp.floor((hundredths + 0.5) / 100) if truncate else hundredths / 100

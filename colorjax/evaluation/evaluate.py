@@ -11,7 +11,7 @@ from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
 from colorjax.evaluation.baselines import LUMA, apply_baselines
 from colorjax.evaluation.metrics import measure, summarize
-from colorjax.inference.colorizing import colorize
+from colorjax.inference.colorizing import colorize_array
 from colorjax.inference.hints import Hints
 from colorjax.inference.pipeline import recolor, working_shape
 from colorjax.inference.resampling import SLOPE, edge_lines, resize_matrix
@@ -61,7 +61,7 @@ def evaluate(
             rounded = np.rint(gray).astype(np.uint8)
             bound = _upper_bound(rounded, truth, config)
             colored = {
-                "weights": colorize(
+                "weights": colorize_array(
                     rounded,
                     (params, config),
                     vividness=vividness,

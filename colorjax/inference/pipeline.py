@@ -206,7 +206,20 @@ def _checked(photo) -> np.ndarray:
 @partial(jax.jit, static_argnames="config")
 def _predict(params: PyTree, reduced: Reduced, config: Config) -> Prediction:
     """Make the working copy and run the network on it."""
-    network, gray = config.network, jnp.clip(resize(reduced), 0, 255)
+    return predict_working_copy(params, resize(reduced), config)
+
+
+def predict_working_copy(
+    params: PyTree, gray: Float[Array, "n m"], config: Config
+) -> Prediction:
+    """Run the network on a working copy: the pure part of `predict`.
+
+    Args:
+        params: of the network.
+        gray: levels, of the shape that `working_shape` gives; values beyond [0, 255] are clipped.
+        config: of the network.
+    """
+    network, gray = config.network, jnp.clip(gray, 0, 255)
     if isinstance(network, DenseConfig):
         return Prediction(rgb_to_luma_chroma(forward(params, gray, config))[1], gray, None)
     logits = apply_photo(params, gray, network)
@@ -222,7 +235,19 @@ def _choose(
     tilt: Float[Array, " bins"],
     config: Config,
 ) -> Float[Array, "4 n m"]:
-    """Return the chosen chroma as lines from gray; a dense network's cells are too coarse for slopes."""
+    return choose_lines(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
+
+
+def choose_lines(
+    seen: Prediction,
+    config: Config,
+    *,
+    vividness: float | Float[Array, ""] = 1.0,
+    temperature: float | Float[Array, ""] = 1.0,
+    tilt: float | Float[Array, " bins"] = 0.0,
+) -> Float[Array, "4 n m"]:
+    """Choose colors as lines from gray to chroma: the pure part of `choose`; arguments as for `choose_chroma`."""
+    # a dense network's cells are too coarse for slopes
     share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
     chroma = choose_chroma(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
     return edge_lines(chroma, seen.gray, share=share)

@@ -50,6 +50,48 @@ def resize_matrix(
     return weights
 
 
+@functools.lru_cache(maxsize=64)
+def shrink_matrix(before: int, after: int) -> Float[np.ndarray, "after before"]:
+    """Return the weights that shrink one axis as `tiles.shrink_gray` does: means of blocks of pixels, then Lanczos.
+
+    Args:
+        before: pixels along the axis, at least 1.
+        after: pixels wanted, at least 1.
+
+    Returns:
+        Rows that sum to 1.
+    """
+    block = block_side(before, after)
+    counts = np.minimum(block, before - block * np.arange(-(-before // block)))
+    matrix = resize_matrix(len(counts), after, method="lanczos", extent=before / block)
+    return np.repeat(matrix / counts.astype(np.float32), block, axis=1)[:, :before]
+
+
+def block_side(before: int, after: int) -> int:
+    """Return the side of the blocks that are averaged first: Lanczos has two pixels a cell left, sums fit 32 bits."""
+    return min(256, max(1, before // (2 * after)))
+
+
+@functools.lru_cache(maxsize=64)
+def lift_matrix(cells: int, pixels: int) -> Float[np.ndarray, "pixels cells"]:
+    """Return the weights that lift cells to pixels: bilinear between the centers of cells, constant beyond the last.
+
+    Args:
+        cells: along the axis, at least 1.
+        pixels: along the axis, at least 1; fewer than cells are samples without antialiasing.
+
+    Returns:
+        Rows that sum to 1.
+    """
+    positions = lift_positions(cells, pixels)
+    return _bilinear(positions[:, None] - np.arange(cells)).astype(np.float32)
+
+
+def lift_positions(cells: int, pixels: int) -> Float[np.ndarray, " pixels"]:
+    """Return where the center of each pixel lies among the cells: 0 is the center of the first."""
+    return np.clip((np.arange(pixels) + 0.5) * (cells / pixels) - 0.5, 0, cells - 1)
+
+
 def edge_lines(
     chroma: Float[Array, "n m 2"],
     gray: Float[Array, "n m"],

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, UInt, UInt32
 
 from colorjax.color import fit_ends, rgb_to_light, solve_green
-from colorjax.inference.resampling import resize_matrix
+from colorjax.inference.resampling import block_side, lift_positions, resize_matrix
 
 TILE = 256
 
@@ -57,8 +57,7 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
     sums, matrices = photo, []
     for axis, few in enumerate(shape):
         side = photo.shape[axis]
-        # Lanczos has two pixels a cell left; sums fit 32 bits
-        block = min(256, max(1, side // (2 * few)))
+        block = block_side(side, few)
         sums = _block_sums(sums, block, axis)
         counts = np.minimum(block, side - block * np.arange(sums.shape[axis]))
         matrix = resize_matrix(len(counts), few, method="lanczos", extent=side / block)
@@ -116,7 +115,7 @@ def paint(
     Spec: INF-001, INF-003, INF-004, INF-008, INF-011
     """
     positions = [
-        np.clip((np.arange(side) + 0.5) * (few / side) - 0.5, 0, few - 1)
+        lift_positions(few, side)
         for side, few in zip(photo.shape[:2], lines.shape[1:], strict=True)
     ]
     window = _window(positions, tile)

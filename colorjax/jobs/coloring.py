@@ -111,7 +111,7 @@ def color(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
 
     Spec: CMD-028
     """
-    rgb = colorizing.colorize(
+    rgb = colorizing.colorize_array(
         photo.pixels, weights, vividness=wishes.vividness, tilt=wishes.tilt, hints=wishes.hints
     )
     return _finish(photo, rgb, wishes)

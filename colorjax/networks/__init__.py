@@ -1,10 +1,14 @@
 """Networks: pure pairs of init and apply, and the functions that choose among them by config."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
 from colorjax.config import Config, DenseConfig
+from colorjax.errors import check, is_numeric
 from colorjax.networks.bins import decode
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
 from colorjax.networks.layers import double
@@ -14,8 +18,13 @@ from colorjax.networks.photo import apply_photo, init_photo
 def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
     """Draw the parameters of the config's network: a plain tree of float32 arrays.
 
+    Raises:
+        ArgumentError: the key is no PRNG key, or the config none.
+
     Spec: NET-001, NET-002, NET-005, NET-009, NET-020
     """
+    check_key(key)
+    check_config(config)
     if isinstance(config.network, DenseConfig):
         return init_dense(key, config.size, config.network)
     return init_photo(key, config.network)
@@ -37,12 +46,66 @@ def forward(
 
     Raises:
         ConfigError: the photo's size is not the dense network's.
+        ArgumentError: an argument is of the wrong kind, or the parameters are of another network.
 
     Spec: NET-003, NET-004, NET-008, NET-010, NET-024
     """
+    check_config(config)
+    check_params(params, config)
+    check_gray(gray)
     if isinstance(config.network, DenseConfig):
         return output_levels(apply_dense(params, gray, config.network), config.network)
     height, width = gray.shape[-2:]
     chroma = decode(apply_photo(params, gray, config.network), config.network)
     lifted = double(double(chroma))[..., :height, :width, :]
     return jnp.clip(luma_chroma_to_rgb(gray, fit_gamut(gray, lifted)), 0, 255)
+
+
+def check_key(key: object) -> None:
+    """Refuse what is no JAX random key.
+
+    Raises:
+        ArgumentError: in one line.
+    """
+    dtype = getattr(key, "dtype", None)
+    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    raw = str(dtype) == "uint32" and getattr(key, "ndim", 0) == 1
+    check(typed or raw, "key", key, "a JAX random key, such as jax.random.key(0)")
+
+
+def check_config(config: object) -> None:
+    """Refuse what is no config.
+
+    Raises:
+        ArgumentError: in one line.
+    """
+    check(isinstance(config, Config), "config", config, "a Config, such as preset('photo')")
+
+
+def check_gray(gray: object) -> None:
+    """Refuse what are no gray photos.
+
+    Raises:
+        ArgumentError: in one line.
+    """
+    check(is_numeric(gray, 2), "gray", gray, "an array of levels, (*batch, h, w)")
+
+
+def check_params(params: PyTree, config: Config) -> None:
+    """Refuse parameters of another network than the config's.
+
+    Raises:
+        ArgumentError: in one line.
+    """
+    check(isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it")
+    found = jax.tree.map(jnp.shape, params)
+    if found != _shapes(config.network, config.size):
+        check(False, "params", params, "the parameters of the config's network")
+
+
+@functools.lru_cache(maxsize=32)
+def _shapes(network, size):
+    """Return the shapes of a network's parameters."""
+    config = Config(network=network, size=size)
+    params = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
+    return jax.tree.map(lambda leaf: leaf.shape, params)

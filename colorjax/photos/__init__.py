@@ -9,6 +9,7 @@ from colorjax.photos.decoding import SUFFIXES
 from colorjax.photos.drawing import shrink_photo, text_strip
 from colorjax.photos.loading import load_square, load_squares, load_whole
 from colorjax.photos.opening import MAX_PIXELS
+from colorjax.photos.pil import from_pil, is_pil, to_pil
 from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.reading import (
     decode_frames,
@@ -44,6 +45,8 @@ __all__ = [
     "find_photos",
     "fitting_name",
     "format_of",
+    "from_pil",
+    "is_pil",
     "load_square",
     "load_squares",
     "load_whole",
@@ -57,6 +60,7 @@ __all__ = [
     "suffix_for",
     "sweep",
     "text_strip",
+    "to_pil",
     "write_bytes",
     "write_frames",
     "write_photo",

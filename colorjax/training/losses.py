@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig, ObjectiveConfig, PhotoConfig
-from colorjax.errors import ConfigError
+from colorjax.errors import ConfigError, check, is_numeric
 from colorjax.networks import forward
 from colorjax.networks.bins import decode, encode_chroma
 from colorjax.networks.dense import apply_dense
@@ -49,6 +49,8 @@ def loss(
     Source: seed S5.
     Spec: LOS-001, LOS-002, LOS-003, LOS-004
     """
+    fits = is_numeric(rgb, 3, 3) and jnp.shape(rgb)[:-1] == jnp.shape(gray)
+    check(fits, "rgb", rgb, f"the truth of gray, {(*jnp.shape(gray), 3)}")
     return jnp.mean(squared_distance(forward(params, gray, config), rgb))
 
 

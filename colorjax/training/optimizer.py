@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from colorjax.config import Config
+from colorjax.networks import check_config
 
 
 def schedule(config: Config) -> optax.Schedule:
@@ -50,6 +51,7 @@ def make_optimizer(
 
     Spec: TRN-001, TRN-004, TRN-005, TRN-018, TRN-037
     """
+    check_config(config)
     optimizer = config.optimizer
     rate = optimizer.learning_rate if learning_rate is None else learning_rate
     decay = optimizer.weight_decay if weight_decay is None else weight_decay

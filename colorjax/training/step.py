@@ -15,8 +15,8 @@ from colorjax import config as configs
 from colorjax.color import rgb_to_gray
 from colorjax.config import Config
 from colorjax.data import augment
-from colorjax.errors import ConfigError
-from colorjax.networks import init_params
+from colorjax.errors import ConfigError, check, is_numeric
+from colorjax.networks import check_config, check_key, init_params
 from colorjax.networks.convolution import CONVOLVED
 from colorjax.training.losses import loss, objective
 from colorjax.training.optimizer import hold_frozen, make_optimizer, schedule
@@ -99,6 +99,8 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
 
     Spec: TRN-002
     """
+    check_key(key)
+    check_config(config)
     params_key, step_key = jax.random.split(key)
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
@@ -187,6 +189,9 @@ def train_step(
 
     Spec: TRN-002, TRN-003, TRN-043, TRN-060, TRN-061
     """
+    check(isinstance(state, TrainState), "state", state, "a TrainState, as init_state gives it")
+    check(is_numeric(batch, 4, 3), "batch", batch, "RGB levels, (batch, h, w, 3)")
+    check_config(config)
     key, augment_key = jax.random.split(state.key)
     views = augment_batch(augment_key, batch.astype(jnp.float32), config)
     # fused with the network, XLA on a CPU would compute the augmentation anew for each use of it
