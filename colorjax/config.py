@@ -5,6 +5,7 @@ Fields declare their own domain: a Literal annotation lists the choices, `number
 
 import dataclasses
 import json
+import math
 import reprlib
 import typing
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 from colorjax.jsontext import parse_json
 
-MOST = 1e300  # that a number may be: larger integers overflow
+MAX_NUMBER = 1e300  # that a number may be: larger integers overflow
 
 
 def number(
@@ -53,7 +54,7 @@ def _fault(field, value) -> str | None:
     low, above, high = (field.metadata.get(k) for k in ("at_least", "above", "at_most"))
     if (
         fits
-        and abs(value) <= MOST
+        and abs(value) <= MAX_NUMBER
         and (low is None or value >= low)
         and (above is None or value > above)
         and (high is None or value <= high)
@@ -339,6 +340,35 @@ def _replace(config, path, names, value):
     elif fault := _fault(field, value):
         raise ConfigError(f"{path} is {reprlib.repr(value)}; expected {fault}")
     return dataclasses.replace(config, **{name: value})
+
+
+def fit_config(
+    config: Config, *, photos: int, passes: int | None = None, steps: int | None = None
+) -> Config:
+    """Fit a config to the number of training photos: batch, steps a pass, length of the run.
+
+    Args:
+        config: its batch shrinks to the number of photos.
+        photos: at least 1.
+        passes: length of the run; `steps` wins over it, and the config's own steps over neither.
+        steps: length of the run.
+
+    Raises:
+        ConfigError: zero passes or steps, or parts that do not divide the batch.
+
+    Spec: TRN-016, TRN-060
+    """
+    batch = min(config.batch, photos)
+    pass_steps = math.ceil(photos / batch)
+    if passes is not None and passes < 1:
+        raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
+    if batch % config.accumulate:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
+        )
+    if steps is None:
+        steps = config.steps if passes is None else passes * pass_steps
+    return replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
 
 
 def to_json(config: Config) -> str:

@@ -25,7 +25,7 @@ FORMATS = ("onnx", "stablehlo")
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
-def export(
+def export_network(
     folder: str | os.PathLike,
     weights: tuple[PyTree, Config],
     *,

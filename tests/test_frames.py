@@ -144,7 +144,7 @@ def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch):
             yield photo
             del photo
 
-    _, (variant,) = coloring.color_all(reading, network, lambda _: coloring.Wishes())
+    _, (variant,) = coloring.color_file(reading, network, lambda _: coloring.ColorOptions())
     photos.write_photo(tmp_path / "new.tif", written(variant))
     assert most[0] <= 5
     assert most[1] <= 3

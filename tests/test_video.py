@@ -36,8 +36,8 @@ def ffmpeg(*arguments, **options):
     return subprocess.run(command, check=True, capture_output=True, **options).stdout
 
 
-def film(path, *options, frames=25, size="64x48"):
-    """Make a small gray film with a tone."""
+def make_video(path, *options, frames=25, size="64x48"):
+    """Make a small gray video with a tone."""
     sources = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=25", "-f", "lavfi", "-i", "sine=d=1"]
     ffmpeg(*sources, "-frames:v", frames, *options, "-pix_fmt", "yuv420p", path)
     return path
@@ -66,7 +66,7 @@ def sound(path):
     ids=["constant", "variable", "avi"],
 )
 def test_sound_and_timing_are_kept(tiny_weights, tmp_path, name, options, expected):
-    path = film(tmp_path / name, *options)
+    path = make_video(tmp_path / name, *options)
     assert colorize(path, "--weights", tiny_weights) == 0
     out = tmp_path / expected
     assert files(tmp_path) == {name, expected}
@@ -93,9 +93,9 @@ def test_odd_sizes(tiny_weights, tmp_path):
 @pytest.mark.req("VID-002")
 def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     monkeypatch.setattr(video, "PART", 10)
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray")
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray")
     whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
-    video.colorize_film(path, whole, network, coloring.Wishes())
+    video.colorize_video(path, whole, network, coloring.ColorOptions())
 
     class Killed(BaseException):
         pass
@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
             raise Killed
 
     with pytest.raises(Killed):
-        video.colorize_film(path, target, network, coloring.Wishes(), show=kill)
+        video.colorize_video(path, target, network, coloring.ColorOptions(), show=kill)
     kept = sorted(each.name for each in (tmp_path / ".target.mkv.parts").glob("0*"))
     assert kept == ["000000.npz", "000000.ts", "000001.npz", "000001.ts"]
     assert not target.exists()
@@ -117,7 +117,7 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
         return original(*arguments)
 
     monkeypatch.setattr(coloring, "color", counting)
-    video.colorize_film(path, target, network, coloring.Wishes())
+    video.colorize_video(path, target, network, coloring.ColorOptions())
     assert len(colored) == 5
     np.testing.assert_array_equal(pictures(target), pictures(whole))
     assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
@@ -127,7 +127,7 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
 @pytest.mark.req("VID-002")
 def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
     frames, memories, most = [], [], []
-    steady = blending.steady
+    blend = blending.blend_over_time
 
     def counted(pixels):
         frames.append(weakref.ref(pixels))
@@ -135,14 +135,14 @@ def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
         return Photo(pixels)
 
     def noted(*arguments):
-        memory, rgb = steady(*arguments)
+        memory, rgb = blend(*arguments)
         memories.append(weakref.ref(memory.chroma))
         return memory, rgb
 
     monkeypatch.setattr(video, "Photo", counted)
-    monkeypatch.setattr(blending, "steady", noted)
-    path = film(tmp_path / "old.mp4", frames=60)
-    video.colorize_film(path, tmp_path / "new.mp4", network, coloring.Wishes())
+    monkeypatch.setattr(blending, "blend_over_time", noted)
+    path = make_video(tmp_path / "old.mp4", frames=60)
+    video.colorize_video(path, tmp_path / "new.mp4", network, coloring.ColorOptions())
     assert len(frames) == len(memories) == 60
     assert max(most) <= (os.cpu_count() or 1) + 4
 
@@ -150,30 +150,30 @@ def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
 def test_parts_of_another_run_are_not_taken(network, tmp_path):
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=5)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=5)
     target = tmp_path / "target.mkv"
     parts = tmp_path / ".target.mkv.parts"
     parts.mkdir()
     for name in ("000000.ts", "000000.npz", "run"):
-        (parts / name).write_bytes(b"of another film")
-    video.colorize_film(path, target, network, coloring.Wishes(vividness=0.0))
+        (parts / name).write_bytes(b"of another video")
+    video.colorize_video(path, target, network, coloring.ColorOptions(vividness=0.0))
     assert np.ptp(pictures(target).astype(int), axis=-1).max() <= 8
 
 
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
 def test_two_runs_at_once(network, tmp_path):
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=12)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=12)
     target, refused = tmp_path / "target.mkv", []
 
     def again(done):
         if target.exists():  # the last call, when all is done
             return
         with pytest.raises(errors.OutputError, match="another run"):
-            video.colorize_film(path, target, network, coloring.Wishes())
+            video.colorize_video(path, target, network, coloring.ColorOptions())
         refused.append(done)
 
-    video.colorize_film(path, target, network, coloring.Wishes(), show=again)
+    video.colorize_video(path, target, network, coloring.ColorOptions(), show=again)
     assert refused == [0, 10]
     assert len(pictures(target)) == 12
 
@@ -181,7 +181,7 @@ def test_two_runs_at_once(network, tmp_path):
 @needs_ffmpeg
 @pytest.mark.req("VID-002", "CMD-026")
 def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, capsys):
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
     parts = tmp_path / ".old.color.mkv.parts"
     parts.mkdir()
     folder = os.open(parts, os.O_RDONLY)
@@ -194,7 +194,7 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert captured.out.splitlines()[-1] == "0 colorized, 1 that another run is at work on"
     assert not captured.err
     summary = json.loads(report.read_text())
-    assert (summary["busy"], summary["films"][0]["status"]) == (1, "busy")
+    assert (summary["busy"], summary["videos"][0]["status"]) == (1, "busy")
     assert not (tmp_path / "old.color.mkv").exists()
     assert colorize(*command) == 0
     assert "1 colorized" in capsys.readouterr().out
@@ -208,7 +208,7 @@ def test_a_still_scene_does_not_flicker(tmp_path):
     h, w = grain[0].shape
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
     ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
-    video.colorize_film(path, out, load_weights(), coloring.Wishes())
+    video.colorize_video(path, out, load_weights(), coloring.ColorOptions())
     seen = pictures(out, (h, w))
     assert len(seen) == 8
     assert flicker([Photo(frame) for frame in seen]) <= 1
@@ -217,7 +217,7 @@ def test_a_still_scene_does_not_flicker(tmp_path):
 @needs_ffmpeg
 @pytest.mark.req("VID-004")
 def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
-    (tmp_path / "text.mp4").write_text("no film")
+    (tmp_path / "text.mp4").write_text("no video")
     ffmpeg("-f", "lavfi", "-i", "sine=d=0.1", tmp_path / "sound.mkv")
     for name in ("text.mp4", "sound.mkv", "missing.avi"):
         assert colorize(tmp_path / name, "--weights", tiny_weights) == 1
@@ -227,11 +227,11 @@ def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
 
 
 PLAYLISTS = {
-    "concat": "ffconcat version 1.0\nfile {film}\n",
-    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile {video}\n",
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{video}\n#EXT-X-ENDLIST\n",
     "address": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nhttp://localhost:9/a.ts\n",
     "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
-    '<AdaptationSet><Representation id="0" bandwidth="1"><BaseURL>{film}</BaseURL></Representation>'
+    '<AdaptationSet><Representation id="0" bandwidth="1"><BaseURL>{video}</BaseURL></Representation>'
     "</AdaptationSet></Period></MPD>",
     "metadata": ";FFMETADATA1\ntitle=a\n",
     "subtitles": "1\n00:00:00,000 --> 00:00:01,000\nhello\n",
@@ -244,13 +244,13 @@ PLAYLISTS = {
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_playlist_reads_no_other_film(tiny_weights, tmp_path, capsys, kind, suffix):
     (tmp_path / "secret").mkdir()
-    secret = film(tmp_path / "secret" / "film.ts", "-c:v", "mpeg2video", frames=3)
-    text = PLAYLISTS[kind].replace("{film}", str(secret))
+    secret = make_video(tmp_path / "secret" / "film.ts", "-c:v", "mpeg2video", frames=3)
+    text = PLAYLISTS[kind].replace("{video}", str(secret))
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     (inputs / f"film{suffix}").write_text(text)
     for read in (video.frame_times, video.still):
-        with pytest.raises(errors.PhotoError, match="film"):
+        with pytest.raises(errors.PhotoError, match="video"):
             read(inputs / f"film{suffix}")
     with pytest.raises(errors.PhotoError):
         next(video._decoded(inputs / f"film{suffix}", skip=0))
@@ -277,8 +277,8 @@ def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
     assert "1 there already" in capsys.readouterr().out
     assert (tmp_path / "old.color.mp4").read_bytes() == b"mine"
     with pytest.raises(errors.OutputError, match="exists"):
-        video.colorize_film(
-            tmp_path / "old.mp4", tmp_path / "old.color.mp4", network, coloring.Wishes()
+        video.colorize_video(
+            tmp_path / "old.mp4", tmp_path / "old.color.mp4", network, coloring.ColorOptions()
         )
     command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
     assert colorize(*command, "--overwrite") == 2
@@ -302,7 +302,7 @@ def album(tmp_path):
     folder = tmp_path / "album"
     (folder / "inner").mkdir(parents=True)
     Image.fromarray(scene()).save(folder / "old.png")
-    film(folder / "inner" / "film.avi", "-vf", "format=gray", "-c:v", "mpeg4", frames=12)
+    make_video(folder / "inner" / "film.avi", "-vf", "format=gray", "-c:v", "mpeg4", frames=12)
     return folder
 
 
@@ -317,9 +317,9 @@ def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("2 colorized, ")
     summary = json.loads(report.read_text())
     assert (summary["done"], len(summary["photos"])) == (2, 1)
-    (noted,) = summary["films"]
+    (noted,) = summary["videos"]
     assert noted == {
-        "film": str(album / "inner" / "film.avi"),
+        "video": str(album / "inner" / "film.avi"),
         "status": "done",
         "output": str(out / "inner" / "film.mkv"),
     }
@@ -352,9 +352,9 @@ def test_films_in_folders_without_ffmpeg(album, tiny_weights, tmp_path, monkeypa
 @needs_ffmpeg
 @pytest.mark.req("VID-005", "CMD-025")
 def test_a_film_with_a_long_name(network, tmp_path):
-    path = film(tmp_path / "x.mkv", "-vf", "format=gray", frames=3)
+    path = make_video(tmp_path / "x.mkv", "-vf", "format=gray", frames=3)
     target = tmp_path / f"{'y' * 251}.mkv"
-    video.colorize_film(path, target, network, coloring.Wishes())
+    video.colorize_video(path, target, network, coloring.ColorOptions())
     assert len(pictures(target)) == 3
 
 
@@ -422,8 +422,8 @@ def test_parts_are_of_one_film_weights_and_wishes(network, tmp_path, other):
     path = tmp_path / "old.mkv"
     path.write_bytes(b"film")
     params, config = network
-    wishes = coloring.Wishes()
-    known = video._identity(path, network, wishes)
-    assert known == video._identity(path, network, coloring.Wishes())
-    assert known != video._identity(path, network, coloring.Wishes(**other))
-    assert known != video._identity(path, (jax.tree.map(lambda a: 2 * a, params), config), wishes)
+    options = coloring.ColorOptions()
+    known = video._identity(path, network, options)
+    assert known == video._identity(path, network, coloring.ColorOptions())
+    assert known != video._identity(path, network, coloring.ColorOptions(**other))
+    assert known != video._identity(path, (jax.tree.map(lambda a: 2 * a, params), config), options)

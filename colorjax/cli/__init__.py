@@ -28,17 +28,17 @@ def main(
     Spec: CMD-004, CMD-005, CMD-006, CMD-045
     """
     try:
-        options = make_parser().parse_args(arguments)
-        printer = Printer(quiet=options.quiet)
+        args = make_parser().parse_args(arguments)
+        printer = Printer(quiet=args.quiet)
         with _importing():
-            join_processes(options)
-            _choose_device(options.device)
-            if not options.no_cache:
+            join_processes(args)
+            _choose_device(args.device)
+            if not args.no_cache:
                 from colorjax.cli.cache import use_compilation_cache
 
                 use_compilation_cache()
         loaded()
-        return options.run(options, printer)
+        return args.run(args, printer)
     except ColorjaxError as error:
         Printer().error(str(error))
         return error.exit_code

@@ -47,13 +47,13 @@ class Parser(argparse.ArgumentParser):
         Spec: CMD-071, CMD-072
         """
         given = list(sys.argv[1:] if args is None else args)
-        options, unknown = self.parse_known_args(self._meant(given), namespace)
+        parsed, unknown = self.parse_known_args(self._meant(given), namespace)
         if unknown:
-            parser = self.commands.get(getattr(options, "command", ""), self)
+            parser = self.commands.get(getattr(parsed, "command", ""), self)
             known = [name for action in parser._actions for name in action.option_strings]
             near = [_near(word.partition("=")[0], known) for word in unknown]
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")
-        return options
+        return parsed
 
     def _meant(self, given: list[str]) -> list[str]:
         """Return the arguments with the subcommand that a person left out."""
@@ -93,7 +93,7 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
+def handle_sigterm() -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed.
 
     Spec: CMD-004
@@ -151,7 +151,7 @@ def add_vividness(parser: argparse.ArgumentParser) -> None:
     Spec: INF-012
     """
     text = "strength of the color: 0 is gray, 1 (default) natural, 2 twice as strong"
-    parser.add_argument("--vividness", type=value, default=1.0, metavar="X", help=text)
+    parser.add_argument("--vividness", type=parse_value, default=1.0, metavar="X", help=text)
 
 
 def print_results(printer: Printer, result: dict[str, Any]) -> None:
@@ -188,7 +188,7 @@ def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | N
     return None if ours is None or base is None else ours - base
 
 
-def value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return a number or a word; the config says whether it fits.
 
     Spec: CMD-005
@@ -199,7 +199,7 @@ def value(text: str) -> Any:
         return text
 
 
-def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Check an option that is no field of the config.
 
     Spec: CMD-005
@@ -211,7 +211,7 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     return value
 
 
-def vividness(value: Any) -> float:
+def check_vividness(value: Any) -> float:
     """Check the option.
 
     Spec: CMD-005, INF-012

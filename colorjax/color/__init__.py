@@ -6,13 +6,13 @@ Read `luma` first: gray, chroma, the gamut and the light promise. `spaces` conve
 
 from colorjax.color.difference import ciede2000
 from colorjax.color.luma import (
+    apply_chroma,
     compress_chroma,
-    fit_ends,
     fit_gamut,
-    fit_light,
+    fit_red_blue,
     luma_chroma_to_rgb,
     rgb_to_gray,
-    rgb_to_light,
+    rgb_to_luma100,
     rgb_to_luma_chroma,
     solve_green,
 )
@@ -27,11 +27,11 @@ from colorjax.color.spaces import (
 )
 
 __all__ = [
+    "apply_chroma",
     "ciede2000",
     "compress_chroma",
-    "fit_ends",
     "fit_gamut",
-    "fit_light",
+    "fit_red_blue",
     "lab_to_rgb",
     "lab_to_xyz",
     "linear_rgb_to_xyz",
@@ -39,7 +39,7 @@ __all__ = [
     "luma_chroma_to_rgb",
     "rgb_to_gray",
     "rgb_to_lab",
-    "rgb_to_light",
+    "rgb_to_luma100",
     "rgb_to_luma_chroma",
     "solve_green",
     "srgb_to_linear",

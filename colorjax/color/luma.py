@@ -64,7 +64,7 @@ def luma_chroma_to_rgb(
         chroma: (R − Y, B − Y) on that scale.
 
     Returns:
-        Levels on that scale, neither clipped nor rounded: see `fit_gamut` and `fit_light`.
+        Levels on that scale, neither clipped nor rounded: see `fit_gamut` and `apply_chroma`.
 
     Spec: COL-003.
     """
@@ -113,14 +113,14 @@ def compress_chroma(
     return chroma / jnp.sqrt(1 + square / knee**2)
 
 
-def rgb_to_light(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:
-    """Weigh integer levels into light, 21 R + 72 G + 7 B: a hundred times gray, exactly.
+def rgb_to_luma100(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:
+    """Weigh integer levels into luma100, 21 R + 72 G + 7 B: a hundred times gray, exactly.
 
     Args:
         rgb: integer levels of 8 or 16 bits.
 
     Returns:
-        Light in [0, 100 · peak].
+        luma100, in [0, 100 · peak].
 
     Spec: COL-007, COL-008.
     """
@@ -128,57 +128,57 @@ def rgb_to_light(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, 
     return _RED * rgb[..., 0] + _GREEN * rgb[..., 1] + _BLUE * rgb[..., 2]
 
 
-def fit_light(
-    light: Int32[Array | np.ndarray, "*pixels"],
+def apply_chroma(
+    luma100: Int32[Array | np.ndarray, "*pixels"],
     chroma: Float[Array | np.ndarray, "*pixels 2"],
     *,
     peak: int = 255,
 ) -> Int32[Array, "*pixels 3"]:
-    """Color a pixel and keep its light: |21 R + 72 G + 7 B − light| ≤ 50, whatever the chroma.
+    """Color a pixel and keep its light: |21 R + 72 G + 7 B − luma100| ≤ 50, whatever the chroma.
 
     The gamut step first; then red and blue are rounded, and green is solved in integers, which
     leaves at most half of its weight: 36. So the rounded gray of the result is the gray put in.
 
     Args:
-        light: 100 · Y, such as `100 * gray` or `rgb_to_light(rgb)`; clipped to [0, 100 · peak].
+        luma100: 100 · Y, such as `100 * gray` or `rgb_to_luma100(rgb)`; clipped to [0, 100 · peak].
         chroma: (R − Y, B − Y) in levels; a pixel with NaN, ±inf or beyond ±1e20 has no color.
         peak: the highest level, at most 65535.
 
     Returns:
-        Levels in [0, peak]; without chroma, light 100 · g gives (g, g, g).
+        Levels in [0, peak]; without chroma, luma100 = 100 · g gives (g, g, g).
 
     Gradient: none, for its output is integer; differentiate `fit_gamut`.
     Spec: COL-007, COL-008, COL-009, COL-010, COL-011.
     """
-    light = jnp.asarray(light, jnp.int32)
-    red, blue = fit_ends(light, *planes(chroma), peak=peak)
-    return jnp.stack([red, solve_green(light, red, blue, peak=peak), blue], axis=-1)
+    luma100 = jnp.asarray(luma100, jnp.int32)
+    red, blue = fit_red_blue(luma100, *planes(chroma), peak=peak)
+    return jnp.stack([red, solve_green(luma100, red, blue, peak=peak), blue], axis=-1)
 
 
-def fit_ends(
-    light: Int32[Array, "*pixels"],
+def fit_red_blue(
+    luma100: Int32[Array, "*pixels"],
     red: Float[Array, "*pixels"],
     blue: Float[Array, "*pixels"],
     *,
     peak: int = 255,
 ) -> tuple[Int32[Array, "*pixels"], Int32[Array, "*pixels"]]:
-    """Return red and blue of `fit_light` from planes of R − Y and B − Y: its first half.
+    """Return red and blue of `apply_chroma` from planes of R − Y and B − Y: its first half.
 
     Spec: COL-007, COL-008, COL-009.
     """
-    luma = jnp.clip(light, 0, 100 * peak) * 0.01  # a product takes half the time of a quotient
+    luma = jnp.clip(luma100, 0, 100 * peak) * 0.01  # a product takes half the time of a quotient
     red, blue = _fit(luma, red, blue, peak)
     return jnp.round(luma + red).astype(jnp.int32), jnp.round(luma + blue).astype(jnp.int32)
 
 
 def solve_green(
-    light: Int32[Array, "*pixels"],
+    luma100: Int32[Array, "*pixels"],
     red: Int32[Array, "*pixels"],
     blue: Int32[Array, "*pixels"],
     *,
     peak: int = 255,
 ) -> Int32[Array, "*pixels"]:
-    """Return the green that keeps the light beside red and blue of `fit_ends`: its second half, all in integers.
+    """Return the green that keeps the light beside red and blue of `fit_red_blue`: its second half, all in integers.
 
     In a program of its own red and blue are what they are. Within one program XLA may compute them twice and round a
     tie both ways, which can cost 21 of light.
@@ -186,8 +186,8 @@ def solve_green(
     Spec: COL-007, COL-008, COL-011.
     """
     # Rounding red and blue moves green by at most 14/72, so that it too rounds into [0, peak].
-    light = jnp.clip(light, 0, 100 * peak)
-    return (light - _RED * red - _BLUE * blue + _GREEN // 2) // _GREEN
+    luma100 = jnp.clip(luma100, 0, 100 * peak)
+    return (luma100 - _RED * red - _BLUE * blue + _GREEN // 2) // _GREEN
 
 
 def _green(red: Array, blue: Array) -> Array:

@@ -7,15 +7,15 @@ import grain
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from colorjax.data.photosets import Photos, cut_square
+from colorjax.data.datasets import Photos, cut_square
 
 AHEAD = 4  # chunks that wait, ready
 
 
-class Feed:
+class Loader:
     """Batches by step.
 
-    The order of photos is a function of the step (`data.photo_order`), and so is where a view's window lies: a feed has
+    The order of photos is a function of the step (`order.photo_order`), and so is where a view's window lies: it has
     no state, and a run that goes on asks for the steps that are missing. grain reads chunks ahead in threads and hands
     them out in order; its elements are chunks, as its price is one an element and small photos are cheaper than that.
     """

@@ -7,7 +7,7 @@ from jaxtyping import PyTree, UInt
 
 from colorjax.config import Config
 from colorjax.inference.hints import Hints
-from colorjax.inference.pipeline import choose, draw, predict
+from colorjax.inference.pipeline import choose_colors, predict, render
 from colorjax.inference.tiles import TILE
 from colorjax.weights import load_weights
 
@@ -47,13 +47,15 @@ def colorize(
 
     Spec: INF-001, INF-002, INF-003, INF-004, INF-006, INF-007, INF-008, INF-012, INF-013, INF-020, INF-022
     """
-    weights = loaded(weights)
-    seen = predict(photo, weights, hints=hints)
-    lines = choose(seen, weights[1], vividness=vividness, temperature=temperature, tilt=tilt)
-    return draw(photo, lines, hints=hints, tile=tile)
+    weights = resolve_weights(weights)
+    prediction = predict(photo, weights, hints=hints)
+    coefficients = choose_colors(
+        prediction, weights[1], vividness=vividness, temperature=temperature, tilt=tilt
+    )
+    return render(photo, coefficients, hints=hints, tile=tile)
 
 
-def loaded(weights: Weights) -> tuple[PyTree, Config]:
+def resolve_weights(weights: Weights) -> tuple[PyTree, Config]:
     """Return (params, config) of weights that may be those, the path of a file, or None for the packaged ones.
 
     Spec: INF-001

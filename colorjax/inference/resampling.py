@@ -50,7 +50,7 @@ def resize_matrix(
     return weights
 
 
-def edge_lines(
+def guided_coefficients(
     chroma: Float[Array, "n m 2"],
     gray: Float[Array, "n m"],
     *,

@@ -1,4 +1,4 @@
-"""Which photos and films of what was named are colored, and which file each goes to."""
+"""Which photos and videos of what was named are colored, and which file each goes to."""
 
 import dataclasses
 import fnmatch
@@ -12,7 +12,7 @@ from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError, 
 from colorjax.jobs import video
 from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
-from colorjax.photos import SUFFIXES, find_photos, fitting_name, format_of, output_suffix
+from colorjax.photos import SUFFIXES, find_photos, format_of, output_suffix, shorten_name
 
 COLOR, COMPARE = ".color", ".compare"  # what the names of our own files end in, before the suffix
 OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
@@ -20,7 +20,7 @@ OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A photo or film to color.
+    """A photo or video to color.
 
     Attributes:
         source: where it is.
@@ -42,15 +42,15 @@ class Job:
         if variants == 1:
             return [self.target]
         endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
-        return [self.target.with_name(fitting_name(self.target.stem, each)) for each in endings]
+        return [self.target.with_name(shorten_name(self.target.stem, each)) for each in endings]
 
     @property
-    def is_film(self) -> bool:
-        """Whether it is a film.
+    def is_video(self) -> bool:
+        """Whether it is a video.
 
         Spec: VID-005
         """
-        return video.is_film(self.source)
+        return video.is_video(self.source)
 
     @property
     def sheet(self) -> pathlib.Path:
@@ -59,7 +59,7 @@ class Job:
         Spec: CMD-009
         """
         stem = self.target.stem.removesuffix(COLOR)
-        return self.target.with_name(fitting_name(stem, f"{COMPARE}.png"))
+        return self.target.with_name(shorten_name(stem, f"{COMPARE}.png"))
 
 
 def plan(
@@ -76,7 +76,7 @@ def plan(
     outputs: Sequence[str] = (),
     claims: Claims | None = None,
 ) -> tuple[list[Job], list[str]]:
-    """Decide where the color of each photo and film goes, before any work.
+    """Decide where the color of each photo and video goes, before any work.
 
     Args:
         inputs: files, folders or `samples`.
@@ -94,7 +94,7 @@ def plan(
         claims: what else is read or written; the files of the jobs are added.
 
     Returns:
-        The jobs, photos and films in one order, and a line for each input that is missing or no photo. Our own outputs
+        The jobs, photos and videos in one order, and a line for each input that is missing or no photo. Our own outputs
         are no inputs.
 
     Raises:
@@ -139,12 +139,12 @@ def plan(
             failures.append(str(failure(source, error)))
             continue
         if out is None:
-            target = source.with_name(fitting_name(source.stem, COLOR + own))
+            target = source.with_name(shorten_name(source.stem, COLOR + own))
         elif to_file:
             target = pathlib.Path(out)
         else:
             mirrored = pathlib.Path(out) / name
-            target = mirrored.with_name(fitting_name(mirrored.stem, own))
+            target = mirrored.with_name(shorten_name(mirrored.stem, own))
         jobs.append(Job(source, target, name, find_hints(hints_dir, name) if hints_dir else None))
     if hints is not None:
         if len(jobs) > 1:
@@ -173,18 +173,18 @@ def _is_of_file(path: str) -> bool:
 
 
 def _check_holds(out: str, source: str) -> None:
-    """Refuse a file whose suffix says that it cannot hold a photo, or a film."""
-    if not video.is_film(source):
+    """Refuse a file whose suffix says that it cannot hold a photo, or a video."""
+    if not video.is_video(source):
         format_of(out)
     elif pathlib.Path(out).suffix.lower() not in video.CONTAINERS:
         expected = " ".join(video.CONTAINERS)
-        raise OutputError(f"{out}: cannot hold the film {source}; expected {expected}")
+        raise OutputError(f"{out}: cannot hold the video {source}; expected {expected}")
 
 
 def _suffix(source: pathlib.Path, suffix: str | None) -> str:
     """Return the suffix of an output; one that is wished is for photos."""
-    if video.is_film(source):
-        return video.film_suffix(source)
+    if video.is_video(source):
+        return video.video_suffix(source)
     return output_suffix(source) if suffix is None else suffix
 
 

@@ -1,4 +1,4 @@
-"""Films through ffmpeg: decoded, colored and encoded as a stream, in parts that a killed run need not do again."""
+"""Videos through ffmpeg: decoded, colored and encoded as a stream, in parts that a killed run need not do again."""
 
 import contextlib
 import dataclasses
@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from colorjax.errors import BusyError, ColorjaxError, OutputError, PhotoError
-from colorjax.inference.blending import Steady
-from colorjax.jobs.coloring import Weights, Wishes, color_frames
-from colorjax.photos import Photo, fitting_name, write_bytes
+from colorjax.inference.blending import BlendState
+from colorjax.jobs.coloring import ColorOptions, Weights, color_frames
+from colorjax.photos import Photo, shorten_name, write_bytes
 
 try:
     import fcntl
@@ -33,7 +33,7 @@ SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv
 CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is usual
 FORMATS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg"  # none that names other files
 PART = 200  # frames of a part, which a killed run does again
-STILL = 250  # the latest frame that stands for a film
+STILL = 250  # the latest frame that stands for a video
 CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
 BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv".split()
 MATROSKA = ".mkv"
@@ -41,16 +41,16 @@ MATROSKA = ".mkv"
 Frame = UInt8[np.ndarray, "h w 3"]
 
 
-def is_film(path: str | os.PathLike) -> bool:
-    """Tell by its suffix whether a file is a film.
+def is_video(path: str | os.PathLike) -> bool:
+    """Tell by its suffix whether a file is a video.
 
     Spec: VID-001
     """
     return pathlib.Path(path).suffix.lower() in SUFFIXES
 
 
-def film_suffix(path: str | os.PathLike) -> str:
-    """Return the suffix of a film in color: its own where H.264 is usual in it, else Matroska's.
+def video_suffix(path: str | os.PathLike) -> str:
+    """Return the suffix of a video in color: its own where H.264 is usual in it, else Matroska's.
 
     Spec: VID-001
     """
@@ -58,27 +58,27 @@ def film_suffix(path: str | os.PathLike) -> str:
     return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
 
-def colorize_film(
+def colorize_video(
     source: pathlib.Path,
     target: pathlib.Path,
     weights: Weights,
-    wishes: Wishes,
+    options: ColorOptions,
     *,
     overwrite: bool = False,
     show: Callable[[int], object] = lambda done: None,
 ) -> None:
-    """Color a film; go on where a killed run stopped.
+    """Color a video; go on where a killed run stopped.
 
     Args:
-        source: the film.
+        source: the video.
         target: its suffix names the container.
         weights: (params, config).
-        wishes: as for photos, at fixed points of the picture; one variant.
+        options: as for photos, at fixed points of the picture; one variant.
         overwrite: replace a target that exists.
         show: called with the number of frames done, now and then.
 
     Raises:
-        PhotoError: ffmpeg is not there, or cannot read the film.
+        PhotoError: ffmpeg is not there, or cannot read the video.
         OutputError: the target exists or cannot be written.
         BusyError: another run is at work on it.
 
@@ -87,13 +87,13 @@ def colorize_film(
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; expected a new name, or leave to overwrite")
     times = frame_times(source)
-    parts = target.with_name(fitting_name(f".{target.name}", ".parts"))
+    parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
     try:
         parts.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{parts}: cannot make the folder ({error.strerror})") from None
     with _alone(parts, target):
-        _forget_other_runs(parts, _identity(source, weights, wishes))
+        _forget_other_runs(parts, _identity(source, weights, options))
         done = len(list(parts.glob("*.ts")))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
@@ -103,9 +103,9 @@ def colorize_film(
                 if first is None:
                     break
                 photos = map(Photo, itertools.chain([first], itertools.islice(frames, PART - 1)))
-                latest: deque[Steady] = deque(maxlen=1)
+                latest: deque[BlendState] = deque(maxlen=1)
                 colored = color_frames(
-                    photos, weights, wishes, memory=memory, remember=latest.append
+                    photos, weights, options, memory=memory, remember=latest.append
                 )
                 with _encoder(source, parts / "unfinished.ts", first.shape) as pipe:
                     for i, photo in enumerate(colored, number * PART):
@@ -121,7 +121,7 @@ def colorize_film(
 
 
 def frame_times(source: pathlib.Path) -> list[float]:
-    """Return the time in seconds of each frame of a film, in order.
+    """Return the time in seconds of each frame of a video, in order.
 
     Raises:
         PhotoError: ffprobe is not there, or finds no pictures.
@@ -133,15 +133,15 @@ def frame_times(source: pathlib.Path) -> list[float]:
     packets = json.loads(_run(source, command)).get("packets", [])
     times = sorted(float(packet["pts_time"]) for packet in packets if "pts_time" in packet)
     if not times:
-        raise PhotoError(f"{source}: no pictures; expected a film")
+        raise PhotoError(f"{source}: no pictures; expected a video")
     return times
 
 
 def still(source: pathlib.Path) -> Frame:
-    """Return the frame that stands for a film: its middle one, or frame 250 if that comes earlier.
+    """Return the frame that stands for a video: its middle one, or frame 250 if that comes earlier.
 
     Raises:
-        PhotoError: ffmpeg is not there, or cannot read the film.
+        PhotoError: ffmpeg is not there, or cannot read the video.
 
     Spec: VID-006
     """
@@ -149,7 +149,7 @@ def still(source: pathlib.Path) -> Frame:
     with contextlib.closing(_decoded(source, skip=number)) as frames:
         for frame in frames:
             return frame
-    raise PhotoError(f"{source}: frame {number} is missing; expected a film")
+    raise PhotoError(f"{source}: frame {number} is missing; expected a video")
 
 
 def _time(times: list[float], number: int) -> float:
@@ -169,7 +169,7 @@ def _plain(path: pathlib.Path) -> str:
 
 
 def _input(source: pathlib.Path) -> list[str]:
-    """Return the options that make ffmpeg read a film, and no other file that it may name."""
+    """Return the options that make ffmpeg read a video, and no other file that it may name."""
     return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
 
 
@@ -184,19 +184,21 @@ def _run(source: pathlib.Path, command: list[str]) -> str:
 
 
 def _no_ffmpeg(source: pathlib.Path) -> ColorjaxError:
-    return PhotoError(f"{source}: a film; expected ffmpeg and ffprobe to be installed")
+    return PhotoError(f"{source}: a video; expected ffmpeg and ffprobe to be installed")
 
 
 def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
     if "not on whitelist" in said:
-        return PhotoError(f"{source}: a playlist, or no film; expected one of {' '.join(SUFFIXES)}")
+        return PhotoError(
+            f"{source}: a playlist, or no video; expected one of {' '.join(SUFFIXES)}"
+        )
     lines = [line for line in said.splitlines() if line.strip()] or ["it says nothing"]
     reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())
-    return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a film")
+    return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a video")
 
 
 def _decoded(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
-    """Yield the frames of a film from one on, upright."""
+    """Yield the frames of a video from one on, upright."""
     command = ["ffmpeg", "-v", "error", "-nostdin", *_input(source), "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
     with tempfile.TemporaryFile() as said:
@@ -236,7 +238,7 @@ def _read_ppm(pipe: IO[bytes]) -> Frame | None:
 
 @contextlib.contextmanager
 def _encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[IO]:
-    """Yield a pipe that takes Matroska frames and encodes them to a part, whose times are the film's."""
+    """Yield a pipe that takes Matroska frames and encodes them to a part, whose times are the video's."""
     h, w = shape[:2]
     pixels = "yuv444p" if h % 2 or w % 2 else "yuv420p"  # what most players show, if it can be
     command = [
@@ -310,7 +312,7 @@ def _number(value: int) -> bytes:
 
 
 def _join(source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float) -> None:
-    """Put the parts one after the other, and the film's sound, subtitles and titles beside them."""
+    """Put the parts one after the other, and the video's sound, subtitles and titles beside them."""
     whole = parts / f"whole{target.suffix}"
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
@@ -343,13 +345,13 @@ def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _identity(source: pathlib.Path, weights: Weights, wishes: Wishes) -> bytes:
-    """Return what tells runs apart: the film, the weights and the wishes, hashed."""
+def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> bytes:
+    """Return what tells runs apart: the video, the weights and the options, hashed."""
     status, (params, config) = source.stat(), weights
-    arrays = [*jax.tree.leaves(params), np.asarray(wishes.tilt)]
-    if wishes.hints is not None:
-        arrays += [wishes.hints.places, wishes.hints.rgb]
-    plain = dataclasses.replace(wishes, hints=None, tilt=0.0)
+    arrays = [*jax.tree.leaves(params), np.asarray(options.tilt)]
+    if options.hints is not None:
+        arrays += [options.hints.places, options.hints.rgb]
+    plain = dataclasses.replace(options, hints=None, tilt=0.0)
     facts = (os.path.realpath(source), status.st_size, status.st_mtime_ns, config, plain)
     digest = hashlib.sha256(repr(facts).encode())
     for array in arrays:
@@ -358,7 +360,7 @@ def _identity(source: pathlib.Path, weights: Weights, wishes: Wishes) -> bytes:
 
 
 def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
-    """Empty the folder of parts unless they are of the same film, colored the same way."""
+    """Empty the folder of parts unless they are of the same video, colored the same way."""
     note = parts / "run"
     if not note.exists() or note.read_bytes() != identity:
         for path in parts.iterdir():
@@ -366,10 +368,10 @@ def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
         write_bytes(note, identity, overwrite=True)
 
 
-def _write_memory(path: pathlib.Path, memory: Steady) -> None:
+def _write_memory(path: pathlib.Path, memory: BlendState) -> None:
     np.savez(path, blocks=memory.blocks, chroma=memory.chroma)
 
 
-def _read_memory(path: pathlib.Path) -> Steady:
+def _read_memory(path: pathlib.Path) -> BlendState:
     with np.load(path) as arrays:
-        return Steady(arrays["blocks"], arrays["chroma"])
+        return BlendState(arrays["blocks"], arrays["chroma"])

@@ -7,7 +7,7 @@ others do the work. These, and no other module, use Pillow and tifffile.
 
 from colorjax.photos.decoding import SUFFIXES
 from colorjax.photos.drawing import shrink_photo, text_strip
-from colorjax.photos.loading import load_square, load_squares, load_whole
+from colorjax.photos.loading import load_resized, load_square, load_squares
 from colorjax.photos.opening import MAX_PIXELS
 from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.reading import (
@@ -24,9 +24,9 @@ from colorjax.photos.search import find_photos, sample_photos
 from colorjax.photos.writing import (
     encode_frames,
     encode_photo,
-    fitting_name,
     format_of,
-    sweep,
+    remove_temporaries,
+    shorten_name,
     write_bytes,
     write_frames,
     write_photo,
@@ -42,20 +42,20 @@ __all__ = [
     "encode_frames",
     "encode_photo",
     "find_photos",
-    "fitting_name",
     "format_of",
+    "load_resized",
     "load_square",
     "load_squares",
-    "load_whole",
     "memory_needed",
     "output_suffix",
     "read_bytes",
     "read_frames",
     "read_photo",
+    "remove_temporaries",
     "sample_photos",
+    "shorten_name",
     "shrink_photo",
     "suffix_for",
-    "sweep",
     "text_strip",
     "write_bytes",
     "write_frames",

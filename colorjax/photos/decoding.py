@@ -34,10 +34,10 @@ SUFFIXES = {
 }
 """The formats that are read, by Pillow's names, and their suffixes, the usual one first."""
 
-MOVING = ("TIFF", "WEBP", "AVIF", "GIF", "PNG")
+MULTI_FRAME = ("TIFF", "WEBP", "AVIF", "GIF", "PNG")
 """The formats that may hold several pages or frames."""
 
-DEEP = ("PNG", "TIFF")
+SIXTEEN_BIT = ("PNG", "TIFF")
 """The formats that hold 16-bit color and can be read and written with it."""
 
 _ORIENTATION = 0x0112
@@ -46,7 +46,7 @@ _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.S)
 _TIFF_SAMPLES = ((np.uint8, 8), (np.uint16, 16))
 
 
-class Refused(Exception):
+class UnsupportedError(Exception):
     """A photo that is whole, but cannot be decoded or encoded faithfully."""
 
     def __init__(self, found: str, expected: str) -> None:
@@ -54,7 +54,7 @@ class Refused(Exception):
         self.found, self.expected = found, expected
 
 
-class Missing(Refused):
+class TruncatedDataError(UnsupportedError):
     """A photo whose end is missing."""
 
     def __init__(self, found: str) -> None:
@@ -127,7 +127,7 @@ def open_image(file: Any) -> Opened:
     """Open a photo by its content, not yet decoded.
 
     Raises:
-        Refused: if it needs a library that is not there.
+        UnsupportedError: if it needs a library that is not there.
         UnidentifiedImageError: if it is no photo.
 
     Spec: FIL-001, FIL-032
@@ -149,13 +149,13 @@ def checked_size(image: Opened) -> tuple[int, int]:
     """Return width and height of an open image, which a damaged header may give as anything.
 
     Raises:
-        Refused: if they are no whole numbers above 0.
+        UnsupportedError: if they are no whole numbers above 0.
 
     Spec: FIL-041
     """
     size = image.size
     if not (isinstance(size, tuple) and len(size) == 2 and all(map(_is_whole, size)) and min(size)):
-        raise Refused("a header without a size", "width and height")
+        raise UnsupportedError("a header without a size", "width and height")
     return size
 
 
@@ -170,10 +170,10 @@ def _check_page(page: Any) -> None:
     several = ("extrasamples", "dataoffsets", "databytecounts")
     for name in single:
         if not _is_whole(getattr(page, name)):
-            raise Refused(f"a damaged header ({name})", "a whole number")
+            raise UnsupportedError(f"a damaged header ({name})", "a whole number")
     for name in several:
         if not all(map(_is_whole, getattr(page, name))):
-            raise Refused(f"a damaged header ({name})", "whole numbers")
+            raise UnsupportedError(f"a damaged header ({name})", "whole numbers")
 
 
 def count_scans(file: Any, most: int) -> int:
@@ -258,14 +258,14 @@ def _check_strips(image: TiffImagePlugin.TiffImageFile) -> None:
     planes = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) if planar else 1
     needed = -(-w // across) * -(-h // down) * planes
     if len(offsets) < needed:
-        raise Missing(f"truncated: {len(offsets)} of {needed} strips or tiles")
+        raise TruncatedDataError(f"truncated: {len(offsets)} of {needed} strips or tiles")
 
 
 def read_header(image: Opened, file: Any) -> Header:
     """Tell format, depth and alpha of an open image.
 
     Raises:
-        Refused: if it cannot be decoded at its depth.
+        UnsupportedError: if it cannot be decoded at its depth.
 
     Spec: FIL-020, FIL-027
     """
@@ -274,14 +274,16 @@ def read_header(image: Opened, file: Any) -> Header:
         page = image.page
         return Header(kind, 16 if page.dtype == np.uint16 else 8, page.samplesperpixel in (2, 4))
     bits = 1 if image.mode == "1" else 8
-    if image.mode[0] in "IF" or (kind in DEEP and ";16" in _rawmode(image)):
+    if image.mode[0] in "IF" or (kind in SIXTEEN_BIT and ";16" in _rawmode(image)):
         bits = 16
     elif bits == 8 and isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = 16 if max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8 else 8
     if bits == 16 and image.mode == "CMYK":
-        raise Refused("CMYK of 16 bits a channel", "8 bits")
+        raise UnsupportedError("CMYK of 16 bits a channel", "8 bits")
     if kind == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA") and _jpeg2000_bits(file) > 8:
-        raise Refused("JPEG 2000 color of more than 8 bits a channel", "8 bits, or PNG or TIFF")
+        raise UnsupportedError(
+            "JPEG 2000 color of more than 8 bits a channel", "8 bits, or PNG or TIFF"
+        )
     return Header(kind, bits, image.has_transparency_data)
 
 
@@ -289,7 +291,7 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     """Decode an open image to upright gray or sRGB levels and alpha, uint8 or uint16.
 
     Raises:
-        Refused: if it cannot be decoded at its depth.
+        UnsupportedError: if it cannot be decoded at its depth.
         Exception: whatever a decoder raises on damaged data.
 
     Spec: FIL-001, FIL-002, FIL-003, FIL-019, FIL-021, FIL-022, FIL-023, FIL-043
@@ -340,7 +342,7 @@ def _deep(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]
         return levels, None if clear is None else _opaque_but(levels == clear)
 
     if image.format == "PNG" and image.tell():
-        raise Refused("an animation of 16 bits a channel", "8 bits")
+        raise UnsupportedError("an animation of 16 bits a channel", "8 bits")
     place = file.tell()
     file.seek(0)
     copy = Image.open(file, formats=[image.format or ""])
@@ -403,13 +405,13 @@ def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | No
     known = page.photometric in (0, 1, 2) and (page.dtype, page.bitspersample) in _TIFF_SAMPLES
     channels = (1 if gray else 3) + len(extra)
     if not known or len(extra) > 1 or page.samplesperpixel != channels or page.imagedepth != 1:
-        raise Refused("a TIFF of unusual samples", "gray or RGB of 8 or 16 bits")
+        raise UnsupportedError("a TIFF of unusual samples", "gray or RGB of 8 or 16 bits")
     if page.compression not in (1, 8, 32946):  # none, deflate, deflate
         found = f"a TIFF of unusual samples with {page.compression.name} compression"
-        raise Refused(found, "deflate, or 8 bits")
+        raise UnsupportedError(found, "deflate, or 8 bits")
     ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
     if max(ends) > file.seek(0, io.SEEK_END):
-        raise Missing("truncated: pixels are missing")
+        raise TruncatedDataError("truncated: pixels are missing")
     levels = page.asarray(maxworkers=1)
     if page.planarconfig == 2 and page.samplesperpixel > 1:
         levels = np.moveaxis(levels, 0, -1)
@@ -482,11 +484,11 @@ def need_heif() -> None:
     """Make Pillow know HEIC.
 
     Raises:
-        Refused: if pillow-heif is not installed.
+        UnsupportedError: if pillow-heif is not installed.
 
     Spec: FIL-032
     """
     try:
         importlib.import_module("pillow_heif").register_heif_opener()
     except ImportError as error:
-        raise Refused("HEIC", "the package pillow-heif to be installed") from error
+        raise UnsupportedError("HEIC", "the package pillow-heif to be installed") from error

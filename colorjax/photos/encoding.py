@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from colorjax.photos.decoding import DEEP, MOVING, Refused, need_heif
+from colorjax.photos.decoding import MULTI_FRAME, SIXTEEN_BIT, UnsupportedError, need_heif
 from colorjax.photos.metadata import Metadata, save_options, tiff_directory
 
 _LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides, in pixels; libjpeg prints where we raise
-_WITH_ALPHA = (*DEEP, "WEBP", "AVIF", "HEIF", "JPEG2000")
+_WITH_ALPHA = (*SIXTEEN_BIT, "WEBP", "AVIF", "HEIF", "JPEG2000")
 
 
 def to_8bit(levels: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def encode(
         metadata: carried along where the format can.
 
     Raises:
-        Refused: if a format needs a library that is not there, or cannot hold so long a side.
+        UnsupportedError: if a format needs a library that is not there, or cannot hold so long a side.
 
     Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028
     """
@@ -93,19 +93,19 @@ def encode_animation(
         metadata: as for `encode`.
 
     Raises:
-        Refused: if the format holds no animation, or the frames are of several sizes.
+        UnsupportedError: if the format holds no animation, or the frames are of several sizes.
 
     Spec: FIL-034
     """
-    if kind not in MOVING:
-        raise Refused(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")
+    if kind not in MULTI_FRAME:
+        raise UnsupportedError(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")
     images, durations = [], []
     for pixels, alpha, milliseconds in frames:
         image = Image.fromarray(to_8bit(_levels(pixels, alpha, kind)))
         images.append(image.convert("RGB") if image.mode == "L" else image)
         durations.append(round(milliseconds))
         if images[0].size != image.size:
-            raise Refused(f"frames of several sizes as {kind}", "TIFF")
+            raise UnsupportedError(f"frames of several sizes as {kind}", "TIFF")
     if any(image.has_transparency_data for image in images):
         images = [image.convert("RGBA") for image in images]
     options = _options(kind, quality, metadata)
@@ -127,9 +127,11 @@ def encode_animation(
 def _levels(pixels: np.ndarray, alpha: np.ndarray | None, kind: str) -> np.ndarray:
     """Return pixels with alpha and at the depth that a format holds."""
     if max(pixels.shape[:2]) > (longest := _LONGEST.get(kind, max(pixels.shape))):
-        raise Refused(f"a side of {max(pixels.shape)} pixels as {kind}", f"at most {longest}")
+        raise UnsupportedError(
+            f"a side of {max(pixels.shape)} pixels as {kind}", f"at most {longest}"
+        )
     levels = pixels if alpha is None or kind not in _WITH_ALPHA else np.dstack([pixels, alpha])
-    return levels if kind in DEEP else to_8bit(levels)
+    return levels if kind in SIXTEEN_BIT else to_8bit(levels)
 
 
 def _options(kind: str, quality: int, metadata: Metadata) -> dict[str, Any]:

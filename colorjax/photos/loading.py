@@ -111,7 +111,7 @@ def load_squares(
     return squares
 
 
-def load_whole(
+def load_resized(
     path: PathLike,
     side: int,
     *,

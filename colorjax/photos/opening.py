@@ -46,7 +46,7 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
     with _refusing(path):
         mode = os.stat(path).st_mode  # before opening: opening a pipe waits for a writer
         if not stat.S_ISREG(mode):
-            raise decoding.Refused(
+            raise decoding.UnsupportedError(
                 "a folder" if stat.S_ISDIR(mode) else "a special file", "a photo file"
             )
         file = open(path, "rb")
@@ -153,9 +153,9 @@ def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
         yield
     except ColorjaxError:
         raise
-    except decoding.Missing as error:
+    except decoding.TruncatedDataError as error:
         raise _truncated(name, error.found) from error
-    except decoding.Refused as error:
+    except decoding.UnsupportedError as error:
         raise photo_error(name, error.found, error.expected) from error
     except FileNotFoundError as error:
         raise photo_error(name, "no such file", "a photo") from error

@@ -187,11 +187,11 @@ def _count_frames(image: decoding.Opened, file: io.BufferedIOBase) -> int:
         count = decoding.count_pages(file)
         file.seek(place)
         return count
-    return getattr(image, "n_frames", 1) if image.format in decoding.MOVING else 1
+    return getattr(image, "n_frames", 1) if image.format in decoding.MULTI_FRAME else 1
 
 
 def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
-    deep = bits == 16 and kind not in decoding.DEEP
+    deep = bits == 16 and kind not in decoding.SIXTEEN_BIT
     if kind == "GIF" or bits == 1 or deep or (alpha and kind in ("AVIF", "HEIF")):
         return ".png"
     return own if own.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
@@ -307,7 +307,7 @@ def _frames(
 def _goes_on(image: decoding.Opened, number: int, name: PathLike, max_pixels: int) -> bool:
     """Go to a page or frame, and tell whether there is one."""
     with guarded(name, max_pixels):
-        if image.format not in decoding.MOVING:
+        if image.format not in decoding.MULTI_FRAME:
             return False
         try:
             image.seek(number)

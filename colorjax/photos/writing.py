@@ -46,7 +46,7 @@ def format_of(path: PathLike) -> str:
     return _KIND[suffix]
 
 
-def fitting_name(stem: str, ending: str) -> str:
+def shorten_name(stem: str, ending: str) -> str:
     """Return a file's name; of a stem too long the end becomes a hash, so that long names stay apart.
 
     Args:
@@ -198,7 +198,7 @@ def _encoded(encoder: Callable[..., Any], *arguments: Any) -> Any:
         return encoder(*arguments)
     except ColorjaxError:  # of a photo that is decoded while others are encoded
         raise
-    except decoding.Refused as error:
+    except decoding.UnsupportedError as error:
         raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
     except MemoryError as error:
         raise OutputError("too large for the memory here; expected a smaller photo") from error
@@ -252,7 +252,7 @@ def _write_file(
                 os.unlink(temporary)
 
 
-def sweep(folder: PathLike) -> None:
+def remove_temporaries(folder: PathLike) -> None:
     """Remove what killed writers left in a folder; what is being written, or cannot be removed, stays.
 
     Spec: FIL-036
@@ -275,7 +275,7 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def _open_temporary(folder: str) -> tuple[str, io.BufferedIOBase]:
-    """Open a new file that is locked as long as it is open, or its process lives: `sweep` leaves it alone."""
+    """Open a new file that is locked while it is open or its process lives; `remove_temporaries` leaves it alone."""
     while True:
         name = os.path.join(folder, f".colorjax-{secrets.token_hex(8)}.tmp")
         file = open(name, "x+b")  # the caller closes it

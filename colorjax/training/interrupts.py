@@ -16,7 +16,7 @@ class Interrupted(TrainingError):
 
 
 @contextlib.contextmanager
-def collected_signals() -> Iterator[list[int]]:
+def collect_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM in place of dying of them; a second one kills as usual.
 
     Yields:

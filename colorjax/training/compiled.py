@@ -20,7 +20,7 @@ from colorjax.training.step import (
 )
 
 
-class Programs:
+class CompiledTraining:
     """What a run compiles: its start, its steps, its evaluation.
 
     Attributes:

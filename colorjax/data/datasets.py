@@ -41,7 +41,7 @@ class StreamedPhotos(Sequence):
 
 
 @dataclasses.dataclass(frozen=True)
-class PhotoSet:
+class PhotoDataset:
     """Color photos, and what was left out.
 
     Attributes:
@@ -66,7 +66,7 @@ def load_photos(
     framing: str = "squash",
     method: str = "lanczos",
     memory: int | None = None,
-) -> PhotoSet:
+) -> PhotoDataset:
     """Read the color photos of files, folders or `samples`.
 
     Args:
@@ -86,7 +86,7 @@ def load_photos(
     found = [(i, *photo) for i, place in enumerate(places) for photo in photos.find_photos([place])]
     room = _memory() if memory is None else memory
     if framing == "whole":
-        read = functools.partial(photos.load_whole, side=size, widest=WIDEST, method=method)
+        read = functools.partial(photos.load_resized, side=size, widest=WIDEST, method=method)
     else:
         read = functools.partial(photos.load_square, size=size, framing=framing, method=method)
 
@@ -128,7 +128,7 @@ def load_photos(
         rgb = StreamedPhotos([path for _, path, _ in kept], read, marks)
     else:
         rgb = pixels if framing == "whole" else np.stack(pixels)
-    return PhotoSet(
+    return PhotoDataset(
         rgb=rgb,
         names=tuple(name for _, _, name in kept),
         source=np.array([i for i, _, _ in kept]),
@@ -144,7 +144,7 @@ def _memory() -> int:
     return int(MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def check_readable(found: PhotoSet) -> None:
+def check_readable(found: PhotoDataset) -> None:
     """Refuse a set of which too many files are broken.
 
     Raises:
