@@ -110,7 +110,7 @@ def test_bench_prints_ratios(folders):
 @pytest.mark.req("TRN-074")
 def test_bench_of_training(folders):
     result = json.loads(run("bench", "train", folders[0], "--steps", "4", "--repeats", "2").stdout)
-    assert result["feed_over_step"]["memory"] > 0
+    assert result["loader_over_step"]["memory"] > 0
     assert result["checkpoints_over_none"] > 0
     assert 0.9 < result["steps"][0]["peak_over_state_and_activations"] <= 2.2
     assert 0 < result["steps"][0]["utilization"] < 1.5
