@@ -23,10 +23,7 @@ def number(
     above: int | float | None = None,
     at_most: int | float | None = None,
 ) -> Any:
-    """Declare a field: a finite int or float (as the default is) within the bounds.
-
-    Spec: NET-011
-    """
+    """Declare a field: a finite int or float (as the default is) within the bounds."""
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
     return dataclasses.field(default=default, metadata=bounds)
 
@@ -309,8 +306,6 @@ def preset(name: str) -> Config:
 
     Raises:
         ConfigError: there is no such preset.
-
-    Spec: NET-001, NET-011
     """
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
@@ -322,8 +317,6 @@ def replace(config: Config, changes: dict[str, Any]) -> Config:
 
     Raises:
         ConfigError: an unknown field, or a value outside its domain.
-
-    Spec: NET-011
     """
     for path, value in changes.items():
         config = _replace(config, path, path.split("."), value)
@@ -355,8 +348,6 @@ def fit_config(
 
     Raises:
         ConfigError: zero passes or steps, or parts that do not divide the batch.
-
-    Spec: TRN-016, TRN-060
     """
     batch = min(config.batch, photos)
     pass_steps = math.ceil(photos / batch)
@@ -372,10 +363,7 @@ def fit_config(
 
 
 def to_json(config: Config) -> str:
-    """Return the config as sorted, indented JSON.
-
-    Spec: NET-011
-    """
+    """Return the config as sorted, indented JSON."""
     fields = dataclasses.asdict(config)
     fields["network"]["kind"] = type(config.network).__name__
     return json.dumps(fields, indent=1, sort_keys=True)
@@ -386,8 +374,6 @@ def from_json(text: str) -> Config:
 
     Raises:
         ConfigError: not JSON, an unknown field, or a value outside its domain.
-
-    Spec: NET-011
     """
     try:
         fields = parse_json(text)

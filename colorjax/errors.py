@@ -64,8 +64,5 @@ class TrainingError(ColorjaxError):
 
 
 def in_one_line(text: object) -> str:
-    """Return a text with all that would break its line escaped.
-
-    Spec: FIL-007, CMD-005
-    """
+    """Return a text with all that would break its line escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

@@ -12,8 +12,6 @@ def parse_json(text: str | bytes) -> Any:
 
     Raises:
         ValueError: in one line, if it is no JSON, is nested too deeply, or holds a number too long.
-
-    Spec: FIL-056
     """
     try:
         tree = json.loads(text, parse_int=_integer)

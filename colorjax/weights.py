@@ -48,8 +48,6 @@ def save_weights(
     Raises:
         WeightsError: a parameter is not finite.
         OutputError: the file cannot be written.
-
-    Spec: FIL-050, FIL-051, FIL-053
     """
     dtype = np.float16 if half else np.float32
     tensors = {name: np.asarray(leaf, dtype) for name, leaf in _flatten(params)}
@@ -72,8 +70,6 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
     Raises:
         WeightsError: the file is absent, damaged, of another format, or does not fit its config.
-
-    Spec: FIL-050, FIL-052, FIL-054, FIL-055, FIL-056, FIL-057
     """
     path = _find(path)
     _, config, tensors = _read(path)
@@ -84,10 +80,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
 
 def fits(params: PyTree, config: Config) -> bool:
-    """Tell whether parameters have the names and shapes of a config's network.
-
-    Spec: CMD-012, FIL-052
-    """
+    """Tell whether parameters have the names and shapes of a config's network."""
     return {name: np.shape(leaf) for name, leaf in _flatten(params)} == _shapes(config)
 
 
@@ -96,8 +89,6 @@ def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
 
     Raises:
         WeightsError: the file is absent, damaged or of another format.
-
-    Spec: FIL-051, FIL-052, FIL-055, FIL-056
     """
     return _read(_find(path))[0]["record"]
 

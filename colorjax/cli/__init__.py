@@ -24,8 +24,6 @@ def main(
     Args:
         arguments: of the command; None for those of the process.
         loaded: called when the libraries are there and the work begins.
-
-    Spec: CMD-004, CMD-005, CMD-006, CMD-045
     """
     try:
         args = make_parser().parse_args(arguments)
@@ -60,10 +58,7 @@ def _importing() -> Iterator[None]:
 
 
 def make_parser() -> Parser:
-    """Return the parser of the command.
-
-    Spec: CMD-006
-    """
+    """Return the parser of the command."""
     parser = Parser(
         prog="colorjax",
         description="Color for black-and-white photos.",

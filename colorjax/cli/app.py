@@ -15,10 +15,7 @@ from colorjax.cli.options import (
 
 
 def add_app(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, APP-001
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "app",

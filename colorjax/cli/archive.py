@@ -15,10 +15,7 @@ from colorjax.cli.options import (
 
 
 def add_archive(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, CMD-040
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "archive",

@@ -33,10 +33,7 @@ STATUSES = ("done", "skipped", "busy", "failed")
 
 
 def add_colorize(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-001, CMD-006
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "colorize",
@@ -239,10 +236,7 @@ class _Tally:
             self.photos.append({"status": "failed", "error": failure})
 
     def note(self, result: Any) -> None:
-        """Count a result.
-
-        Spec: CMD-004, CMD-026
-        """
+        """Count a result."""
         self.counts[result.status] += 1
         kind, noted = ("video", self.videos) if result.job.is_video else ("photo", self.photos)
         noted.append({kind: str(result.job.source), "status": result.status})
@@ -270,26 +264,17 @@ class _Tally:
         self.exit_code = max(self.exit_code, result.error.exit_code)
 
     def summary(self) -> dict[str, Any]:
-        """Return all numbers up to now.
-
-        Spec: CMD-026
-        """
+        """Return all numbers up to now."""
         numbers = {"seconds": time.monotonic() - self.start, "photos_per_second": self.rate()}
         return self.counts | numbers | {"photos": self.photos, "videos": self.videos}
 
     def rate(self) -> float:
-        """Return how many photos were colored in a second, until the videos began.
-
-        Spec: CMD-026
-        """
+        """Return how many photos were colored in a second, until the videos began."""
         done = sum(photo["status"] == "done" for photo in self.photos)
         return done / self.photo_seconds if done else 0.0
 
     def line(self) -> str:
-        """Return the summary in a line; for a single input it names the files, and gives no rate.
-
-        Spec: CMD-026, CMD-073
-        """
+        """Return the summary in a line; for a single input it names the files, and gives no rate."""
         alone = sum(self.counts.values()) == 1
         named = f": {', '.join(self.outputs)}" if alone else ""
         parts = [f"{self.counts['done']} colorized"]
@@ -310,10 +295,7 @@ class _Tally:
 
 
 def in_color_line(sources: list[str]) -> str:
-    """Return the line about photos that were in color before.
-
-    Spec: CMD-074
-    """
+    """Return the line about photos that were in color before."""
     if len(sources) == 1:
         found = f"{sources[0]}: in color already; its gray was colored"
         return f"{found} (--keep-color keeps its own color)"
@@ -322,10 +304,7 @@ def in_color_line(sources: list[str]) -> str:
 
 
 def show_file(path: pathlib.Path, printer: Printer) -> None:
-    """Show a file or folder in the program that the system opens it with.
-
-    Spec: CMD-075
-    """
+    """Show a file or folder in the program that the system opens it with."""
     try:
         shown = webbrowser.open(path.absolute().as_uri())
     except (OSError, webbrowser.Error):
@@ -335,10 +314,7 @@ def show_file(path: pathlib.Path, printer: Printer) -> None:
 
 
 def truncated_line(source: object) -> str:
-    """Return the warning about a photo whose end is missing.
-
-    Spec: CMD-060
-    """
+    """Return the warning about a photo whose end is missing."""
     return f"{source}: its end is missing; what there is was colored, the rest is blank"
 
 

@@ -19,10 +19,7 @@ PROTOCOL = 256  # side of the photos that colorizers are compared on
 
 
 def add_evaluate(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-001, CMD-006
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "evaluate",

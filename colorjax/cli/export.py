@@ -7,10 +7,7 @@ from colorjax.cli.options import add_command, add_weights
 
 
 def add_export(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, EXP-001
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "export",

@@ -42,10 +42,7 @@ class Parser(argparse.ArgumentParser):
         self.commands: dict[str, Parser] = {}
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
-        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help.
-
-        Spec: CMD-071, CMD-072
-        """
+        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help."""
         given = list(sys.argv[1:] if args is None else args)
         parsed, unknown = self.parse_known_args(self._meant(given), namespace)
         if unknown:
@@ -73,10 +70,7 @@ class Parser(argparse.ArgumentParser):
         return ["colorize", *given] if photo else given
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage.
-
-        Spec: CMD-005
-        """
+        """Raise instead of printing the usage."""
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
 
 
@@ -94,10 +88,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def handle_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed.
-
-    Spec: CMD-004
-    """
+    """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed."""
 
     def stop(number: int, frame: object) -> NoReturn:
         raise Terminated
@@ -115,10 +106,7 @@ def handle_sigterm() -> Iterator[None]:
 def add_command(
     commands: Any, name: str, run: Callable[..., int], description: str, examples: str
 ) -> argparse.ArgumentParser:
-    """Add a subcommand with the options that all have.
-
-    Spec: CMD-006, CMD-007
-    """
+    """Add a subcommand with the options that all have."""
     parser = commands.add_parser(
         name, help=description, description=description, epilog=f"examples:\n{examples}"
     )
@@ -134,10 +122,7 @@ def add_command(
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
-    """Add `--weights`.
-
-    Spec: CMD-012, FIL-055
-    """
+    """Add `--weights`."""
     parser.add_argument(
         "--weights",
         metavar="FILE",
@@ -146,19 +131,13 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def add_vividness(parser: argparse.ArgumentParser) -> None:
-    """Add `--vividness`.
-
-    Spec: INF-012
-    """
+    """Add `--vividness`."""
     text = "strength of the color: 0 is gray, 1 (default) natural, 2 twice as strong"
     parser.add_argument("--vividness", type=parse_value, default=1.0, metavar="X", help=text)
 
 
 def print_results(printer: Printer, result: dict[str, Any]) -> None:
-    """Print the summary of an evaluation as a table of at most 80 columns.
-
-    Spec: EVL-025, CMD-070
-    """
+    """Print the summary of an evaluation as a table of at most 80 columns."""
     methods = result["summary"]
     gray = methods.get("gray", {})
     rows = []
@@ -189,10 +168,7 @@ def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | N
 
 
 def parse_value(text: str) -> Any:
-    """Return a number or a word; the config says whether it fits.
-
-    Spec: CMD-005
-    """
+    """Return a number or a word; the config says whether it fits."""
     try:
         return json.loads(text)
     except ValueError:
@@ -200,10 +176,7 @@ def parse_value(text: str) -> Any:
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Check an option that is no field of the config.
-
-    Spec: CMD-005
-    """
+    """Check an option that is no field of the config."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigError(f"{name} is {value!r}; expected an integer of at least {least}")
     if most is not None and value > most:
@@ -212,10 +185,7 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
 
 
 def check_vividness(value: Any) -> float:
-    """Check the option.
-
-    Spec: CMD-005, INF-012
-    """
+    """Check the option."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
         raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")

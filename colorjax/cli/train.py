@@ -34,10 +34,7 @@ MEASURED = 50  # training photos measured at the end of a run without validation
 
 
 def add_train(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, TRN-051, TRN-063, TRN-071
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "train",
@@ -134,8 +131,6 @@ def join_processes(args: argparse.Namespace) -> None:
 
     Raises:
         UsageError: no cluster tells, or the others cannot be reached.
-
-    Spec: TRN-063
     """
     if args.command != "train" or not (args.distributed or args.coordinator):
         return

@@ -26,7 +26,6 @@ def ciede2000(
     Gradient: finite everywhere; zero for equal colors and for hue on the neutral axis, where the
     true one does not exist. The formula itself jumps where hues lie 180° apart.
     Source: Sharma, Wu and Dalal, Color Research and Application 30 (2005), 21–30, eqs. 2–22.
-    Spec: COL-018, COL-019, COL-020.
     """
     (l1, a1, b1), (l2, a2, b2) = planes(lab1), planes(lab2)
     stretch = 1.5 - 0.5 * _weight(_length(a1, b1) / 2 + _length(a2, b2) / 2)

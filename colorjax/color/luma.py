@@ -29,7 +29,6 @@ def rgb_to_gray(
         Float32 on the scale of `rgb`, not rounded; equal channels come back unchanged.
 
     Source: seed S2, correction 7.
-    Spec: PRE-004, PRE-005, COL-001, COL-002.
     """
     red, green, blue = planes(rgb)
     hundredths = _RED * red + _GREEN * green + _BLUE * blue
@@ -46,8 +45,6 @@ def rgb_to_luma_chroma(
 
     Returns:
         Luma Y, which is `rgb_to_gray`, and chroma (R − Y, B − Y), both on the scale of `rgb`.
-
-    Spec: COL-003.
     """
     luma = rgb_to_gray(rgb)
     red, _, blue = planes(rgb)
@@ -65,8 +62,6 @@ def luma_chroma_to_rgb(
 
     Returns:
         Levels on that scale, neither clipped nor rounded: see `fit_gamut` and `apply_chroma`.
-
-    Spec: COL-003.
     """
     luma = jnp.asarray(luma, jnp.float32)
     red, blue = planes(chroma)
@@ -90,7 +85,6 @@ def fit_gamut(
         Chroma times a share in [0, 1], which is 1 where the color fits already.
 
     Gradient: finite for every input.
-    Spec: COL-004, COL-005, COL-006.
     """
     luma = jnp.clip(jnp.asarray(luma, jnp.float32), 0, peak)
     red, blue = planes(chroma)
@@ -105,8 +99,6 @@ def compress_chroma(
     Args:
         chroma: (R − Y, B − Y) in levels, finite.
         knee: length in levels that none exceeds, above 0; far below it chroma stays as it is.
-
-    Spec: INF-014
     """
     chroma = jnp.asarray(chroma, jnp.float32)
     square = jnp.sum(chroma * chroma, -1, keepdims=True)
@@ -121,8 +113,6 @@ def rgb_to_luma100(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array
 
     Returns:
         luma100, in [0, 100 · peak].
-
-    Spec: COL-007, COL-008.
     """
     rgb = jnp.asarray(rgb, jnp.int32)
     return _RED * rgb[..., 0] + _GREEN * rgb[..., 1] + _BLUE * rgb[..., 2]
@@ -148,7 +138,6 @@ def apply_chroma(
         Levels in [0, peak]; without chroma, luma100 = 100 · g gives (g, g, g).
 
     Gradient: none, for its output is integer; differentiate `fit_gamut`.
-    Spec: COL-007, COL-008, COL-009, COL-010, COL-011.
     """
     luma100 = jnp.asarray(luma100, jnp.int32)
     red, blue = fit_red_blue(luma100, *planes(chroma), peak=peak)
@@ -162,10 +151,7 @@ def fit_red_blue(
     *,
     peak: int = 255,
 ) -> tuple[Int32[Array, "*pixels"], Int32[Array, "*pixels"]]:
-    """Return red and blue of `apply_chroma` from planes of R − Y and B − Y: its first half.
-
-    Spec: COL-007, COL-008, COL-009.
-    """
+    """Return red and blue of `apply_chroma` from planes of R − Y and B − Y: its first half."""
     luma = jnp.clip(luma100, 0, 100 * peak) * 0.01  # a product takes half the time of a quotient
     red, blue = _fit(luma, red, blue, peak)
     return jnp.round(luma + red).astype(jnp.int32), jnp.round(luma + blue).astype(jnp.int32)
@@ -182,8 +168,6 @@ def solve_green(
 
     In a program of its own red and blue are what they are. Within one program XLA may compute them twice and round a
     tie both ways, which can cost 21 of light.
-
-    Spec: COL-007, COL-008, COL-011.
     """
     # Rounding red and blue moves green by at most 14/72, so that it too rounds into [0, peak].
     luma100 = jnp.clip(luma100, 0, 100 * peak)

@@ -6,8 +6,5 @@ from jax import Array
 
 
 def planes(pixels: Array | np.ndarray) -> tuple[Array, ...]:
-    """Split the last axis, as float32.
-
-    Spec: COL-009
-    """
+    """Split the last axis, as float32."""
     return tuple(jnp.unstack(jnp.asarray(pixels, jnp.float32), axis=-1))

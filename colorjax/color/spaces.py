@@ -47,7 +47,6 @@ def srgb_to_linear(unit_rgb: Float[Array | np.ndarray, "*shape"]) -> Float[Array
 
     Gradient: finite everywhere; 1/12.92 at 0.
     Source: IEC 61966-2-1.
-    Spec: COL-012, COL-013.
     """
     unit_rgb = jnp.asarray(unit_rgb, jnp.float32)
     size = jnp.abs(unit_rgb)
@@ -66,7 +65,6 @@ def linear_to_srgb(linear_rgb: Float[Array | np.ndarray, "*shape"]) -> Float[Arr
 
     Gradient: finite everywhere; 12.92 at 0.
     Source: IEC 61966-2-1.
-    Spec: COL-012, COL-013.
     """
     linear_rgb = jnp.asarray(linear_rgb, jnp.float32)
     size, knee = jnp.abs(linear_rgb), _KNEE / _SLOPE
@@ -86,7 +84,6 @@ def linear_rgb_to_xyz(
         XYZ relative to Y = 1 at D65 white (0.3127, 0.3290).
 
     Source: IEC 61966-2-1; SMPTE RP 177 for the solution.
-    Spec: COL-014.
     """
     return _scale(_mix(_TO_RELATIVE_XYZ, linear_rgb), _WHITE)
 
@@ -102,7 +99,6 @@ def xyz_to_lab(xyz: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pi
 
     Gradient: finite everywhere.
     Source: CIE 15:2004, 8.2.1, knee 216/24389 and slope 24389/27.
-    Spec: COL-014, COL-016, COL-017.
     """
     return _relative_xyz_to_lab(_scale(xyz, [1 / white for white in _WHITE]))
 
@@ -117,7 +113,6 @@ def lab_to_xyz(lab: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pi
         XYZ relative to Y = 1 at white.
 
     Gradient: finite everywhere.
-    Spec: COL-016, COL-017.
     """
     return _scale(_lab_to_relative_xyz(lab), _WHITE)
 
@@ -132,7 +127,6 @@ def rgb_to_lab(rgb: Real[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pix
         L in [0, 100] for levels in [0, 255], and a, b.
 
     Gradient: finite everywhere.
-    Spec: COL-014, COL-015, COL-016, COL-017.
     """
     linear_rgb = srgb_to_linear(jnp.asarray(rgb, jnp.float32) / 255)
     return _relative_xyz_to_lab(_mix(_TO_RELATIVE_XYZ, linear_rgb))
@@ -148,7 +142,6 @@ def lab_to_rgb(lab: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pi
         Gamma-coded levels, 255 is white, neither clipped nor rounded.
 
     Gradient: finite everywhere.
-    Spec: COL-016, COL-017.
     """
     return 255 * linear_to_srgb(_mix(_TO_LINEAR_RGB, _lab_to_relative_xyz(lab)))
 

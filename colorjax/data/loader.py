@@ -47,10 +47,7 @@ class Loader:
         )
 
     def batch(self, step: int) -> UInt8[np.ndarray, "batch n n 3"]:
-        """Return the views of a step; the slots of other processes stay black.
-
-        Spec: TRN-007, TRN-050, TRN-052
-        """
+        """Return the views of a step; the slots of other processes stay black."""
         chosen = self.order(step)
         if isinstance(self.photos, np.ndarray) and self.slots is None:
             return self.photos[chosen]
@@ -64,10 +61,7 @@ class Loader:
     def chunks(
         self, first: int, last: int, steps: int
     ) -> Iterator[UInt8[np.ndarray, "steps batch n n 3"]]:
-        """Yield the batches from a step to another, so many steps at a time.
-
-        Spec: TRN-050
-        """
+        """Yield the batches from a step to another, so many steps at a time."""
 
         def chunk(start):
             end = min(int(start) + steps, last)

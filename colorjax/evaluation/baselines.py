@@ -18,7 +18,6 @@ def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
         in least squares; `mean_photo`, in whole levels, for photos so small that a dense network may see them.
 
     Source: facts (the seed's baselines).
-    Spec: EVL-020
     """
     chosen = rgb[:: max(1, rgb.size // (3 * PIXELS))]  # a few million pixels are plenty
     levels = chosen.reshape(-1, 3).astype(np.float64)
@@ -39,8 +38,6 @@ def apply_baselines(
     Args:
         baselines: as `fit_baselines` gives them, or empty for the copied gray alone.
         gray: levels in [0, 255].
-
-    Spec: EVL-020, EVL-021
     """
     colored = {"gray": np.repeat(gray[..., None], 3, -1)}
     if baselines:

@@ -46,8 +46,6 @@ def evaluate(
     Returns:
         JSON-able: `summary`, from method to its mean metrics, and `photos`, each with its name and its metrics by
         method.
-
-    Spec: EVL-021, EVL-025, EVL-026, CMD-011
     """
     own_size = isinstance(config.network, DenseConfig) and rgb[0].shape[0] == config.size
     if own_size:

@@ -47,8 +47,6 @@ def blend_own_color(
         photo: uint8 or uint16.
         colored: of the same dtype.
         tint: chroma in levels of 255 at each gray that does not count as color, as `tints.tint_of` finds it.
-
-    Spec: CMD-028
     """
     peak = int(np.iinfo(photo.dtype).max)
     own, given = photo.reshape(-1, 3), colored.reshape(-1, 3)
@@ -74,8 +72,6 @@ def blend_over_time(
 
     Returns:
         What is remembered, and the frame with steadied chroma.
-
-    Spec: CMD-030
     """
     peak = int(np.iinfo(photo.dtype).max)
     h, w = photo.shape[:2]
@@ -91,10 +87,7 @@ def blend_over_time(
 def is_cut(
     before: Float[np.ndarray, "rows columns"], after: Float[np.ndarray, "rows columns"]
 ) -> bool:
-    """Tell whether two frames, as means of blocks, are of two scenes: they differ by more than 25 levels on average.
-
-    Spec: CMD-030
-    """
+    """Tell whether two frames, as means of blocks, are of two scenes: they differ by more than 25 levels on average."""
     return bool(np.abs(before - after).mean() > CUT)
 
 

@@ -44,8 +44,6 @@ def colorize(
         PhotoError: the array is empty, neither uint8 nor uint16, or not (h, w) or (h, w, 3).
         HintError: a hint is outside the photo.
         WeightsError: the weights cannot be read.
-
-    Spec: INF-001, INF-002, INF-003, INF-004, INF-006, INF-007, INF-008, INF-012, INF-013, INF-020, INF-022
     """
     weights = resolve_weights(weights)
     prediction = predict(photo, weights, hints=hints)
@@ -56,8 +54,5 @@ def colorize(
 
 
 def resolve_weights(weights: Weights) -> tuple[PyTree, Config]:
-    """Return (params, config) of weights that may be those, the path of a file, or None for the packaged ones.
-
-    Spec: INF-001
-    """
+    """Return (params, config) of weights that may be those, the path of a file, or None for the packaged ones."""
     return weights if isinstance(weights, tuple) else load_weights(weights)

@@ -55,8 +55,6 @@ def predict(
         photo: as for `colorize`.
         weights: (params, config).
         hints: as for `colorize`.
-
-    Spec: INF-001, INF-020, INF-023
     """
     photo = _checked(photo)
     params, config = weights
@@ -85,8 +83,6 @@ def choose_colors(
         vividness: as for `colorize`.
         temperature: as for `colorize`.
         tilt: a preference for some bins, as for `bins.decode`.
-
-    Spec: INF-012, INF-013
     """
     bins = 1 if isinstance(config.network, DenseConfig) else prediction.cells.shape[-1]
     tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
@@ -111,8 +107,6 @@ def choose_chroma(
         vividness: on top of the natural one.
         temperature: as for `bins.decode`.
         tilt: likewise.
-
-    Spec: INF-012, INF-013, INF-014, INF-021
     """
     if isinstance(config.network, DenseConfig):
         chroma = prediction.cells
@@ -142,8 +136,6 @@ def render(
         coefficients: from `choose_colors`.
         hints: as for `colorize`.
         tile: as for `colorize`.
-
-    Spec: INF-001, INF-020
     """
     rgb = paint(photo, coefficients, tile=tile)
     if hints is not None and len(hints.places):
@@ -160,8 +152,6 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
         shape: (h, w) of the photo.
         config: a dense network sees size × size; the photo network its working size on the short side, and of the
             few aspects the one closest to the photo's, to which it is squashed.
-
-    Spec: INF-004, INF-010
     """
     if isinstance(config.network, DenseConfig):
         return config.size, config.size
@@ -178,10 +168,7 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
 def recolor(
     params: PyTree, rgb: UInt8[Array, "photos n n 3"], config: Config
 ) -> UInt8[Array, "photos n n 3"]:
-    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size.
-
-    Spec: EVL-024, EVL-025
-    """
+    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size."""
     return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 

@@ -32,7 +32,6 @@ def resize_matrix(
         Rows that sum to 1, zero outside the filter's support, as Pillow has them.
 
     Source: Pillow's `Image.resize` (pixel centers at i + 1/2; the support grows with the scale when shrinking).
-    Spec: INF-005
     """
     function, support = _FILTERS[method]
     scale = (extent or before) / after
@@ -69,8 +68,6 @@ def guided_coefficients(
     Returns:
         Planes of slopes and offsets, each of R − Y and B − Y: chroma ≈ lines[:2] · gray + lines[2:], exactly so at the
         cell's own gray.
-
-    Spec: INF-011
     """
     rows, columns = (jnp.asarray(_box(side)) for side in gray.shape)
 

@@ -44,16 +44,12 @@ def shrink_gray(
         8-bit levels, which may overshoot [0, 255] a little at edges.
 
     Source: Pillow's `Image.resize` with `reducing_gap`.
-    Spec: INF-004, INF-009
     """
     return np.asarray(_resize(reduce_gray(photo, shape)))
 
 
 def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]) -> Reduced:
-    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest.
-
-    Spec: INF-004, INF-009
-    """
+    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest."""
     sums, matrices = photo, []
     for axis, few in enumerate(shape):
         side = photo.shape[axis]
@@ -74,10 +70,7 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
 
 
 def resize(reduced: Reduced) -> Float[Array, "n m"]:
-    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product.
-
-    Spec: INF-009
-    """
+    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product."""
     across = jnp.matmul(reduced.rows, reduced.gray, precision="highest")
     return jnp.matmul(across, reduced.columns.T, precision="highest")
 
@@ -112,8 +105,6 @@ def paint(
 
     Returns:
         RGB of the photo's type, on the photo's light whatever the coefficients.
-
-    Spec: INF-001, INF-003, INF-004, INF-008, INF-011
     """
     positions = [
         np.clip((np.arange(side) + 0.5) * (few / side) - 0.5, 0, few - 1)
@@ -136,10 +127,7 @@ def paint(
 
 
 def photo_luma100(photo: UInt[Array | np.ndarray, "h w *channels"]) -> Int32[Array, "h w"]:
-    """Return 100 times the gray of a gray or RGB photo: exact integers.
-
-    Spec: INF-001, INF-008
-    """
+    """Return 100 times the gray of a gray or RGB photo: exact integers."""
     return rgb_to_luma100(photo) if photo.ndim == 3 else 100 * jnp.asarray(photo, jnp.int32)
 
 

@@ -58,8 +58,6 @@ def colorize_archive(
 
     Raises:
         UsageError: Ray is not installed.
-
-    Spec: CMD-040
     """
     try:
         ray = importlib.import_module("ray")

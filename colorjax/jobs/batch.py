@@ -92,8 +92,6 @@ def colorize_files(
 
     Yields:
         What became of each job, in their order.
-
-    Spec: CMD-001, CMD-003, CMD-004, CMD-008, CMD-009, CMD-021, CMD-022, CMD-023, CMD-041, CMD-060, FIL-040, FIL-044
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
     for folder in {job.target.parent for job in jobs}:
@@ -171,8 +169,6 @@ def colorize_video(
 
     Returns:
         What became of it.
-
-    Spec: VID-002, VID-004, VID-005, VID-006, CMD-041
     """
     targets, missing = _targets(job, options, overwrite=overwrite)
     sheet_too = compare and (overwrite or not job.sheet.exists())
@@ -200,10 +196,7 @@ def colorize_video(
 
 
 def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
-    """Read the photos, and stills of the videos, and their color again, for a gallery, where both can be read.
-
-    Spec: CMD-034, VID-006
-    """
+    """Read the photos, and stills of the videos, and their color again, for a gallery, where both can be read."""
     for job in jobs:
         for number, target in enumerate(job.targets(variants), 1):
             name = job.name if variants == 1 else f"{job.name}, {number}"
@@ -244,8 +237,6 @@ def colorize_bytes(
     Raises:
         PhotoError: it cannot be read.
         OutputError: the format cannot hold it.
-
-    Spec: CMD-027, CMD-032, CMD-060
     """
 
     def options_for(photo: Photo) -> ColorOptions:
@@ -263,10 +254,7 @@ def colorize_bytes(
 
 
 def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "H W 3"]:
-    """Draw a sheet of a photo's gray and of its colorings.
-
-    Spec: CMD-009
-    """
+    """Draw a sheet of a photo's gray and of its colorings."""
     gray = photo.to_8bit().pixels
     if gray.ndim == 3:
         gray = np.rint(gray @ LUMA_WEIGHTS).astype(np.uint8)

@@ -57,8 +57,6 @@ def color_file(
 
     Raises:
         ConfigError: variants of a network that knows one coloring only.
-
-    Spec: CMD-030, CMD-031, FIL-040
     """
     frames = read()
     first, second = next(frames), next(frames, None)
@@ -93,8 +91,6 @@ def variant_options(photo: Photo, weights: Weights, options: ColorOptions) -> li
 
     Raises:
         ConfigError: as for `color_file`.
-
-    Spec: CMD-031, VID-006
     """
     if options.variants == 1:
         return [options]
@@ -112,8 +108,6 @@ def color_photo(photo: Photo, weights: Weights, options: ColorOptions = ColorOpt
         photo: gray, tinted or in color; without `keep_color` its gray is what counts.
         weights: (params, config).
         options: how.
-
-    Spec: CMD-028
     """
     rgb = colorizing.colorize(
         photo.pixels, weights, vividness=options.vividness, tilt=options.tilt, hints=options.hints
@@ -137,8 +131,6 @@ def color_frames(
         options: how.
         memory: what is remembered of frames before the first.
         remember: called after each frame with what is to be remembered.
-
-    Spec: CMD-030, VID-003
     """
     for frame, colored in _ahead(
         lambda frame: (frame, color_photo(frame, weights, options)), frames
@@ -158,8 +150,6 @@ def likely_colors(
         weights: (params, config).
         place: row and column in the photo.
         count: how many.
-
-    Spec: APP-001
     """
     return variants.palette(photo.pixels, weights, place, count)
 

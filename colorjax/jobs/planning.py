@@ -35,10 +35,7 @@ class Job:
     hints: pathlib.Path | None = None
 
     def targets(self, variants: int) -> list[pathlib.Path]:
-        """Return where its color goes, or where each of several colorings goes: `old.color.2.jpg`.
-
-        Spec: CMD-031
-        """
+        """Return where its color goes, or where each of several colorings goes: `old.color.2.jpg`."""
         if variants == 1:
             return [self.target]
         endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
@@ -46,18 +43,12 @@ class Job:
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a video.
-
-        Spec: VID-005
-        """
+        """Whether it is a video."""
         return video.is_video(self.source)
 
     @property
     def sheet(self) -> pathlib.Path:
-        """Where its comparison sheet goes.
-
-        Spec: CMD-009
-        """
+        """Where its comparison sheet goes."""
         stem = self.target.stem.removesuffix(COLOR)
         return self.target.with_name(shorten_name(stem, f"{COMPARE}.png"))
 
@@ -101,8 +92,6 @@ def plan(
         UsageError: two of them would go to one place.
         HintError: `hints` or `hints_dir` is not there.
         OutputError: one would be written over an input, or `out` can be neither its file nor a folder.
-
-    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033, CMD-042, CMD-044, VID-004, VID-005
     """
     check_hints(hints, hints_dir)
     found, failures = [], []
@@ -206,8 +195,6 @@ def make_folder(folder: pathlib.Path) -> None:
 
     Raises:
         OutputError: it cannot be made.
-
-    Spec: CMD-002, CMD-025
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -220,8 +207,6 @@ def failure(source: pathlib.Path, error: Exception) -> ColorjaxError:
 
     An `OutputError` is the input's own failure, such as frames that the format cannot hold, unless the system refused
     the place.
-
-    Spec: CMD-041
     """
     of_place = isinstance(error.__cause__, OSError)
     if isinstance(error, ColorjaxError) and (of_place or not isinstance(error, OutputError)):

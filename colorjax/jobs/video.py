@@ -42,18 +42,12 @@ Frame = UInt8[np.ndarray, "h w 3"]
 
 
 def is_video(path: str | os.PathLike) -> bool:
-    """Tell by its suffix whether a file is a video.
-
-    Spec: VID-001
-    """
+    """Tell by its suffix whether a file is a video."""
     return pathlib.Path(path).suffix.lower() in SUFFIXES
 
 
 def video_suffix(path: str | os.PathLike) -> str:
-    """Return the suffix of a video in color: its own where H.264 is usual in it, else Matroska's.
-
-    Spec: VID-001
-    """
+    """Return the suffix of a video in color: its own where H.264 is usual in it, else Matroska's."""
     suffix = pathlib.Path(path).suffix
     return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
@@ -81,8 +75,6 @@ def colorize_video(
         PhotoError: ffmpeg is not there, or cannot read the video.
         OutputError: the target exists or cannot be written.
         BusyError: another run is at work on it.
-
-    Spec: VID-001, VID-002, VID-003, VID-004, VID-006
     """
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; expected a new name, or leave to overwrite")
@@ -125,8 +117,6 @@ def frame_times(source: pathlib.Path) -> list[float]:
 
     Raises:
         PhotoError: ffprobe is not there, or finds no pictures.
-
-    Spec: VID-001, VID-004, VID-007
     """
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0"]
     command += ["-show_entries", "packet=pts_time", "-of", "json", *_input(source)]
@@ -142,8 +132,6 @@ def still(source: pathlib.Path) -> Frame:
 
     Raises:
         PhotoError: ffmpeg is not there, or cannot read the video.
-
-    Spec: VID-006
     """
     number = min(STILL, len(frame_times(source)) // 2)
     with contextlib.closing(_decoded(source, skip=number)) as frames:
@@ -278,10 +266,7 @@ def _encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) -
 
 
 def matroska_header(width: int, height: int) -> bytes:
-    """Return the start of a Matroska stream of uncompressed RGB with times in microseconds (RFC 9559).
-
-    Spec: VID-001
-    """
+    """Return the start of a Matroska stream of uncompressed RGB with times in microseconds (RFC 9559)."""
     video = _element(0xB0, _number(width)) + _element(0xBA, _number(height))
     video += _element(0x2EB524, b"RGB\x18")
     track = b"".join(_element(each, b"\x01") for each in (0xD7, 0x73C5, 0x83))
@@ -294,10 +279,7 @@ def matroska_header(width: int, height: int) -> bytes:
 
 
 def matroska_frame(frame: Frame, seconds: float) -> bytes:
-    """Return a frame of such a stream: a cluster of its own.
-
-    Spec: VID-001
-    """
+    """Return a frame of such a stream: a cluster of its own."""
     time = _element(0xE7, _number(max(0, round(1e6 * seconds))))
     return _element(0x1F43B675, time + _element(0xA3, b"\x81\x00\x00\x80" + frame.tobytes()))
 

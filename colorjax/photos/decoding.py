@@ -91,10 +91,7 @@ class TiffPages:
         self.seek(0)
 
     def seek(self, number: int) -> None:
-        """Go to a page; EOFError past the last.
-
-        Spec: FIL-024
-        """
+        """Go to a page; EOFError past the last."""
         try:
             self.number, self.page = number, cast(Any, self.tiff.pages[number])
         except IndexError as error:
@@ -103,17 +100,11 @@ class TiffPages:
         self.size = (self.page.imagewidth, self.page.imagelength)
 
     def tell(self) -> int:
-        """Return the number of the page.
-
-        Spec: FIL-024
-        """
+        """Return the number of the page."""
         return self.number
 
     def getexif(self) -> Image.Exif:
-        """Return what the page's directory carries, which Pillow can read.
-
-        Spec: FIL-019, FIL-025
-        """
+        """Return what the page's directory carries, which Pillow can read."""
         exif = Image.Exif()
         exif.bigtiff, exif.endian = self.is_big, self.tiff.byteorder
         exif.load_from_fp(self.file, self.page.offset)
@@ -129,8 +120,6 @@ def open_image(file: Any) -> Opened:
     Raises:
         UnsupportedError: if it needs a library that is not there.
         UnidentifiedImageError: if it is no photo.
-
-    Spec: FIL-001, FIL-032
     """
     start = file.read(64)
     heif = start[4:8] == b"ftyp" and re.search(b"hei[cxms]|hev[cxms]", start) is not None
@@ -150,8 +139,6 @@ def checked_size(image: Opened) -> tuple[int, int]:
 
     Raises:
         UnsupportedError: if they are no whole numbers above 0.
-
-    Spec: FIL-041
     """
     size = image.size
     if not (isinstance(size, tuple) and len(size) == 2 and all(map(_is_whole, size)) and min(size)):
@@ -182,8 +169,6 @@ def count_scans(file: Any, most: int) -> int:
     Args:
         file: read from its start.
         most: where counting ends.
-
-    Spec: FIL-042
     """
     file.seek(0)
     if file.read(2) != b"\xff\xd8":
@@ -203,10 +188,7 @@ def count_scans(file: Any, most: int) -> int:
 
 
 def count_pages(file: Any) -> int:
-    """Return how many directories the chain of a TIFF or BigTIFF has, as far as it is whole.
-
-    Spec: FIL-039, FIL-044
-    """
+    """Return how many directories the chain of a TIFF or BigTIFF has, as far as it is whole."""
     file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
@@ -266,8 +248,6 @@ def read_header(image: Opened, file: Any) -> Header:
 
     Raises:
         UnsupportedError: if it cannot be decoded at its depth.
-
-    Spec: FIL-020, FIL-027
     """
     kind = "JPEG" if image.format == "MPO" else image.format or ""
     if isinstance(image, TiffPages):
@@ -293,8 +273,6 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     Raises:
         UnsupportedError: if it cannot be decoded at its depth.
         Exception: whatever a decoder raises on damaged data.
-
-    Spec: FIL-001, FIL-002, FIL-003, FIL-019, FIL-021, FIL-022, FIL-023, FIL-043
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and not ImageFile.LOAD_TRUNCATED_IMAGES:
         _check_strips(image)
@@ -485,8 +463,6 @@ def need_heif() -> None:
 
     Raises:
         UnsupportedError: if pillow-heif is not installed.
-
-    Spec: FIL-032
     """
     try:
         importlib.import_module("pillow_heif").register_heif_opener()

@@ -16,8 +16,6 @@ def shrink_photo(photo: Photo, longest: int) -> Photo:
     Args:
         photo: of any size.
         longest: side in pixels, at least 1.
-
-    Spec: CMD-034
     """
     image = Image.fromarray(photo.to_8bit().pixels)
     share = min(1, longest / max(image.size))
@@ -35,8 +33,6 @@ def text_strip(
         labels: one a column; too long a one is set smaller, then cut.
         widths: of the columns in pixels.
         height: of the row in pixels.
-
-    Spec: FIL-018
     """
     cells = []
     for label, width in zip(labels, widths, strict=True):

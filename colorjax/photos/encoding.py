@@ -16,10 +16,7 @@ _WITH_ALPHA = (*SIXTEEN_BIT, "WEBP", "AVIF", "HEIF", "JPEG2000")
 
 
 def to_8bit(levels: np.ndarray) -> np.ndarray:
-    """Return v / 257, rounded to the nearest, of 16-bit levels; 8-bit levels as they are.
-
-    Spec: FIL-004
-    """
+    """Return v / 257, rounded to the nearest, of 16-bit levels; 8-bit levels as they are."""
     return (
         levels
         if levels.dtype == np.uint8
@@ -41,8 +38,6 @@ def encode(
 
     Raises:
         UnsupportedError: if a format needs a library that is not there, or cannot hold so long a side.
-
-    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028
     """
     if kind == "HEIF":
         need_heif()
@@ -70,8 +65,6 @@ def encode_pages(
         kind: "TIFF".
         file: new, to be read and written.
         metadata: of the first page.
-
-    Spec: FIL-034, FIL-039, FIL-040
     """
     _write_tiff(file, (_levels(pixels, alpha, kind) for pixels, alpha in pages), metadata)
 
@@ -94,8 +87,6 @@ def encode_animation(
 
     Raises:
         UnsupportedError: if the format holds no animation, or the frames are of several sizes.
-
-    Spec: FIL-034
     """
     if kind not in MULTI_FRAME:
         raise UnsupportedError(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")

@@ -41,7 +41,6 @@ def load_square(
         ConfigError: on a size below 1, an unknown framing or method.
 
     Source: seed S1.
-    Spec: FIL-009
     """
     if size < 1:
         raise ConfigError(f"size {size}; expected at least 1 pixel")
@@ -84,8 +83,6 @@ def load_squares(
     Raises:
         PhotoError: the first one, if there is no `on_error`.
         ConfigError: on a size below 1 or an unknown framing.
-
-    Spec: FIL-010
     """
     squares = np.zeros((len(paths), max(size, 0), max(size, 0), 3), np.uint8)
 
@@ -133,8 +130,6 @@ def load_resized(
 
     Raises:
         PhotoError: in one line, whatever is wrong with the file.
-
-    Spec: TRN-052
     """
     with regular_file(path) as file, opened(file, path, max_pixels) as image:
         plain = _plain(image, file)

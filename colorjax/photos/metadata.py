@@ -50,10 +50,7 @@ class _Text(str):
     """A text of EXIF, whose bytes Pillow reads as Latin-1 and would write as ASCII: kept as they are."""
 
     def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
-        """Return the bytes that were read, whatever the encoding asked for.
-
-        Spec: FIL-037
-        """
+        """Return the bytes that were read, whatever the encoding asked for."""
         return super().encode("latin-1", "replace")
 
 
@@ -64,8 +61,6 @@ def read_metadata(image: Any, width: int, height: int) -> Metadata:
         image: open in Pillow, or like it; loaded, its orientation already known.
         width: of the upright photo in pixels.
         height: of the upright photo in pixels.
-
-    Spec: FIL-025, FIL-037, FIL-038, FIL-039
     """
     exif, xmp, dpi = b"", b"", None
     with contextlib.suppress(Exception):
@@ -79,10 +74,7 @@ def read_metadata(image: Any, width: int, height: int) -> Metadata:
 
 
 def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
-    """Return the options with which Pillow writes metadata into a format.
-
-    Spec: FIL-025
-    """
+    """Return the options with which Pillow writes metadata into a format."""
     options: dict[str, Any] = {}
     exif, xmp = metadata.exif, metadata.xmp
     if kind == "JPEG":
@@ -100,10 +92,7 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
 
 
 def tiff_directory(metadata: Metadata, offset: int) -> bytes:
-    """Return metadata as a little-endian directory, of TIFF or BigTIFF, that will lie at an offset.
-
-    Spec: FIL-025, FIL-037, FIL-039
-    """
+    """Return metadata as a little-endian directory, of TIFF or BigTIFF, that will lie at an offset."""
     head = b"II+\0\x08\0\0\0" + bytes(8) if metadata.big else b"II*\0" + bytes(4)
     directory = TiffImagePlugin.ImageFileDirectory_v2(head)
     exif = Image.Exif()

@@ -27,10 +27,7 @@ PathLike = str | os.PathLike[str]
 
 
 def photo_error(place: object, found: str, expected: str) -> PhotoError:
-    """Return the error that says in one line what is wrong with a photo.
-
-    Spec: FIL-007
-    """
+    """Return the error that says in one line what is wrong with a photo."""
     return PhotoError(f"{in_one_line(place)}: {in_one_line(found)[:160]}; expected {expected}")
 
 
@@ -40,8 +37,6 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
 
     Raises:
         PhotoError: in one line, also for what goes wrong while it is open.
-
-    Spec: FIL-007
     """
     with _refusing(path):
         mode = os.stat(path).st_mode  # before opening: opening a pipe waits for a writer
@@ -68,8 +63,6 @@ def opened(
 
     Raises:
         PhotoError: in one line, for all that goes wrong until the block ends.
-
-    Spec: FIL-006, FIL-007, FIL-008, FIL-041, FIL-042, FIL-043
     """
     with guarded(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
@@ -94,8 +87,6 @@ def guarded(name: PathLike, max_pixels: int | None, *, truncated: bool = False) 
 
     Raises:
         PhotoError: for whatever is raised.
-
-    Spec: FIL-006, FIL-007, FIL-008, FIL-043
     """
     with _refusing(name, max_pixels), _quiet(max_pixels, truncated):
         yield
@@ -104,10 +95,7 @@ def guarded(name: PathLike, max_pixels: int | None, *, truncated: bool = False) 
 def check_size(
     image: decoding.Opened, name: PathLike, max_pixels: int | None, file_size: int
 ) -> None:
-    """Refuse what is no size, more than `max_pixels` pixels, or far more than a file of so few bytes holds.
-
-    Spec: FIL-006, FIL-041, FIL-042
-    """
+    """Refuse what is no size, more than `max_pixels` pixels, or far more than a file of so few bytes holds."""
     w, h = decoding.checked_size(image)
     if max_pixels is None:
         return
@@ -126,8 +114,6 @@ def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
         number: of frames up to now.
         name: what an error calls the photo.
         max_pixels: the limit.
-
-    Spec: FIL-042
     """
     most = max(1_000, max_pixels // 10_000)
     if number > most:
@@ -135,10 +121,7 @@ def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
 
 
 def too_large(name: PathLike, found: str, max_pixels: int | None) -> TooLargeError:
-    """Return the error that says by how much a photo exceeds the limit on pixels.
-
-    Spec: FIL-006
-    """
+    """Return the error that says by how much a photo exceeds the limit on pixels."""
     return _too_much(name, found, f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels")
 
 

@@ -36,10 +36,7 @@ class Photo:
     truncated: bool = False
 
     def to_8bit(self) -> "Photo":
-        """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest.
-
-        Spec: FIL-004
-        """
+        """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest."""
         if self.pixels.dtype == np.uint8:
             return self
         alpha = None if self.alpha is None else encoding.to_8bit(self.alpha)

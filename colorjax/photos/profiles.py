@@ -31,8 +31,6 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
     Returns:
         An image of mode L for L, else RGB.
-
-    Spec: FIL-022, FIL-023
     """
     if image.mode == "LAB":
         return (
@@ -59,8 +57,6 @@ def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
     Args:
         levels: uint16, gray (h, w) or RGB (h, w, 3).
         profile: an ICC profile; one that cannot be used is ignored.
-
-    Spec: FIL-022
     """
     gray = levels.ndim == 2
     if not profile or _space(profile) != ("GRAY" if gray else "RGB"):

@@ -45,9 +45,6 @@ def read_photo(
 
     Raises:
         PhotoError: in one line, whatever is wrong with the file.
-
-    Spec: FIL-001, FIL-002, FIL-003, FIL-004, FIL-005, FIL-006, FIL-007, FIL-008, FIL-019, FIL-020, FIL-021, FIL-022,
-        FIL-023, FIL-025, FIL-030, FIL-031, FIL-032, FIL-041, FIL-042, FIL-043
     """
     with regular_file(path) as file:
         return _first(file, path, max_pixels, allow_truncated)[1]
@@ -70,8 +67,6 @@ def decode_photo(
 
     Raises:
         PhotoError: in one line, whatever is wrong with the bytes.
-
-    Spec: FIL-031, FIL-033, FIL-043
     """
     return _first(io.BytesIO(data), name, max_pixels, allow_truncated)[1]
 
@@ -91,8 +86,6 @@ def read_frames(
 
     Raises:
         PhotoError: in one line, whatever is wrong with the file, when the damaged page is reached.
-
-    Spec: FIL-024, FIL-042, FIL-043
     """
     with regular_file(path) as file:
         yield from _frames(file, path, max_pixels, allow_truncated)
@@ -115,8 +108,6 @@ def decode_frames(
 
     Raises:
         PhotoError: in one line, whatever is wrong with the bytes.
-
-    Spec: FIL-024, FIL-031, FIL-033, FIL-042, FIL-043
     """
     return _frames(io.BytesIO(data), name, max_pixels, allow_truncated)
 
@@ -126,8 +117,6 @@ def read_bytes(path: PathLike) -> bytes:
 
     Raises:
         PhotoError: in one line, if it is missing, no regular file, or cannot be read.
-
-    Spec: FIL-007
     """
     with regular_file(path) as file:
         return file.read()
@@ -140,8 +129,6 @@ def output_suffix(path: PathLike) -> str:
 
     Raises:
         PhotoError: in one line, whatever is wrong with the header.
-
-    Spec: FIL-027
     """
     with regular_file(path) as file, opened(file, path, None) as image:
         header = decoding.read_header(image, file)
@@ -154,8 +141,6 @@ def suffix_for(photo: Photo, own: str = "") -> str:
     Args:
         photo: as it was decoded.
         own: the suffix of its file, kept where it fits the content.
-
-    Spec: FIL-027, FIL-033
     """
     return _suffix(photo.format or "PNG", photo.bits, photo.alpha is not None, own)
 
@@ -167,8 +152,6 @@ def memory_needed(path: PathLike) -> int:
 
     Raises:
         PhotoError: in one line, whatever is wrong with the header.
-
-    Spec: FIL-044
     """
     with regular_file(path) as file, opened(file, path, None) as image:
         w, h = decoding.checked_size(image)
@@ -203,8 +186,6 @@ def to_photo(image: decoding.Opened, file: io.BufferedIOBase) -> Photo:
     Args:
         image: from `opening.opened`.
         file: its bytes.
-
-    Spec: FIL-001, FIL-003, FIL-004, FIL-005
     """
     header = decoding.read_header(image, file)
     pixels, alpha = decoding.decode(image, file, header)

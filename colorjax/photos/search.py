@@ -37,8 +37,6 @@ def find_photos(
     Raises:
         PhotoError: if a path does not exist or a folder cannot be listed.
         NoPhotosError: if nothing was found.
-
-    Spec: FIL-011, FIL-012, FIL-013
     """
     paths = list(paths)
     known = [*itertools.chain(*SUFFIXES.values()), *besides]
@@ -66,8 +64,6 @@ def sample_photos() -> list[pathlib.Path]:
 
     Raises:
         NoPhotosError: if scikit-image is not there.
-
-    Spec: FIL-013
     """
     spec = importlib.util.find_spec("skimage")  # importing it would take a second
     if spec is None or spec.origin is None:

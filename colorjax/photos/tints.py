@@ -14,8 +14,6 @@ def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
 
     Args:
         rgb: uint8 or uint16 levels.
-
-    Spec: FIL-029
     """
     luma, chroma = _luma_chroma(rgb)
     place = luma * ((_KNOTS - 1) / 255)
@@ -42,8 +40,6 @@ def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
 
     Returns:
         (R − Y, B − Y) in levels of 255.
-
-    Spec: CMD-028
     """
     luma, chroma = _luma_chroma(rgb)
     bands = (luma * (_BANDS / 256)).astype(int)

@@ -35,8 +35,6 @@ def format_of(path: PathLike) -> str:
 
     Raises:
         OutputError: in one line, if the suffix is unknown.
-
-    Spec: FIL-015
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _KIND:
@@ -52,8 +50,6 @@ def shorten_name(stem: str, ending: str) -> str:
     Args:
         stem: of any length.
         ending: kept whole.
-
-    Spec: CMD-025
     """
     room = LONGEST_NAME - len(os.fsencode(ending))
     if len(os.fsencode(stem)) <= room:
@@ -83,8 +79,6 @@ def write_photo(
     Raises:
         OutputError: in one line, if the suffix is unknown, the file exists or cannot be written.
         ConfigError: on a quality out of range.
-
-    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-034, FIL-040
     """
     kind = format_of(path)
     _checked(quality)
@@ -112,8 +106,6 @@ def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> by
     Raises:
         ConfigError: on a quality out of range.
         OutputError: if the format cannot be written here or cannot hold the photo.
-
-    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-032
     """
     photo = photo if isinstance(photo, Photo) else Photo(photo)
     return _encoded(
@@ -134,8 +126,6 @@ def encode_frames(photos: Iterable[Photo], format: str, *, quality: int = 95) ->
         ConfigError: on a quality out of range.
         OutputError: if the format holds one photo only, or cannot hold these.
         PhotoError: what an iterator of photos raises.
-
-    Spec: FIL-034
     """
     file = io.BytesIO()
     write_frames(file, photos, format, quality=quality)
@@ -157,8 +147,6 @@ def write_frames(
         ConfigError: as `encode_frames`.
         OutputError: as `encode_frames`.
         OSError: the file cannot be written.
-
-    Spec: FIL-034, FIL-040
     """
     _checked(quality)
     photos = iter(photos)
@@ -218,8 +206,6 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
 
     Raises:
         OutputError: in one line, if the file exists (and not `overwrite`) or cannot be written.
-
-    Spec: FIL-014, FIL-015, FIL-036
     """
     _write_file(path, lambda file: file.write(data), overwrite=overwrite)
 
@@ -253,10 +239,7 @@ def _write_file(
 
 
 def remove_temporaries(folder: PathLike) -> None:
-    """Remove what killed writers left in a folder; what is being written, or cannot be removed, stays.
-
-    Spec: FIL-036
-    """
+    """Remove what killed writers left in a folder; what is being written, or cannot be removed, stays."""
     if not fcntl:
         return
     with contextlib.suppress(OSError):

@@ -21,8 +21,6 @@ def collect_signals() -> Iterator[list[int]]:
 
     Yields:
         The signals so far, as they come.
-
-    Spec: TRN-012
     """
     received: list[int] = []
     before = {}

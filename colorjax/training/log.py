@@ -66,8 +66,6 @@ class RunLogger:
 
         Raises:
             OSError: it cannot be written.
-
-        Spec: TRN-010, TRN-071
         """
         runs.append_metrics(self.run, line)
         if self._writer:
@@ -77,10 +75,7 @@ class RunLogger:
             self._writer.flush()
 
     def is_time_for_pictures(self) -> bool:
-        """Tell whether pictures may be drawn again without taking much of the time.
-
-        Spec: TRN-070
-        """
+        """Tell whether pictures may be drawn again without taking much of the time."""
         return time.perf_counter() >= self._next_pictures
 
     def draw(self, params: PyTree, best_step: int) -> None:
@@ -89,8 +84,6 @@ class RunLogger:
         Args:
             params: on the host.
             best_step: marked in the plot.
-
-        Spec: EVL-023, EVL-024, TRN-070
         """
         started = time.perf_counter()
         lines = read_metrics(self.run / "metrics.jsonl")

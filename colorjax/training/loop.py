@@ -94,9 +94,6 @@ def train(
         TrainingError: too many steps in a row are not finite, the disk is full, or another process is gone.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         OutputError: the folder cannot be written.
-
-    Spec: TRN-010, TRN-011, TRN-012, TRN-013, TRN-014, TRN-015, TRN-040, TRN-062, TRN-063, TRN-070, TRN-071, TRN-072,
-        TRN-073
     """
     run = pathlib.Path(run)
     _check_memory(config, COPIES + bool(len(validation)))
@@ -229,10 +226,7 @@ class _Reached:
 
     @classmethod
     def of(cls, facts: Any) -> "_Reached | None":
-        """Return what a checkpoint tells, or None if that is something else.
-
-        Spec: TRN-077
-        """
+        """Return what a checkpoint tells, or None if that is something else."""
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(facts, dict) or sorted(facts) != sorted(names):
             return None
@@ -241,10 +235,7 @@ class _Reached:
         return cls(**facts) if fits else None
 
     def add(self, metrics: dict[str, np.ndarray]) -> float:
-        """Count a chunk's steps; return their mean loss, or objective.
-
-        Spec: TRN-010, TRN-043
-        """
+        """Count a chunk's steps; return their mean loss, or objective."""
         good = metrics["skipped_in_a_row"] == 0
         sums = {
             name: float(np.asarray(metrics[name], np.float64)[good].sum())
@@ -258,10 +249,7 @@ class _Reached:
         return sums.get("loss", sums["objective"]) / good.sum() if good.any() else math.nan
 
     def means(self) -> dict[str, float | None]:
-        """Return the means since the last evaluation; None if no step was good, or for what is not computed.
-
-        Spec: TRN-010
-        """
+        """Return the means since the last evaluation; None if no step was good, or for what is not computed."""
         return {
             "train_loss": None if self.loss is None or not self.steps else self.loss / self.steps,
             "train_objective": self.objective / self.steps if self.steps else None,
@@ -271,8 +259,6 @@ class _Reached:
         """Tell whether an evaluation is the best so far, and begin to count anew.
 
         Without validation photos the last is the best.
-
-        Spec: TRN-011
         """
         self.objective, self.loss, self.steps = 0.0, None, 0
         found = line["validation_loss"]
