@@ -1,7 +1,8 @@
-"""Color math on pixels: pure functions, elementwise, without files.
+"""Color math on pixels: gray, chroma, the gamut, CIELAB and color differences.
 
-Read `luma` first: gray, chroma, the gamut and the light promise. `spaces` converts to CIELAB and back,
-`difference` is CIEDE2000, `planes` splits pixels for both. This wing imports nothing else of colorjax.
+Start with `luma`: gray, chroma, the gamut, and the function that keeps the light promise. `spaces` converts between
+sRGB, XYZ and CIELAB, `difference` holds CIEDE2000, and `planes` splits pixels into channels. All functions are pure
+and work pixel by pixel. This wing imports nothing else of colorjax.
 """
 
 from colorjax.color.difference import ciede2000
