@@ -220,9 +220,9 @@ def test_frames_count_together():
 @pytest.mark.req("FIL-035")
 def test_frames_open_their_file_once(monkeypatch):
     opened = []
-    original = photos.decoding.open_image
+    original = photos.headers.open_image
     monkeypatch.setattr(
-        photos.decoding, "open_image", lambda file: opened.append(1) or original(file)
+        photos.headers, "open_image", lambda file: opened.append(1) or original(file)
     )
     assert len(list(photos.decode_frames(photos.encode_frames(FRAMES, "WEBP")))) == 4
     assert len(opened) == 1

@@ -5,8 +5,8 @@ This is the door: `reading` makes photos of files, `loading` small arrays to lea
 others do the work. These, and no other module, use Pillow and tifffile.
 """
 
-from colorjax.photos.decoding import SUFFIXES
 from colorjax.photos.drawing import shrink_photo, text_strip
+from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.loading import load_resized, load_square, load_squares
 from colorjax.photos.opening import MAX_PIXELS
 from colorjax.photos.photo import Photo, Pixels

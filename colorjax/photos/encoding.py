@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from colorjax.photos.decoding import MULTI_FRAME, SIXTEEN_BIT, UnsupportedError, need_heif
+from colorjax.photos.formats import MULTI_FRAME, SIXTEEN_BIT, UnsupportedError, need_heif
 from colorjax.photos.metadata import Metadata, save_options, tiff_directory
 
 _LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides, in pixels; libjpeg prints where we raise

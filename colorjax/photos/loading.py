@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from colorjax.errors import ConfigError, PhotoError
-from colorjax.photos import decoding
-from colorjax.photos.opening import MAX_PIXELS, PathLike, opened, regular_file
-from colorjax.photos.reading import to_photo
+from colorjax.photos import headers
+from colorjax.photos.opening import MAX_PIXELS, PathLike, open_photo, regular_file
+from colorjax.photos.reading import decode_frame
 
 
 def load_square(
@@ -48,8 +48,8 @@ def load_square(
         raise ConfigError(f"method {method!r}; expected 'lanczos' or 'bicubic'")
     if framing not in ("squash", "crop"):
         raise ConfigError(f"framing {framing!r}; expected 'squash' or 'crop'")
-    with regular_file(path) as file, opened(file, path, max_pixels) as image:
-        plain = _plain(image, file)
+    with regular_file(path) as file, open_photo(file, path, max_pixels) as image:
+        plain = _to_pillow(image, file)
         if framing == "crop":
             short = min(plain.size)
             plain = _center(plain, short, short)
@@ -131,8 +131,8 @@ def load_resized(
     Raises:
         PhotoError: in one line, whatever is wrong with the file.
     """
-    with regular_file(path) as file, opened(file, path, max_pixels) as image:
-        plain = _plain(image, file)
+    with regular_file(path) as file, open_photo(file, path, max_pixels) as image:
+        plain = _to_pillow(image, file)
         most = max(1, int(widest * min(plain.size)))
         plain = _center(plain, min(plain.width, most), min(plain.height, most))
         scale = side / min(plain.size)
@@ -142,7 +142,7 @@ def load_resized(
         return np.asarray(plain.convert("RGB"))
 
 
-def _plain(image: decoding.Opened, file: io.BufferedIOBase) -> Image.Image:
+def _to_pillow(image: headers.Opened, file: io.BufferedIOBase) -> Image.Image:
     """Return an open photo as Pillow's own, upright and of 8 bits."""
     bare = not image.info.keys() & {"exif", "xmp", "icc_profile"}
     if (
@@ -152,7 +152,7 @@ def _plain(image: decoding.Opened, file: io.BufferedIOBase) -> Image.Image:
         and bare
     ):
         return image  # most photos: no array between decoding and resizing
-    return Image.fromarray(to_photo(image, file).to_8bit().pixels)
+    return Image.fromarray(decode_frame(image, file).to_8bit().pixels)
 
 
 def _center(plain: Image.Image, width: int, height: int) -> Image.Image:

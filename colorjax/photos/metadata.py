@@ -78,7 +78,7 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     exif, xmp = metadata.exif, metadata.xmp
     if kind == "JPEG":
-        exif, xmp = _shortened(exif), xmp if len(xmp) <= _MOST_IN_JPEG else b""
+        exif, xmp = _shorten_exif(exif), xmp if len(xmp) <= _MOST_IN_JPEG else b""
     if kind in ("JPEG", "PNG", "BMP") and metadata.dpi:
         options["dpi"] = metadata.dpi
     if kind in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF") and exif:
@@ -97,7 +97,7 @@ def tiff_directory(metadata: Metadata, offset: int) -> bytes:
     directory = TiffImagePlugin.ImageFileDirectory_v2(head)
     exif = Image.Exif()
     exif.load(metadata.exif)
-    for tag, value in _copied(exif, exif).items():
+    for tag, value in _copy_entries(exif, exif).items():
         directory[tag] = value
     if metadata.xmp:
         directory[TiffImagePlugin.XMP] = metadata.xmp
@@ -134,7 +134,7 @@ def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] |
     """Return an EXIF block of what is kept of another, which stays as it is: further frames need it."""
     exif = Image.Exif()
     exif.endian = found.endian
-    for tag, value in _copied(found, _KEPT).items():
+    for tag, value in _copy_entries(found, _KEPT).items():
         exif[tag] = value
     exif[ExifTags.Base.Software] = "colorjax"
     if dpi:
@@ -150,7 +150,7 @@ def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] |
     return exif.tobytes()
 
 
-def _copied(exif: Image.Exif, tags: Container[int]) -> dict[int, Any]:
+def _copy_entries(exif: Image.Exif, tags: Container[int]) -> dict[int, Any]:
     """Return some entries of a main directory, as they are to be written."""
     return {tag: _value(exif, tag, exif[tag]) for tag in exif if tag in tags}
 
@@ -162,13 +162,15 @@ def _value(exif: Image.Exif, tag: int, value: Any) -> Any:
     return _Text(value) if isinstance(value, str) else value
 
 
-def _shortened(exif: bytes) -> bytes:
+def _shorten_exif(exif: bytes) -> bytes:
     """Return an EXIF block that fits a JPEG segment: whole, else its main directory only, else nothing."""
     if len(exif) > _MOST_IN_JPEG:
         found, short = Image.Exif(), Image.Exif()
         found.load(exif)
         short.endian = found.endian
-        for tag, value in _copied(found, _KEPT - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}).items():
+        for tag, value in _copy_entries(
+            found, _KEPT - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
+        ).items():
             short[tag] = value
         exif = short.tobytes()
     return exif if len(exif) <= _MOST_IN_JPEG else b""

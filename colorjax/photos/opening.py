@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError, in_one_line
-from colorjax.photos import decoding
+from colorjax.photos import formats, headers
 
 MAX_PIXELS = 400_000_000
 """Default limit on the pixels of a photo, checked from its header; the limits on all else follow it."""
@@ -38,10 +38,10 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
     Raises:
         PhotoError: in one line, also for what goes wrong while it is open.
     """
-    with _refusing(path):
+    with _photo_errors(path):
         mode = os.stat(path).st_mode  # before opening: opening a pipe waits for a writer
         if not stat.S_ISREG(mode):
-            raise decoding.UnsupportedError(
+            raise formats.UnsupportedError(
                 "a folder" if stat.S_ISDIR(mode) else "a special file", "a photo file"
             )
         file = open(path, "rb")
@@ -50,9 +50,9 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
 
 
 @contextlib.contextmanager
-def opened(
+def open_photo(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int | None, *, truncated: bool = False
-) -> Iterator[decoding.Opened]:
+) -> Iterator[headers.Opened]:
     """Open a photo, not yet decoded, with the decoders silenced while it is open.
 
     Args:
@@ -64,20 +64,22 @@ def opened(
     Raises:
         PhotoError: in one line, for all that goes wrong until the block ends.
     """
-    with guarded(name, max_pixels, truncated=truncated):
+    with decoder_guard(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
         if max_pixels is not None:
             most = max(100, max_pixels // 1_000_000)
-            if decoding.count_scans(file, most) > most:
-                raise _too_much(name, f"more than {most} scans", f"at most {most}")
+            if headers.count_scans(file, most) > most:
+                raise _limit_error(name, f"more than {most} scans", f"at most {most}")
         file.seek(0)
-        image = decoding.open_image(file)
+        image = headers.open_image(file)
         check_size(image, name, max_pixels, size)
         yield image
 
 
 @contextlib.contextmanager
-def guarded(name: PathLike, max_pixels: int | None, *, truncated: bool = False) -> Iterator[None]:
+def decoder_guard(
+    name: PathLike, max_pixels: int | None, *, truncated: bool = False
+) -> Iterator[None]:
     """Silence the decoders, and turn all that goes wrong in the block into one line.
 
     Args:
@@ -88,15 +90,15 @@ def guarded(name: PathLike, max_pixels: int | None, *, truncated: bool = False) 
     Raises:
         PhotoError: for whatever is raised.
     """
-    with _refusing(name, max_pixels), _quiet(max_pixels, truncated):
+    with _photo_errors(name, max_pixels), _quiet(max_pixels, truncated):
         yield
 
 
 def check_size(
-    image: decoding.Opened, name: PathLike, max_pixels: int | None, file_size: int
+    image: headers.Opened, name: PathLike, max_pixels: int | None, file_size: int
 ) -> None:
     """Refuse what is no size, more than `max_pixels` pixels, or far more than a file of so few bytes holds."""
-    w, h = decoding.checked_size(image)
+    w, h = headers.checked_size(image)
     if max_pixels is None:
         return
     if w * h > max_pixels:
@@ -104,7 +106,7 @@ def check_size(
     most = max_pixels / 20 + PIXELS_PER_BYTE * file_size
     if w * h > most:
         found = f"{w} × {h} = {w * h / 1e6:.6g} megapixels in {file_size} bytes"
-        raise _too_much(name, found, f"at most {most / 1e6:.6g} megapixels in so few")
+        raise _limit_error(name, found, f"at most {most / 1e6:.6g} megapixels in so few")
 
 
 def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
@@ -117,45 +119,45 @@ def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
     """
     most = max(1_000, max_pixels // 10_000)
     if number > most:
-        raise _too_much(name, f"more than {most} frames", f"at most {most}")
+        raise _limit_error(name, f"more than {most} frames", f"at most {most}")
 
 
 def too_large(name: PathLike, found: str, max_pixels: int | None) -> TooLargeError:
     """Return the error that says by how much a photo exceeds the limit on pixels."""
-    return _too_much(name, found, f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels")
+    return _limit_error(name, found, f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels")
 
 
-def _too_much(name: PathLike, found: str, expected: str) -> TooLargeError:
+def _limit_error(name: PathLike, found: str, expected: str) -> TooLargeError:
     return TooLargeError(str(photo_error(name, found, expected)))
 
 
 @contextlib.contextmanager
-def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
+def _photo_errors(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
     """Turn whatever is raised into `PhotoError`."""
     try:
         yield
     except ColorjaxError:
         raise
-    except decoding.TruncatedDataError as error:
+    except formats.TruncatedDataError as error:
         raise _truncated(name, error.found) from error
-    except decoding.UnsupportedError as error:
+    except formats.UnsupportedError as error:
         raise photo_error(name, error.found, error.expected) from error
     except FileNotFoundError as error:
         raise photo_error(name, "no such file", "a photo") from error
     except UnidentifiedImageError as error:
-        raise photo_error(name, "not a photo", "one of " + ", ".join(decoding.SUFFIXES)) from error
+        raise photo_error(name, "not a photo", "one of " + ", ".join(formats.SUFFIXES)) from error
     except Image.DecompressionBombError as error:  # Pillow's own, at twice our limit
         raise too_large(name, "far more megapixels", max_pixels) from error
     except MemoryError as error:
         raise photo_error(name, "too large for the memory here", "a smaller photo") from error
     except Exception as error:  # decoders raise what they like on damaged data
-        if "truncated" in _told(error).lower():
+        if "truncated" in _message(error).lower():
             raise _truncated(name, f"damaged ({error})") from error
-        found = getattr(error, "strerror", None) or f"damaged ({_told(error)})"
+        found = getattr(error, "strerror", None) or f"damaged ({_message(error)})"
         raise photo_error(name, found, "a whole photo") from error
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """Return what an exception tells, or else its name."""
     try:
         return str(error) or type(error).__name__

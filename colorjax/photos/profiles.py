@@ -46,7 +46,7 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             transform = _transform(ImageCms.ImageCmsProfile(io.BytesIO(profile)), image.mode)
         except (ImageCms.PyCMSError, OSError):
             transform = None
-        if transform and _matters(transform, image.mode):
+        if transform and _changes_levels(transform, image.mode):
             return ImageCms.applyTransform(image, transform) or image
     return image.convert("RGB") if image.mode == "CMYK" else image
 
@@ -109,7 +109,7 @@ def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:
     )
 
 
-def _matters(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+def _changes_levels(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     """Tell whether a transform moves any of 9 × 9 × 9 colors by more than a level."""
     if mode != "RGB":
         return True

@@ -8,16 +8,16 @@ import os
 from collections.abc import Iterator
 
 from colorjax.errors import PhotoError, TruncatedError
-from colorjax.photos import decoding
-from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos import decoding, formats, headers
+from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.metadata import read_metadata
 from colorjax.photos.opening import (
     MAX_PIXELS,
     PathLike,
     check_frames,
     check_size,
-    guarded,
-    opened,
+    decoder_guard,
+    open_photo,
     regular_file,
     too_large,
 )
@@ -47,7 +47,7 @@ def read_photo(
         PhotoError: in one line, whatever is wrong with the file.
     """
     with regular_file(path) as file:
-        return _first(file, path, max_pixels, allow_truncated)[1]
+        return _read_first(file, path, max_pixels, allow_truncated)[1]
 
 
 def decode_photo(
@@ -68,7 +68,7 @@ def decode_photo(
     Raises:
         PhotoError: in one line, whatever is wrong with the bytes.
     """
-    return _first(io.BytesIO(data), name, max_pixels, allow_truncated)[1]
+    return _read_first(io.BytesIO(data), name, max_pixels, allow_truncated)[1]
 
 
 def read_frames(
@@ -88,7 +88,7 @@ def read_frames(
         PhotoError: in one line, whatever is wrong with the file, when the damaged page is reached.
     """
     with regular_file(path) as file:
-        yield from _frames(file, path, max_pixels, allow_truncated)
+        yield from _read_frames(file, path, max_pixels, allow_truncated)
 
 
 def decode_frames(
@@ -109,7 +109,7 @@ def decode_frames(
     Raises:
         PhotoError: in one line, whatever is wrong with the bytes.
     """
-    return _frames(io.BytesIO(data), name, max_pixels, allow_truncated)
+    return _read_frames(io.BytesIO(data), name, max_pixels, allow_truncated)
 
 
 def read_bytes(path: PathLike) -> bytes:
@@ -130,8 +130,8 @@ def output_suffix(path: PathLike) -> str:
     Raises:
         PhotoError: in one line, whatever is wrong with the header.
     """
-    with regular_file(path) as file, opened(file, path, None) as image:
-        header = decoding.read_header(image, file)
+    with regular_file(path) as file, open_photo(file, path, None) as image:
+        header = headers.read_header(image, file)
     return _suffix(header.kind, header.bits, header.alpha, os.path.splitext(path)[1])
 
 
@@ -153,8 +153,8 @@ def memory_needed(path: PathLike) -> int:
     Raises:
         PhotoError: in one line, whatever is wrong with the header.
     """
-    with regular_file(path) as file, opened(file, path, None) as image:
-        w, h = decoding.checked_size(image)
+    with regular_file(path) as file, open_photo(file, path, None) as image:
+        w, h = headers.checked_size(image)
         held = BYTES_PER_PIXEL.get(image.format or "", USUAL_BYTES)
         frames = _count_frames(image, file)
         if frames > 1:
@@ -163,31 +163,31 @@ def memory_needed(path: PathLike) -> int:
         return w * h * held
 
 
-def _count_frames(image: decoding.Opened, file: io.BufferedIOBase) -> int:
+def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
     """Return how many pages or frames there are, as far as the file is whole; the image stays where it is."""
     if image.format == "TIFF":
         place = file.tell()
-        count = decoding.count_pages(file)
+        count = headers.count_pages(file)
         file.seek(place)
         return count
-    return getattr(image, "n_frames", 1) if image.format in decoding.MULTI_FRAME else 1
+    return getattr(image, "n_frames", 1) if image.format in formats.MULTI_FRAME else 1
 
 
 def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
-    deep = bits == 16 and kind not in decoding.SIXTEEN_BIT
+    deep = bits == 16 and kind not in formats.SIXTEEN_BIT
     if kind == "GIF" or bits == 1 or deep or (alpha and kind in ("AVIF", "HEIF")):
         return ".png"
     return own if own.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
 
 
-def to_photo(image: decoding.Opened, file: io.BufferedIOBase) -> Photo:
+def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
     """Decode the page or frame at which an opened file stands.
 
     Args:
-        image: from `opening.opened`.
+        image: from `opening.open_photo`.
         file: its bytes.
     """
-    header = decoding.read_header(image, file)
+    header = headers.read_header(image, file)
     pixels, alpha = decoding.decode(image, file, header)
     h, w = pixels.shape[:2]
     milliseconds = float(image.info.get("duration") or 0)
@@ -204,7 +204,7 @@ def to_photo(image: decoding.Opened, file: io.BufferedIOBase) -> Photo:
     )
 
 
-def _plays(image: decoding.Opened) -> int:
+def _plays(image: headers.Opened) -> int:
     """Return how often an animation plays, 0 for without end; a GIF that says n plays once more, one silent once."""
     loop = image.info.get("loop")
     if image.format == "GIF":
@@ -212,19 +212,19 @@ def _plays(image: decoding.Opened) -> int:
     return loop if isinstance(loop, int) else 0
 
 
-def _decoded(
+def _decode_one(
     file: io.BufferedIOBase,
     name: PathLike,
     max_pixels: int,
     *,
     number: int = 0,
     truncated: bool = False,
-) -> tuple[decoding.Opened, Photo]:
+) -> tuple[headers.Opened, Photo]:
     """Open a file and decode one of its frames."""
-    with opened(file, name, max_pixels, truncated=truncated) as image:
+    with open_photo(file, name, max_pixels, truncated=truncated) as image:
         if number:
             image.seek(number)
-        photo = to_photo(image, file)
+        photo = decode_frame(image, file)
         if image.format == "TIFF" and not number:
             bytes_a_page = 3 * photo.pixels[..., 0].size * photo.pixels.itemsize
             if bytes_a_page * _count_frames(image, file) > LARGEST_TIFF:
@@ -234,23 +234,23 @@ def _decoded(
     return image, dataclasses.replace(photo, truncated=truncated)
 
 
-def _first(
+def _read_first(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
-) -> tuple[decoding.Opened, Photo]:
+) -> tuple[headers.Opened, Photo]:
     """Open a file and decode its first frame, or what there is of it if that is allowed."""
     try:
-        return _decoded(file, name, max_pixels)
+        return _decode_one(file, name, max_pixels)
     except TruncatedError:
         if not allow_truncated:
             raise
-    return _decoded(file, name, max_pixels, truncated=True)
+    return _decode_one(file, name, max_pixels, truncated=True)
 
 
-def _frames(
+def _read_frames(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
 ) -> Iterator[Photo]:
     # guarded frame by frame: between them the caller runs, whom warnings and limits are to find as they were
-    image, photo = _first(file, name, max_pixels, allow_truncated)
+    image, photo = _read_first(file, name, max_pixels, allow_truncated)
     place = file.tell()
     size = file.seek(0, io.SEEK_END)
     file.seek(place)  # where the decoder goes on
@@ -259,7 +259,7 @@ def _frames(
         more, fault = False, None
         if not photo.truncated:
             try:
-                more = _goes_on(image, number, name, max_pixels)
+                more = _seek(image, number, name, max_pixels)
             except PhotoError as error:
                 fault = error
         if fault and allow_truncated:
@@ -271,24 +271,24 @@ def _frames(
         if not more:
             return
         try:
-            with guarded(name, max_pixels):
+            with decoder_guard(name, max_pixels):
                 check_frames(number + 1, name, max_pixels)
                 check_size(image, name, max_pixels, size)
-                photo = to_photo(image, file)
+                photo = decode_frame(image, file)
         except TruncatedError:
             if not allow_truncated:
                 raise
-            photo = _decoded(file, name, max_pixels, number=number, truncated=True)[1]
+            photo = _decode_one(file, name, max_pixels, number=number, truncated=True)[1]
         together += photo.pixels[..., 0].size
         if image.format != "TIFF" and together > max_pixels:
             found = f"{number + 1} frames of {together / 1e6:.6g} megapixels together"
             raise too_large(name, found, max_pixels)
 
 
-def _goes_on(image: decoding.Opened, number: int, name: PathLike, max_pixels: int) -> bool:
+def _seek(image: headers.Opened, number: int, name: PathLike, max_pixels: int) -> bool:
     """Go to a page or frame, and tell whether there is one."""
-    with guarded(name, max_pixels):
-        if image.format not in decoding.MULTI_FRAME:
+    with decoder_guard(name, max_pixels):
+        if image.format not in formats.MULTI_FRAME:
             return False
         try:
             image.seek(number)

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from colorjax.errors import NoPhotosError, in_one_line
-from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike, photo_error
 
 _SAMPLES = (
@@ -46,9 +46,7 @@ def find_photos(
         if place == "samples":
             found += [(sample, sample.name) for sample in sample_photos()]
         elif path.is_dir():
-            found += [
-                (photo, photo.relative_to(path).as_posix()) for photo in _searched(path, known)
-            ]
+            found += [(photo, photo.relative_to(path).as_posix()) for photo in _search(path, known)]
         elif os.path.lexists(path):
             found.append((path, path.name))
         else:
@@ -72,7 +70,7 @@ def sample_photos() -> list[pathlib.Path]:
     return [folder / name for name in _SAMPLES]
 
 
-def _searched(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
+def _search(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
     """Return the photos below a folder, by known suffixes, each real folder entered once."""
     photos: list[pathlib.Path] = []
     entered: set[str] = set()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from colorjax.errors import ColorjaxError, ConfigError, OutputError, in_one_line
-from colorjax.photos import decoding, encoding
-from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos import encoding, formats
+from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike
 from colorjax.photos.photo import Photo, Pixels
 
@@ -81,7 +81,7 @@ def write_photo(
         ConfigError: on a quality out of range.
     """
     kind = format_of(path)
-    _checked(quality)
+    _check_quality(quality)
 
     def write(file: io.BufferedIOBase) -> None:
         try:
@@ -108,8 +108,8 @@ def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> by
         OutputError: if the format cannot be written here or cannot hold the photo.
     """
     photo = photo if isinstance(photo, Photo) else Photo(photo)
-    return _encoded(
-        encoding.encode, photo.pixels, photo.alpha, format, _checked(quality), photo.metadata
+    return _encode(
+        encoding.encode, photo.pixels, photo.alpha, format, _check_quality(quality), photo.metadata
     )
 
 
@@ -148,7 +148,7 @@ def write_frames(
         OutputError: as `encode_frames`.
         OSError: the file cannot be written.
     """
-    _checked(quality)
+    _check_quality(quality)
     photos = iter(photos)
     first = next(photos)
     second = next(photos, None)
@@ -158,35 +158,35 @@ def write_frames(
     metadata, plays = first.metadata, first.plays
     both = [first, second]
     del first, second
-    frames = _drained(both, photos)
+    frames = _drain(both, photos)
     if format == "TIFF":
         pages = ((page.pixels, page.alpha) for page in frames)
-        _encoded(encoding.encode_pages, pages, format, file, metadata)
+        _encode(encoding.encode_pages, pages, format, file, metadata)
         return
     shown = ((frame.pixels, frame.alpha, frame.milliseconds) for frame in frames)
-    file.write(_encoded(encoding.encode_animation, shown, plays, format, quality, metadata))
+    file.write(_encode(encoding.encode_animation, shown, plays, format, quality, metadata))
 
 
-def _drained(first: list[Photo], rest: Iterator[Photo]) -> Iterator[Photo]:
+def _drain(first: list[Photo], rest: Iterator[Photo]) -> Iterator[Photo]:
     """Yield photos, and keep none that was yielded."""
     while first:
         yield first.pop(0)
     yield from rest
 
 
-def _checked(quality: int) -> int:
+def _check_quality(quality: int) -> int:
     if not 1 <= quality <= 100:
         raise ConfigError(f"quality {quality}; expected 1 to 100")
     return quality
 
 
-def _encoded(encoder: Callable[..., Any], *arguments: Any) -> Any:
+def _encode(encoder: Callable[..., Any], *arguments: Any) -> Any:
     """Encode, and turn whatever goes wrong into `OutputError`."""
     try:
         return encoder(*arguments)
     except ColorjaxError:  # of a photo that is decoded while others are encoded
         raise
-    except decoding.UnsupportedError as error:
+    except formats.UnsupportedError as error:
         raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
     except MemoryError as error:
         raise OutputError("too large for the memory here; expected a smaller photo") from error
@@ -224,9 +224,9 @@ def _write_file(
             file.flush()
             os.fsync(file.fileno())
             if fcntl:
-                _name(temporary, path, overwrite)
+                _rename(temporary, path, overwrite)
         if not fcntl:  # Windows names closed files only
-            _name(temporary, path, overwrite)
+            _rename(temporary, path, overwrite)
     except FileExistsError:
         _check_free(path)
     except OSError as error:
@@ -246,13 +246,16 @@ def remove_temporaries(folder: PathLike) -> None:
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             if _TEMPORARY.fullmatch(name):
-                with contextlib.suppress(OSError), open(path, "rb", opener=_at_once) as file:
+                with (
+                    contextlib.suppress(OSError),
+                    open(path, "rb", opener=_open_without_waiting) as file,
+                ):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                         os.unlink(path)
 
 
-def _at_once(path: str, flags: int) -> int:
+def _open_without_waiting(path: str, flags: int) -> int:
     """Open a file, also a pipe that nobody writes to, without waiting, and no link."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
@@ -271,7 +274,7 @@ def _open_temporary(folder: str) -> tuple[str, io.BufferedIOBase]:
         file.close()  # swept before it was locked
 
 
-def _name(temporary: str, path: PathLike, overwrite: bool) -> None:
+def _rename(temporary: str, path: PathLike, overwrite: bool) -> None:
     """Give a file its name; FileExistsError if that is taken and not to be overwritten."""
     if not overwrite:
         try:
