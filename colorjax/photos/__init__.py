@@ -1,8 +1,9 @@
-"""Photo files: read, shrink to squares, find, write; whatever a file holds, arrays come out, or one `PhotoError`.
+"""Photo files in and out. Every file gives arrays, or raises a single `PhotoError`.
 
-This is the door: `reading` makes photos of files, `loading` small arrays to learn from, `writing` files of photos,
-`search` finds them, `drawing` makes pictures to look at; behind them `opening` guards, and `decoding`, `encoding` and
-others do the work. These, and no other module, use Pillow and tifffile.
+Import from this package rather than from its modules. `reading` decodes photos, `writing` encodes and writes them,
+`loading` makes small arrays for training, `search` finds files, and `drawing` makes pictures for people. Behind these,
+`formats` names the formats, `opening` turns whatever goes wrong into one error, `headers` reads headers, and
+`decoding`, `encoding`, `metadata`, `profiles` and `tints` do the work. Only this wing uses Pillow and tifffile.
 """
 
 from colorjax.photos.drawing import shrink_photo, text_strip

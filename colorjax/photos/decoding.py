@@ -1,4 +1,4 @@
-"""Decoding: an open photo file to upright arrays at its true depth."""
+"""Decoding of open photos: upright gray or sRGB arrays at their true depth."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ _TIFF_SAMPLES = ((np.uint8, 8), (np.uint16, 16))
 
 
 def _check_strips(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Check that a TIFF has as many strips or tiles as its size asks for: Pillow leaves black what is not there."""
+    """Check that a TIFF has as many strips or tiles as its size needs. Pillow leaves missing ones black."""
     tags = image.tag_v2
     w, h = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
     if TiffImagePlugin.TILEOFFSETS in tags:
@@ -35,10 +35,18 @@ def _check_strips(image: TiffImagePlugin.TiffImageFile) -> None:
 
 
 def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode an open image to upright gray or sRGB levels and alpha, uint8 or uint16.
+    """Decode an open image.
+
+    Args:
+        image: An open image, from `headers.open_image`.
+        file: The file that it comes from.
+        header: Its header, from `headers.read_header`.
+
+    Returns:
+        Upright gray or sRGB levels, and alpha or None, all uint8 or all uint16.
 
     Raises:
-        UnsupportedError: if it cannot be decoded at its depth.
+        UnsupportedError: the image cannot be decoded at its depth.
         Exception: whatever a decoder raises on damaged data.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and not ImageFile.LOAD_TRUNCATED_IMAGES:
@@ -58,7 +66,7 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
 
 
 def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode 1 or 8 bits a channel."""
+    """Decode an image with 1 or 8 bits per channel."""
     image.load()
     profile = image.info.get("icc_profile")
     gray = image.mode in ("1", "L", "LA", "La")
@@ -76,10 +84,10 @@ def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode more than 8 bits a channel to uint16.
+    """Decode an image with more than 8 bits per channel to uint16.
 
-    Pillow has no mode for 16-bit color: it unpacks the upper byte of each sample. So the file is decoded twice, the
-    second time with the unpacker of the other byte order, which takes the lower byte.
+    Pillow has no mode for 16-bit color: it unpacks the upper byte of each sample. The file is therefore decoded twice.
+    The second pass uses the unpacker of the other byte order, which takes the lower byte.
     """
     rawmode, clear = rawmode_of(image), image.info.get("transparency")
     if image.mode.startswith("I") or image.mode == "F":
@@ -89,15 +97,15 @@ def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray
         return levels, None if clear is None else _opacity(levels == clear)
 
     if image.format == "PNG" and image.tell():
-        raise UnsupportedError("an animation of 16 bits a channel", "8 bits")
+        raise UnsupportedError("an animation of 16 bits per channel", "8 bits")
     place = file.tell()
     file.seek(0)
     copy = Image.open(file, formats=[image.format or ""])
     copy.seek(image.tell())
     file.seek(place)
-    if rawmode == "LA;16B":  # four bytes a pixel, as in RGBA
+    if rawmode == "LA;16B":  # four bytes per pixel, as in RGBA
         pairs = np.asarray(_unpacked_as(copy, "RGBA")).astype(np.uint16)
-        image.load()  # for the metadata behind the pixels
+        image.load()  # reads the metadata behind the pixels
         return pairs[..., 0] << 8 | pairs[..., 1], pairs[..., 2] << 8 | pairs[..., 3]
     straight = rawmode.replace("RGBa", "RGBA")
     other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}[rawmode[-1]]
@@ -113,16 +121,17 @@ def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray
 
 
 def _opacity(clear: np.ndarray) -> np.ndarray:
+    """Return alpha that is 0 where `clear` is true, and opaque elsewhere."""
     return np.where(clear, 0, 65535).astype(np.uint16)
 
 
 def _gray_levels(stored: np.ndarray, rawmode: str) -> np.ndarray:
-    """Scale gray samples of 12, 16 and 32 bits and of float to 16 bits."""
+    """Scale gray samples of 12, 16 and 32 bits, and float samples, to 16 bits."""
     if stored.dtype.kind == "f":
         finite = stored[np.isfinite(stored)]
         largest = float(finite.max(initial=0))
         white = next((white for white in (1, 255, 65535) if largest <= white), largest)
-        with np.errstate(invalid="ignore"):  # signalling NaNs complain when they are widened
+        with np.errstate(invalid="ignore"):  # signaling NaNs warn when they are widened
             scaled = np.clip(np.nan_to_num(stored.astype(np.float64) / white, posinf=1), 0, 1)
         return np.floor(65535 * scaled + 0.5).astype(np.uint16)
     if stored.dtype.itemsize == 4:
@@ -136,7 +145,7 @@ def _gray_levels(stored: np.ndarray, rawmode: str) -> np.ndarray:
 
 
 def _unassociate_alpha(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Divide associated alpha out of color."""
+    """Divide color by its associated alpha."""
     top = np.uint64(np.iinfo(alpha.dtype).max)
     opacity = np.maximum(alpha, 1).astype(np.uint64)
     if color.ndim == 3:
@@ -145,7 +154,7 @@ def _unassociate_alpha(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """Decode a page with tifffile: gray or RGB of 8 or 16 bits, with one extra channel at most."""
+    """Decode a page with tifffile: gray or RGB of 8 or 16 bits, with at most one extra channel."""
     page = pages.page
     extra: tuple[int, ...] = tuple(page.extrasamples)
     gray = page.photometric in (0, 1)
@@ -174,7 +183,7 @@ def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _is_planar(image: Image.Image, header: Header) -> bool:
-    """Tell whether 16-bit color lies in one plane a channel, which Pillow unpacks as 8 bits."""
+    """Return whether 16-bit color is stored in one plane per channel, which Pillow unpacks as 8 bits."""
     configuration = getattr(image, "tag_v2", {}).get(TiffImagePlugin.PLANAR_CONFIGURATION)
     return configuration == 2 and header.bits == 16 and len(image.getbands()) > 1
 
@@ -189,15 +198,15 @@ def _unpacked_as(image: Any, rawmode: str) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of a loaded image: after loading, as Pillow turns TIFF by itself."""
+    """Return the EXIF orientation of a loaded image. Pillow turns TIFFs upright when it loads them."""
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a damaged EXIF block does not make a damaged photo
+    except Exception:  # a damaged EXIF block does not damage the photo
         return 1
 
 
 def _turn_upright(stored: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the upright picture of what a camera stored under an EXIF orientation."""
+    """Undo an EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         stored = stored.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""The photo formats: their names and suffixes, and what goes wrong with them."""
+"""The photo formats, and the errors that formats cause."""
 
 import importlib
 
@@ -13,17 +13,17 @@ SUFFIXES = {
     "BMP": (".bmp",),
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
 }
-"""The formats that are read, by Pillow's names, and their suffixes, the usual one first."""
+"""The formats that can be read, by their names in Pillow, with their suffixes; the usual suffix comes first."""
 
 MULTI_FRAME = ("TIFF", "WEBP", "AVIF", "GIF", "PNG")
 """The formats that may hold several pages or frames."""
 
 SIXTEEN_BIT = ("PNG", "TIFF")
-"""The formats that hold 16-bit color and can be read and written with it."""
+"""The formats in which 16-bit color is read and written."""
 
 
 class UnsupportedError(Exception):
-    """A photo that is whole, but cannot be decoded or encoded faithfully."""
+    """The photo is intact, but cannot be decoded or encoded faithfully."""
 
     def __init__(self, found: str, expected: str) -> None:
         super().__init__(found)
@@ -31,19 +31,19 @@ class UnsupportedError(Exception):
 
 
 class TruncatedDataError(UnsupportedError):
-    """A photo whose end is missing."""
+    """The end of the photo is missing."""
 
     def __init__(self, found: str) -> None:
         super().__init__(found, "a whole photo")
 
 
 def need_heif() -> None:
-    """Make Pillow know HEIC.
+    """Register the HEIC format with Pillow.
 
     Raises:
-        UnsupportedError: if pillow-heif is not installed.
+        UnsupportedError: pillow-heif is not installed.
     """
     try:
         importlib.import_module("pillow_heif").register_heif_opener()
     except ImportError as error:
-        raise UnsupportedError("HEIC", "the package pillow-heif to be installed") from error
+        raise UnsupportedError("HEIC", "pillow-heif to be installed") from error

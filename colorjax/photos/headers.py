@@ -1,4 +1,4 @@
-"""What the header of a photo file says, before anything is decoded."""
+"""What the header of a photo file says, before any pixel is decoded."""
 
 import dataclasses
 import io
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 from PIL import (
-    AvifImagePlugin,  # noqa: F401 - plugins register themselves: here once, not later in a thread
+    AvifImagePlugin,  # noqa: F401 - registers itself: here once, and not later in a thread
     Image,
     Jpeg2KImagePlugin,  # noqa: F401
     TiffImagePlugin,
@@ -18,18 +18,18 @@ from PIL import (
 
 from colorjax.photos.formats import SIXTEEN_BIT, SUFFIXES, UnsupportedError, need_heif
 
-_ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # bytes after 0xFF that begin no segment
+_ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # bytes after 0xFF that do not begin a segment
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.S)
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What is known of a photo before it is decoded.
+    """What is known about a photo before it is decoded.
 
     Attributes:
-        kind: its format, a key of `SUFFIXES`.
-        bits: a channel: 1, 8, or 16 for all that is deeper than 8.
-        alpha: whether it has transparency.
+        kind: Its format, a key of `SUFFIXES`.
+        bits: Bits per channel: 1, 8, or 16 for everything deeper than 8.
+        alpha: Whether the photo has transparency.
     """
 
     kind: str
@@ -38,12 +38,12 @@ class Header:
 
 
 class TiffPages:
-    """TIFF pages that Pillow does not know, in as much of Pillow's interface as reading needs."""
+    """The pages of a TIFF that Pillow cannot read, with the part of Pillow's interface that reading needs."""
 
     format, mode, info, tile = "TIFF", "", {}, ()
 
     def __init__(self, file: Any) -> None:
-        """Open the first page of a file."""
+        """Open a file at its first page."""
         import tifffile
 
         file.seek(0)
@@ -52,7 +52,11 @@ class TiffPages:
         self.seek(0)
 
     def seek(self, number: int) -> None:
-        """Go to a page; EOFError past the last."""
+        """Go to a page.
+
+        Raises:
+            EOFError: there is no such page.
+        """
         try:
             self.number, self.page = number, cast(Any, self.tiff.pages[number])
         except IndexError as error:
@@ -61,11 +65,11 @@ class TiffPages:
         self.size = (self.page.imagewidth, self.page.imagelength)
 
     def tell(self) -> int:
-        """Return the number of the page."""
+        """Return the number of the current page."""
         return self.number
 
     def getexif(self) -> Image.Exif:
-        """Return what the page's directory carries, which Pillow can read."""
+        """Return the EXIF entries of the current page."""
         exif = Image.Exif()
         exif.bigtiff, exif.endian = self.is_big, self.tiff.byteorder
         exif.load_from_fp(self.file, self.page.offset)
@@ -76,11 +80,11 @@ Opened = Image.Image | TiffPages
 
 
 def open_image(file: Any) -> Opened:
-    """Open a photo by its content, not yet decoded.
+    """Open a photo by its content, without decoding it.
 
     Raises:
-        UnsupportedError: if it needs a library that is not there.
-        UnidentifiedImageError: if it is no photo.
+        UnsupportedError: the format needs a library that is not installed.
+        UnidentifiedImageError: the file is not a photo.
     """
     start = file.read(64)
     heif = start[4:8] == b"ftyp" and re.search(b"hei[cxms]|hev[cxms]", start) is not None
@@ -96,10 +100,10 @@ def open_image(file: Any) -> Opened:
 
 
 def checked_size(image: Opened) -> tuple[int, int]:
-    """Return width and height of an open image, which a damaged header may give as anything.
+    """Return width and height of an open image. A damaged header may hold anything.
 
     Raises:
-        UnsupportedError: if they are no whole numbers above 0.
+        UnsupportedError: they are not positive integers.
     """
     size = image.size
     if not (isinstance(size, tuple) and len(size) == 2 and all(map(_is_whole, size)) and min(size)):
@@ -112,7 +116,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _check_page(page: Any) -> None:
-    """Check the types of what tifffile found in a page's header."""
+    """Check the types of the header fields that tifffile found."""
     single = ("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "bitspersample")
     single += ("planarconfig", "photometric", "compression")
     several = ("extrasamples", "dataoffsets", "databytecounts")
@@ -125,11 +129,14 @@ def _check_page(page: Any) -> None:
 
 
 def count_scans(file: Any, most: int) -> int:
-    """Return how many scans a JPEG has, at most one more than `most`; 0 for other files (ITU-T T.81, annex B).
+    """Count the scans of a JPEG (ITU-T T.81, annex B).
 
     Args:
-        file: read from its start.
-        most: where counting ends.
+        file: The file, which is read from its start.
+        most: Counting stops above this number.
+
+    Returns:
+        The number of scans, at most `most` + 1. It is 0 for files that are not JPEGs.
     """
     file.seek(0)
     if file.read(2) != b"\xff\xd8":
@@ -149,7 +156,7 @@ def count_scans(file: Any, most: int) -> int:
 
 
 def count_pages(file: Any) -> int:
-    """Return how many directories the chain of a TIFF or BigTIFF has, as far as it is whole."""
+    """Count the directories of a TIFF or BigTIFF, as far as the chain is intact."""
     file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
@@ -168,12 +175,12 @@ def count_pages(file: Any) -> int:
             seen.add(place)
             (place,) = struct.unpack(order + offset, following)
     except (struct.error, OSError, OverflowError, ValueError):
-        pass  # where the chain ends
+        pass  # the chain ends here
     return max(1, len(seen))
 
 
 def _next_marker(file: Any, place: int) -> int:
-    """Return the place of the next marker of a JPEG that has a length, or the file's end."""
+    """Return the position of the next JPEG marker that has a length, or the end of the file."""
     file.seek(place)
     while block := file.read(1 << 16):
         if found := _MARKER.search(block):
@@ -186,10 +193,10 @@ def _next_marker(file: Any, place: int) -> int:
 
 
 def read_header(image: Opened, file: Any) -> Header:
-    """Tell format, depth and alpha of an open image.
+    """Return format, depth and transparency of an open image.
 
     Raises:
-        UnsupportedError: if it cannot be decoded at its depth.
+        UnsupportedError: the image cannot be decoded at its depth.
     """
     kind = "JPEG" if image.format == "MPO" else image.format or ""
     if isinstance(image, TiffPages):
@@ -201,10 +208,10 @@ def read_header(image: Opened, file: Any) -> Header:
     elif bits == 8 and isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = 16 if max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8 else 8
     if bits == 16 and image.mode == "CMYK":
-        raise UnsupportedError("CMYK of 16 bits a channel", "8 bits")
+        raise UnsupportedError("CMYK of 16 bits per channel", "8 bits")
     if kind == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA") and _jpeg2000_bits(file) > 8:
         raise UnsupportedError(
-            "JPEG 2000 color of more than 8 bits a channel", "8 bits, or PNG or TIFF"
+            "JPEG 2000 color of more than 8 bits per channel", "8 bits, or PNG or TIFF"
         )
     return Header(kind, bits, image.has_transparency_data)
 
@@ -219,7 +226,7 @@ def rawmode_of(image: Image.Image) -> str:
 
 
 def _jpeg2000_bits(file: Any) -> int:
-    """Return the largest bit depth that the SIZ marker of a codestream names (ISO 15444-1, A.5.1)."""
+    """Return the largest bit depth in the SIZ marker of a codestream (ISO 15444-1, A.5.1)."""
     place = file.tell()
     file.seek(0)
     start = file.read(1 << 16)

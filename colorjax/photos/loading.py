@@ -1,4 +1,4 @@
-"""Photo files to small 8-bit RGB arrays, for networks to learn from: squares, or whole photos of a short side."""
+"""Loading photo files for training: small 8-bit RGB arrays, squares or whole photos."""
 
 import io
 import os
@@ -23,24 +23,21 @@ def load_square(
     method: str = "lanczos",
     max_pixels: int = MAX_PIXELS,
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Decode a photo file and shrink or enlarge it to a small square, antialiased.
+    """Read a photo file and resize it to a square, with antialiasing.
 
     Args:
-        path: a file that `read_photo` reads.
-        size: side of the square in pixels, at least 1.
-        framing: "squash" ignores the aspect ratio, as the seed did; "crop" first cuts the centered square of the
-            short side.
-        method: "lanczos", as the seed, or "bicubic".
-        max_pixels: as in `read_photo`.
+        path: A file that `read_photo` can read.
+        size: The side of the square in pixels, at least 1.
+        framing: "squash" changes the aspect ratio; "crop" first cuts out the centered square.
+        method: The filter, "lanczos" or "bicubic".
+        max_pixels: As for `read_photo`.
 
     Returns:
-        8-bit RGB levels; a gray photo has three equal channels, alpha is dropped.
+        8-bit RGB levels. A gray photo gives three equal channels. Alpha is dropped.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the file.
-        ConfigError: on a size below 1, an unknown framing or method.
-
-    Source: seed S1.
+        PhotoError: as for `read_photo`.
+        ConfigError: the size is below 1, or the framing or the method is unknown.
     """
     if size < 1:
         raise ConfigError(f"size {size}; expected at least 1 pixel")
@@ -69,20 +66,20 @@ def load_squares(
     """Apply `load_square` to many files, on all cores.
 
     Args:
-        paths: m files.
-        size: side of the squares in pixels.
-        framing: as in `load_square`.
-        method: as in `load_square`.
-        max_pixels: as in `read_photo`.
-        on_error: called with the place and the error of each file that cannot be read, in order; its row stays
-            black. None raises the first such error.
+        paths: The m files.
+        size: The side of the squares in pixels.
+        framing: As for `load_square`.
+        method: As for `load_square`.
+        max_pixels: As for `read_photo`.
+        on_error: Called with the index and the error of each file that cannot be read, in order. The square of such a
+            file stays black. None raises the first error.
 
     Returns:
         The squares in the order of the paths.
 
     Raises:
-        PhotoError: the first one, if there is no `on_error`.
-        ConfigError: on a size below 1 or an unknown framing.
+        PhotoError: a file cannot be read and there is no `on_error`.
+        ConfigError: as for `load_square`.
     """
     squares = np.zeros((len(paths), max(size, 0), max(size, 0), 3), np.uint8)
 
@@ -95,7 +92,7 @@ def load_squares(
             return error
         return None
 
-    # Pillow lets go of the interpreter while it works; two threads a core, as one often waits for it
+    # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
     pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
     try:
         for place, error in enumerate(pool.map(fill, range(len(paths)))):
@@ -116,20 +113,20 @@ def load_resized(
     method: str = "lanczos",
     max_pixels: int = MAX_PIXELS,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a photo file and shrink or enlarge it to a short side, antialiased, its aspect kept.
+    """Read a photo file and resize it to a given short side, with antialiasing. The aspect ratio stays.
 
     Args:
-        path: a file that `read_photo` reads.
-        side: the short side in pixels, at least 1.
-        widest: long over short side, at least 1; what is longer is cut at both ends.
-        method: "lanczos" or "bicubic".
-        max_pixels: as in `read_photo`.
+        path: A file that `read_photo` can read.
+        side: The short side in pixels, at least 1.
+        widest: The largest ratio of long to short side, at least 1. Longer photos are cropped at both ends.
+        method: The filter, "lanczos" or "bicubic".
+        max_pixels: As for `read_photo`.
 
     Returns:
-        8-bit RGB levels; a gray photo has three equal channels, alpha is dropped.
+        8-bit RGB levels. A gray photo gives three equal channels. Alpha is dropped.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the file.
+        PhotoError: as for `read_photo`.
     """
     with regular_file(path) as file, open_photo(file, path, max_pixels) as image:
         plain = _to_pillow(image, file)
@@ -143,7 +140,7 @@ def load_resized(
 
 
 def _to_pillow(image: headers.Opened, file: io.BufferedIOBase) -> Image.Image:
-    """Return an open photo as Pillow's own, upright and of 8 bits."""
+    """Return an open photo as an upright 8-bit Pillow image."""
     bare = not image.info.keys() & {"exif", "xmp", "icc_profile"}
     if (
         isinstance(image, Image.Image)
@@ -151,11 +148,11 @@ def _to_pillow(image: headers.Opened, file: io.BufferedIOBase) -> Image.Image:
         and image.mode in ("L", "RGB")
         and bare
     ):
-        return image  # most photos: no array between decoding and resizing
+        return image  # most photos: saves an array between decoding and resizing
     return Image.fromarray(decode_frame(image, file).to_8bit().pixels)
 
 
 def _center(plain: Image.Image, width: int, height: int) -> Image.Image:
-    """Cut the middle out of a photo."""
+    """Cut the center out of a photo."""
     left, top = (plain.width - width) // 2, (plain.height - height) // 2
     return plain.crop((left, top, left + width, top + height))

@@ -1,4 +1,4 @@
-"""Photo files to photos: one, its pages or frames, or what its header says."""
+"""Reading photo files: one photo, its pages or frames, or only its header."""
 
 import dataclasses
 import io
@@ -27,24 +27,28 @@ BYTES_PER_PIXEL = {
     "JPEG2000": 60,
     "AVIF": 60,
     "HEIF": 60,
-}  # held from file to file; measured: FIL-044
+}  # held from reading to writing, as measured (FIL-044)
 USUAL_BYTES = 40
-LONGEST_SHOWN = 65_535_000  # milliseconds that a frame may show: what PNG can say
-LARGEST_TIFF = 3_900_000_000  # bytes of pixels; a file of more is a BigTIFF
+LONGEST_SHOWN = 65_535_000  # milliseconds: the longest duration of a frame in PNG
+LARGEST_TIFF = 3_900_000_000  # bytes of pixels; larger files are written as BigTIFF
 
 
 def read_photo(
     path: PathLike, *, max_pixels: int = MAX_PIXELS, allow_truncated: bool = False
 ) -> Photo:
-    """Decode a photo file of any format and mode, at its depth, turned upright, in sRGB.
+    """Read a photo file of any format and mode.
 
     Args:
-        path: a file; its content, not its suffix, says what it is. Of several pages or frames the first is read.
-        max_pixels: most pixels that its header may announce.
-        allow_truncated: whether a photo whose end is missing is opened; what is missing is blank, and it says so.
+        path: The file. Its content decides its format, not its suffix. Of several pages or frames, the first is read.
+        max_pixels: The most pixels that the header may announce.
+        allow_truncated: Whether to open a photo whose end is missing. The missing part is blank, and `Photo.truncated`
+            is set.
+
+    Returns:
+        The photo at its own depth, upright, in sRGB.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the file.
+        PhotoError: the file is missing, damaged, too large, or not a photo.
     """
     with regular_file(path) as file:
         return _read_first(file, path, max_pixels, allow_truncated)[1]
@@ -57,16 +61,16 @@ def decode_photo(
     max_pixels: int = MAX_PIXELS,
     allow_truncated: bool = False,
 ) -> Photo:
-    """Decode the bytes of a photo file as `read_photo` does.
+    """Decode the bytes of a photo file, as `read_photo` does.
 
     Args:
-        data: all of a file.
-        name: what an error calls it.
-        max_pixels: as in `read_photo`.
-        allow_truncated: as in `read_photo`.
+        data: The whole file.
+        name: How errors refer to it.
+        max_pixels: As for `read_photo`.
+        allow_truncated: As for `read_photo`.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the bytes.
+        PhotoError: as for `read_photo`.
     """
     return _read_first(io.BytesIO(data), name, max_pixels, allow_truncated)[1]
 
@@ -74,18 +78,18 @@ def decode_photo(
 def read_frames(
     path: PathLike, *, max_pixels: int = MAX_PIXELS, allow_truncated: bool = False
 ) -> Iterator[Photo]:
-    """Decode each page of a TIFF, each frame of a GIF, WebP, AVIF or PNG, or the one photo of another file.
+    """Read each page of a TIFF, each frame of an animation, or the one photo of any other file.
 
     Args:
-        path: a file that `read_photo` reads.
-        max_pixels: most pixels of one page.
-        allow_truncated: as in `read_photo`; frames that are missing altogether are left out.
+        path: A file that `read_photo` can read.
+        max_pixels: The most pixels of one page.
+        allow_truncated: As for `read_photo`. Frames that are missing completely are left out.
 
     Yields:
-        The pages in order, decoded as they are asked for.
+        The pages in order. Each is decoded when it is asked for.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the file, when the damaged page is reached.
+        PhotoError: as for `read_photo`, when the damaged page is reached.
     """
     with regular_file(path) as file:
         yield from _read_frames(file, path, max_pixels, allow_truncated)
@@ -98,37 +102,35 @@ def decode_frames(
     max_pixels: int = MAX_PIXELS,
     allow_truncated: bool = False,
 ) -> Iterator[Photo]:
-    """Decode each page or frame of the bytes of a file as `read_frames` does.
+    """Decode each page or frame of the bytes of a file, as `read_frames` does.
 
     Args:
-        data: all of a file.
-        name: what an error calls it.
-        max_pixels: most pixels of one page.
-        allow_truncated: as in `read_frames`.
+        data: The whole file.
+        name: How errors refer to it.
+        max_pixels: The most pixels of one page.
+        allow_truncated: As for `read_frames`.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the bytes.
+        PhotoError: as for `read_frames`.
     """
     return _read_frames(io.BytesIO(data), name, max_pixels, allow_truncated)
 
 
 def read_bytes(path: PathLike) -> bytes:
-    """Return the bytes of a photo file, whatever it holds.
+    """Return the bytes of a file.
 
     Raises:
-        PhotoError: in one line, if it is missing, no regular file, or cannot be read.
+        PhotoError: the file is missing, is not a regular file, or cannot be read.
     """
     with regular_file(path) as file:
         return file.read()
 
 
 def output_suffix(path: PathLike) -> str:
-    """Return the suffix, such as ".jpg", under which a color version of a photo file is written.
-
-    It reads the header only.
+    """Return the suffix, such as ".jpg", for a color version of a photo file. Only the header is read.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the header.
+        PhotoError: the header is damaged, or the file is not a photo.
     """
     with regular_file(path) as file, open_photo(file, path, None) as image:
         header = headers.read_header(image, file)
@@ -136,22 +138,22 @@ def output_suffix(path: PathLike) -> str:
 
 
 def suffix_for(photo: Photo, own: str = "") -> str:
-    """Return the suffix, such as ".jpg", under which a color version of a decoded photo is written.
+    """Return the suffix, such as ".jpg", for a color version of a decoded photo.
 
     Args:
-        photo: as it was decoded.
-        own: the suffix of its file, kept where it fits the content.
+        photo: The photo as it was decoded.
+        own: The suffix of its file. It is kept if it fits the content.
     """
     return _suffix(photo.format or "PNG", photo.bits, photo.alpha is not None, own)
 
 
 def memory_needed(path: PathLike) -> int:
-    """Return about how many bytes a photo file takes from reading it to writing it in color, from its header.
+    """Estimate the bytes that a photo file needs from reading to writing it in color. Only the header is read.
 
-    Of several pages or frames a few are held at a time; an animation is held once more as it is written.
+    Of several pages or frames a few are held at a time. An animation is held once more while it is written.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the header.
+        PhotoError: the header is damaged, or the file is not a photo.
     """
     with regular_file(path) as file, open_photo(file, path, None) as image:
         w, h = headers.checked_size(image)
@@ -164,7 +166,7 @@ def memory_needed(path: PathLike) -> int:
 
 
 def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
-    """Return how many pages or frames there are, as far as the file is whole; the image stays where it is."""
+    """Return the number of pages or frames, as far as the file is intact. The image keeps its position."""
     if image.format == "TIFF":
         place = file.tell()
         count = headers.count_pages(file)
@@ -181,11 +183,11 @@ def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
 
 
 def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
-    """Decode the page or frame at which an opened file stands.
+    """Decode the page or frame at which an open file stands.
 
     Args:
-        image: from `opening.open_photo`.
-        file: its bytes.
+        image: An open photo, from `opening.open_photo`.
+        file: The file that it comes from.
     """
     header = headers.read_header(image, file)
     pixels, alpha = decoding.decode(image, file, header)
@@ -205,7 +207,10 @@ def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
 
 
 def _plays(image: headers.Opened) -> int:
-    """Return how often an animation plays, 0 for without end; a GIF that says n plays once more, one silent once."""
+    """Return how often an animation plays; 0 means endlessly.
+
+    A GIF that says n plays n + 1 times. A GIF that says nothing plays once.
+    """
     loop = image.info.get("loop")
     if image.format == "GIF":
         return 1 if loop is None else loop and loop + 1
@@ -249,11 +254,11 @@ def _read_first(
 def _read_frames(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
 ) -> Iterator[Photo]:
-    # guarded frame by frame: between them the caller runs, whom warnings and limits are to find as they were
+    # the guard covers single frames: between them the caller runs, with its own warnings and limits
     image, photo = _read_first(file, name, max_pixels, allow_truncated)
     place = file.tell()
     size = file.seek(0, io.SEEK_END)
-    file.seek(place)  # where the decoder goes on
+    file.seek(place)  # where the decoder continues
     together = photo.pixels[..., 0].size
     for number in itertools.count(1):
         more, fault = False, None
@@ -265,7 +270,7 @@ def _read_frames(
         if fault and allow_truncated:
             photo, fault = dataclasses.replace(photo, truncated=True), None
         yield photo
-        del photo  # else it is held while the next one is decoded
+        del photo  # free it before the next one is decoded
         if fault:
             raise fault
         if not more:
@@ -281,12 +286,12 @@ def _read_frames(
             photo = _decode_one(file, name, max_pixels, number=number, truncated=True)[1]
         together += photo.pixels[..., 0].size
         if image.format != "TIFF" and together > max_pixels:
-            found = f"{number + 1} frames of {together / 1e6:.6g} megapixels together"
+            found = f"{number + 1} frames of {together / 1e6:.6g} megapixels in total"
             raise too_large(name, found, max_pixels)
 
 
 def _seek(image: headers.Opened, number: int, name: PathLike, max_pixels: int) -> bool:
-    """Go to a page or frame, and tell whether there is one."""
+    """Go to a page or frame, and return whether it exists."""
     with decoder_guard(name, max_pixels):
         if image.format not in formats.MULTI_FRAME:
             return False

@@ -1,4 +1,4 @@
-"""Finding photos: in files, in folders, and in scikit-image's wheel."""
+"""Finding photos: in files, in folders, and among scikit-image's samples."""
 
 import importlib.util
 import itertools
@@ -26,17 +26,17 @@ def find_photos(
     """Find the photos that files and folders name.
 
     Args:
-        paths: files of any suffix, folders (searched recursively for the suffixes of `SUFFIXES`; hidden names are left
-            out), or the text "samples" for `sample_photos`; a folder of that name is "./samples".
-        besides: other suffixes to search for, such as ".mp4".
+        paths: Files of any suffix, folders, or the text "samples" for `sample_photos` ("./samples" is a folder of that
+            name). Folders are searched recursively for the suffixes of `SUFFIXES`, without hidden files.
+        besides: More suffixes to search for, such as ".mp4".
 
     Returns:
-        For each photo its path and its name relative to the folder given, with "/": in the order of `paths`, and within
-        a folder sorted.
+        The path of each photo, and its name relative to the folder, with "/". The order is that of `paths`; files of
+        one folder are sorted.
 
     Raises:
-        PhotoError: if a path does not exist or a folder cannot be listed.
-        NoPhotosError: if nothing was found.
+        PhotoError: a path does not exist, or a folder cannot be listed.
+        NoPhotosError: no photo was found.
     """
     paths = list(paths)
     known = [*itertools.chain(*SUFFIXES.values()), *besides]
@@ -58,12 +58,12 @@ def find_photos(
 
 
 def sample_photos() -> list[pathlib.Path]:
-    """Return the paths of the six photos that come with scikit-image, one of them gray.
+    """Return the paths of the six photos that come with scikit-image. One of them is gray.
 
     Raises:
-        NoPhotosError: if scikit-image is not there.
+        NoPhotosError: scikit-image is not installed.
     """
-    spec = importlib.util.find_spec("skimage")  # importing it would take a second
+    spec = importlib.util.find_spec("skimage")  # importing it takes a second
     if spec is None or spec.origin is None:
         raise NoPhotosError("samples: scikit-image is not installed; expected its sample photos")
     folder = pathlib.Path(spec.origin).parent / "data"
@@ -71,7 +71,7 @@ def sample_photos() -> list[pathlib.Path]:
 
 
 def _search(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
-    """Return the photos below a folder, by known suffixes, each real folder entered once."""
+    """Return the photos below a folder by their suffixes. Each real folder is entered once."""
     photos: list[pathlib.Path] = []
     entered: set[str] = set()
 
