@@ -259,16 +259,16 @@ def test_what_a_killed_writer_leaves_is_swept(tmp_path):
     assert writing_now.wait(60)
     try:
         (temporary,) = tmp_path.iterdir()
-        photos.sweep(tmp_path)  # at work: stays
+        photos.remove_temporaries(tmp_path)  # at work: stays
         assert list(tmp_path.iterdir()) == [temporary]
         assert temporary.name.startswith(".")
     finally:
         process.kill()
         process.join()
     (tmp_path / ".colorjax-notes.tmp").write_text("mine")
-    photos.sweep(tmp_path)
+    photos.remove_temporaries(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".colorjax-notes.tmp"]
-    photos.sweep(tmp_path / "absent")
+    photos.remove_temporaries(tmp_path / "absent")
 
 
 @pytest.mark.req("FIL-036")
@@ -278,7 +278,7 @@ def test_swept_before_it_is_locked(tmp_path, monkeypatch):
     def flock(file, how):
         if not swept:
             swept.extend(tmp_path.iterdir())
-            photos.sweep(tmp_path)
+            photos.remove_temporaries(tmp_path)
             assert not swept[0].exists()
         lock(file, how)
 

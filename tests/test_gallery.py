@@ -18,7 +18,7 @@ class Tags(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.open = [], []
-        self.loader(text)
+        self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))

@@ -174,7 +174,7 @@ def _png_chunks(png: bytes) -> list[bytes]:
 
 
 def _write_tiff(file: io.BufferedIOBase, pages: Iterable[np.ndarray], metadata: Metadata) -> None:
-    """Write a TIFF with tifffile (deflate, horizontal differencing), then merge the metadata into its first directory."""
+    """Write a TIFF with tifffile (deflate, horizontal differencing) and merge the metadata into its first directory."""
     import tifffile
 
     with tifffile.TiffWriter(cast(Any, file), byteorder="<", bigtiff=metadata.big) as writer:
