@@ -1,4 +1,4 @@
-"""Films through ffmpeg."""
+"""Videos through ffmpeg."""
 
 import fcntl
 import hashlib
@@ -20,7 +20,7 @@ from test_batch import flicker, grainy
 from colorjax import color, errors
 from colorjax.inference import blending
 from colorjax.inference.hints import Hints
-from colorjax.jobs import coloring, video
+from colorjax.jobs import coloring, ffmpeg, video
 from colorjax.photos import Photo, read_photo, sample_photos, shrink_photo
 from colorjax.weights import load_weights
 
@@ -31,7 +31,7 @@ needs_ffmpeg = pytest.mark.skipif(
 VARIABLE = "format=gray,setpts='if(gt(N,5),N*2,N)/25/TB'"
 
 
-def ffmpeg(*arguments, **options):
+def run_ffmpeg(*arguments, **options):
     command = ["ffmpeg", "-y", "-v", "error", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, **options).stdout
 
@@ -39,18 +39,20 @@ def ffmpeg(*arguments, **options):
 def make_video(path, *options, frames=25, size="64x48"):
     """Make a small gray video with a tone."""
     sources = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=25", "-f", "lavfi", "-i", "sine=d=1"]
-    ffmpeg(*sources, "-frames:v", frames, *options, "-pix_fmt", "yuv420p", path)
+    run_ffmpeg(*sources, "-frames:v", frames, *options, "-pix_fmt", "yuv420p", path)
     return path
 
 
 def pictures(path, size=(48, 64)):
-    raw = ffmpeg("-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    raw = run_ffmpeg(
+        "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"
+    )
     return np.frombuffer(raw, np.uint8).reshape(-1, *size, 3)
 
 
 def sound(path):
     return hashlib.sha256(
-        ffmpeg("-i", path, "-map", "0:a", "-c", "copy", "-f", "data", "-")
+        run_ffmpeg("-i", path, "-map", "0:a", "-c", "copy", "-f", "data", "-")
     ).digest()
 
 
@@ -70,7 +72,7 @@ def test_sound_and_timing_are_kept(tiny_weights, tmp_path, name, options, expect
     assert colorize(path, "--weights", tiny_weights) == 0
     out = tmp_path / expected
     assert files(tmp_path) == {name, expected}
-    before, after = video.frame_times(path), video.frame_times(out)
+    before, after = ffmpeg.frame_times(path), ffmpeg.frame_times(out)
     assert len(before) == len(after) == 25
     np.testing.assert_allclose(after, before, atol=1e-3)
     assert sound(out) == sound(path)
@@ -84,7 +86,7 @@ def test_sound_and_timing_are_kept(tiny_weights, tmp_path, name, options, expect
 def test_odd_sizes(tiny_weights, tmp_path):
     path = tmp_path / "odd.mkv"
     size = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "31x23", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*size, path, input=bytes(31 * 23 * 5))
+    run_ffmpeg(*size, path, input=bytes(31 * 23 * 5))
     assert colorize(path, "--weights", tiny_weights) == 0
     assert pictures(tmp_path / "odd.color.mkv", (23, 31)).shape[0] == 5
 
@@ -110,13 +112,13 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     assert kept == ["000000.npz", "000000.ts", "000001.npz", "000001.ts"]
     assert not target.exists()
     colored = []
-    original = coloring.color
+    original = coloring.color_photo
 
     def counting(*arguments):
         colored.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(coloring, "color", counting)
+    monkeypatch.setattr(coloring, "color_photo", counting)
     video.colorize_video(path, target, network, coloring.ColorOptions())
     assert len(colored) == 5
     np.testing.assert_array_equal(pictures(target), pictures(whole))
@@ -207,7 +209,7 @@ def test_a_still_scene_does_not_flicker(tmp_path):
     path, out = tmp_path / "grain.mkv", tmp_path / "color.mkv"
     h, w = grain[0].shape
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
+    run_ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
     video.colorize_video(path, out, load_weights(), coloring.ColorOptions())
     seen = pictures(out, (h, w))
     assert len(seen) == 8
@@ -218,7 +220,7 @@ def test_a_still_scene_does_not_flicker(tmp_path):
 @pytest.mark.req("VID-004")
 def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
     (tmp_path / "text.mp4").write_text("no video")
-    ffmpeg("-f", "lavfi", "-i", "sine=d=0.1", tmp_path / "sound.mkv")
+    run_ffmpeg("-f", "lavfi", "-i", "sine=d=0.1", tmp_path / "sound.mkv")
     for name in ("text.mp4", "sound.mkv", "missing.avi"):
         assert colorize(tmp_path / name, "--weights", tiny_weights) == 1
         (line,) = capsys.readouterr().err.splitlines()
@@ -249,11 +251,11 @@ def test_a_playlist_reads_no_other_film(tiny_weights, tmp_path, capsys, kind, su
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     (inputs / f"film{suffix}").write_text(text)
-    for read in (video.frame_times, video.still):
+    for read in (ffmpeg.frame_times, ffmpeg.still):
         with pytest.raises(errors.PhotoError, match="video"):
             read(inputs / f"film{suffix}")
     with pytest.raises(errors.PhotoError):
-        next(video._decoded(inputs / f"film{suffix}", skip=0))
+        next(ffmpeg.decode(inputs / f"film{suffix}", skip=0))
     assert colorize(inputs, "--weights", tiny_weights) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"film{suffix}" in line
@@ -364,7 +366,7 @@ def test_hints_hold_in_every_frame(network, tiny_weights, tmp_path):
     gray = np.full((48, 64), 120, np.uint8)
     path, hints = tmp_path / "old.mkv", tmp_path / "dots.png"
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "64x48", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*raw, path, input=gray.tobytes() * 6)
+    run_ffmpeg(*raw, path, input=gray.tobytes() * 6)
     dots = np.zeros((48, 64, 4), np.uint8)
     dots[20:28, 40:56] = [200, 90, 110, 255]
     Image.fromarray(dots).save(hints)
@@ -387,7 +389,7 @@ def test_variants_lean_to_one_hue(tmp_path):
     h, w = still.shape
     path = tmp_path / "old.mkv"
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*raw, path, input=np.roll(still, 8, 1).tobytes() * 2 + still.tobytes() * 2)
+    run_ffmpeg(*raw, path, input=np.roll(still, 8, 1).tobytes() * 2 + still.tobytes() * 2)
     assert colorize(path, "--variants", "2", "--compare") == 0
     names = {"old.mkv", "old.color.1.mkv", "old.color.2.mkv", "old.compare.png"}
     assert files(tmp_path) == names
@@ -404,7 +406,7 @@ def test_variants_lean_to_one_hue(tmp_path):
 @pytest.mark.req("VID-006")
 def test_stills_stand_for_films(album, tiny_weights, tmp_path):
     path = album / "inner" / "film.avi"
-    np.testing.assert_array_equal(video.still(path), pictures(path)[6])
+    np.testing.assert_array_equal(ffmpeg.still(path), pictures(path)[6])
     out = tmp_path / "out"
     command = [album, "--weights", tiny_weights, "--out", out, "--gallery", tmp_path / "pages"]
     assert colorize(*command) == 0

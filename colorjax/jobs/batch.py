@@ -18,7 +18,7 @@ from jaxtyping import UInt8
 from colorjax.errors import BusyError, ColorjaxError, OutputError
 from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import make_sheet
-from colorjax.jobs import video
+from colorjax.jobs import ffmpeg, video
 from colorjax.jobs.coloring import ColorOptions, Weights, color_file, variant_options
 from colorjax.jobs.gallery import Pair
 from colorjax.jobs.hintfiles import read_hints
@@ -174,7 +174,7 @@ def colorize_video(
     sheet_too = compare and (overwrite or not job.sheet.exists())
     try:
         if any(missing):
-            total = len(video.frame_times(job.source))
+            total = len(ffmpeg.frame_times(job.source))
             variants = _video_options(job, weights, options)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):
@@ -188,7 +188,7 @@ def colorize_video(
                         show=functools.partial(show, note=str(target)),
                     )
         if sheet_too:
-            before, *after = (Photo(video.still(path)) for path in (job.source, *targets))
+            before, *after = (Photo(ffmpeg.still(path)) for path in (job.source, *targets))
             write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
     except Exception as error:  # whatever one video raises, the others are done
         return _failed(job, error, targets[-1], overwrite=overwrite)
@@ -281,7 +281,7 @@ def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[Co
     """Return what is wished of each variant of a video."""
     if job.hints is None and options.variants == 1:
         return [options]
-    still = Photo(video.still(job.source))
+    still = Photo(ffmpeg.still(job.source))
     return variant_options(still, weights, _hinted(options, job, still))
 
 
@@ -301,8 +301,8 @@ def _in_color(photo: Photo) -> bool:
 
 def _picture(path: pathlib.Path) -> Photo:
     """Read a photo of any size, as it was read before, or a video's still."""
-    if video.is_video(path):
-        return Photo(video.still(path))
+    if ffmpeg.is_video(path):
+        return Photo(ffmpeg.still(path))
     return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError, in_one_line
-from colorjax.jobs import video
+from colorjax.jobs import ffmpeg
 from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
 from colorjax.photos import SUFFIXES, find_photos, format_of, output_suffix, shorten_name
@@ -44,7 +44,7 @@ class Job:
     @property
     def is_video(self) -> bool:
         """Whether it is a video."""
-        return video.is_video(self.source)
+        return ffmpeg.is_video(self.source)
 
     @property
     def sheet(self) -> pathlib.Path:
@@ -98,7 +98,7 @@ def plan(
     ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
     for place in inputs:
         try:
-            photos = find_photos([place], besides=video.SUFFIXES)
+            photos = find_photos([place], besides=ffmpeg.SUFFIXES)
         except PhotoError as error:
             failures.append(str(error))
             continue
@@ -156,24 +156,24 @@ def _is_inside(path: str, folder: str) -> bool:
 
 def _is_of_file(path: str) -> bool:
     return pathlib.Path(path).suffix.lower() in {
-        *video.SUFFIXES,
+        *ffmpeg.SUFFIXES,
         *itertools.chain(*SUFFIXES.values()),
     }
 
 
 def _check_holds(out: str, source: str) -> None:
     """Refuse a file whose suffix says that it cannot hold a photo, or a video."""
-    if not video.is_video(source):
+    if not ffmpeg.is_video(source):
         format_of(out)
-    elif pathlib.Path(out).suffix.lower() not in video.CONTAINERS:
-        expected = " ".join(video.CONTAINERS)
+    elif pathlib.Path(out).suffix.lower() not in ffmpeg.CONTAINERS:
+        expected = " ".join(ffmpeg.CONTAINERS)
         raise OutputError(f"{out}: cannot hold the video {source}; expected {expected}")
 
 
 def _suffix(source: pathlib.Path, suffix: str | None) -> str:
     """Return the suffix of an output; one that is wished is for photos."""
-    if video.is_video(source):
-        return video.video_suffix(source)
+    if ffmpeg.is_video(source):
+        return ffmpeg.video_suffix(source)
     return output_suffix(source) if suffix is None else suffix
 
 
