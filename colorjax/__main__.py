@@ -9,10 +9,7 @@ from colorjax.errors import INTERRUPTED
 
 
 def run() -> int:
-    """Run the command; Ctrl-C while it is being loaded ends it at once, whatever library would have caught that.
-
-    Spec: CMD-006, CMD-045
-    """
+    """Run the command; Ctrl-C while it is being loaded ends it at once, whatever library would have caught that."""
     usual = signal.getsignal(signal.SIGINT)
     if usual is signal.default_int_handler:  # else a shell's background job, which ignores it
         signal.signal(signal.SIGINT, _end)

@@ -5,6 +5,7 @@ Fields declare their own domain: a Literal annotation lists the choices, `number
 
 import dataclasses
 import json
+import math
 import reprlib
 import typing
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 from colorjax.jsontext import parse_json
 
-MOST = 1e300  # that a number may be: larger integers overflow
+MAX_NUMBER = 1e300  # that a number may be: larger integers overflow
 
 
 def number(
@@ -22,10 +23,7 @@ def number(
     above: int | float | None = None,
     at_most: int | float | None = None,
 ) -> Any:
-    """Declare a field: a finite int or float (as the default is) within the bounds.
-
-    Spec: NET-011
-    """
+    """Declare a field: a finite int or float (as the default is) within the bounds."""
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
     return dataclasses.field(default=default, metadata=bounds)
 
@@ -53,7 +51,7 @@ def _fault(field, value) -> str | None:
     low, above, high = (field.metadata.get(k) for k in ("at_least", "above", "at_most"))
     if (
         fits
-        and abs(value) <= MOST
+        and abs(value) <= MAX_NUMBER
         and (low is None or value >= low)
         and (above is None or value > above)
         and (high is None or value <= high)
@@ -308,8 +306,6 @@ def preset(name: str) -> Config:
 
     Raises:
         ConfigError: there is no such preset.
-
-    Spec: NET-001, NET-011
     """
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
@@ -321,8 +317,6 @@ def replace(config: Config, changes: dict[str, Any]) -> Config:
 
     Raises:
         ConfigError: an unknown field, or a value outside its domain.
-
-    Spec: NET-011
     """
     for path, value in changes.items():
         config = _replace(config, path, path.split("."), value)
@@ -341,11 +335,35 @@ def _replace(config, path, names, value):
     return dataclasses.replace(config, **{name: value})
 
 
-def to_json(config: Config) -> str:
-    """Return the config as sorted, indented JSON.
+def fit_config(
+    config: Config, *, photos: int, passes: int | None = None, steps: int | None = None
+) -> Config:
+    """Fit a config to the number of training photos: batch, steps a pass, length of the run.
 
-    Spec: NET-011
+    Args:
+        config: its batch shrinks to the number of photos.
+        photos: at least 1.
+        passes: length of the run; `steps` wins over it, and the config's own steps over neither.
+        steps: length of the run.
+
+    Raises:
+        ConfigError: zero passes or steps, or parts that do not divide the batch.
     """
+    batch = min(config.batch, photos)
+    pass_steps = math.ceil(photos / batch)
+    if passes is not None and passes < 1:
+        raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
+    if batch % config.accumulate:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
+        )
+    if steps is None:
+        steps = config.steps if passes is None else passes * pass_steps
+    return replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
+
+
+def to_json(config: Config) -> str:
+    """Return the config as sorted, indented JSON."""
     fields = dataclasses.asdict(config)
     fields["network"]["kind"] = type(config.network).__name__
     return json.dumps(fields, indent=1, sort_keys=True)
@@ -356,8 +374,6 @@ def from_json(text: str) -> Config:
 
     Raises:
         ConfigError: not JSON, an unknown field, or a value outside its domain.
-
-    Spec: NET-011
     """
     try:
         fields = parse_json(text)

@@ -70,10 +70,7 @@ class TrainingError(ColorjaxError):
 
 
 def in_one_line(text: object) -> str:
-    """Return a text with all that would break its line escaped.
-
-    Spec: FIL-007, CMD-005
-    """
+    """Return a text with all that would break its line escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
@@ -105,6 +102,8 @@ def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if not isinstance(shape, tuple) or getattr(dtype, "kind", "O") not in "biufV":
         return False
-    if getattr(dtype, "kind", "") == "V" and "float" not in str(dtype):  # bfloat16 and its like are V
+    if getattr(dtype, "kind", "") == "V" and "float" not in str(
+        dtype
+    ):  # bfloat16 and its like are V
         return False
     return len(shape) >= axes and 0 not in shape and (last is None or shape[-1] == last)

@@ -25,7 +25,7 @@ FORMATS = ("onnx", "stablehlo")
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
-def export(
+def export_network(
     folder: str | os.PathLike,
     weights: tuple[PyTree, Config],
     *,
@@ -46,8 +46,6 @@ def export(
     Raises:
         UsageError: the extra is not installed.
         OutputError: a file exists, or cannot be written.
-
-    Spec: EXP-001, EXP-002, EXP-003, EXP-004
     """
     encode = {"onnx": to_onnx, "stablehlo": to_stablehlo}[format]
     try:
@@ -65,19 +63,13 @@ def export(
 
 
 def shapes(config: Config) -> list[tuple[int, int]]:
-    """Return the shapes of all working copies that `colorize` makes, the square first.
-
-    Spec: EXP-004, INF-010
-    """
+    """Return the shapes of all working copies that `colorize` makes, the square first."""
     wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in ASPECTS]
     return list(dict.fromkeys([*wide, *((w, h) for h, w in wide)]))
 
 
 def usage(config: Config) -> str:
-    """Return how to use the program, in a few lines of text.
-
-    Spec: EXP-004
-    """
+    """Return how to use the program, in a few lines of text."""
     copies = ", ".join(f"{h} x {w}" for h, w in shapes(config))
     sides = (
         "of just this size"
@@ -103,8 +95,6 @@ def to_onnx(params: PyTree, config: Config) -> bytes:
 
     Raises:
         UsageError: the extra is not installed.
-
-    Spec: EXP-001, EXP-003, EXP-004
     """
     multiple, config = _multiple(config), _portable(config)
 
@@ -126,8 +116,6 @@ def to_stablehlo(params: PyTree, config: Config) -> bytes:
 
     Raises:
         UsageError: the extra is not installed.
-
-    Spec: EXP-002, EXP-003, EXP-004
     """
     from jax import export as jax_export
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-MOST_DEPTH = 50  # of objects and lists in each other
-MOST_DIGITS = 400  # of an integer; float64 ends at 309
+MAX_DEPTH = 50  # of objects and lists in each other
+MAX_DIGITS = 400  # of an integer; float64 ends at 309
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -12,8 +12,6 @@ def parse_json(text: str | bytes) -> Any:
 
     Raises:
         ValueError: in one line, if it is no JSON, is nested too deeply, or holds a number too long.
-
-    Spec: FIL-056
     """
     try:
         tree = json.loads(text, parse_int=_integer)
@@ -22,7 +20,7 @@ def parse_json(text: str | bytes) -> Any:
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     level = [tree]
-    for _ in range(MOST_DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1):
         level = [
             inner
             for outer in level
@@ -35,6 +33,6 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
+    if len(digits) > MAX_DIGITS:
         raise ValueError(f"a number of {len(digits)} digits")
     return int(digits)

@@ -48,11 +48,11 @@ def save_weights(
     Raises:
         WeightsError: a parameter is not finite.
         OutputError: the file cannot be written.
-
-    Spec: FIL-050, FIL-051, FIL-053
     """
     check_config(config)
-    check(isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it")
+    check(
+        isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"
+    )
     dtype = np.float16 if half else np.float32
     tensors = {name: np.asarray(leaf, dtype) for name, leaf in _flatten(params)}
     for name, tensor in tensors.items():
@@ -74,8 +74,6 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
     Raises:
         WeightsError: the file is absent, damaged, of another format, or does not fit its config.
-
-    Spec: FIL-050, FIL-052, FIL-054, FIL-055, FIL-056, FIL-057
     """
     check(path is None or isinstance(path, str | os.PathLike), "path", path, "a path or None")
     path = _find(path)
@@ -87,10 +85,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
 
 def fits(params: PyTree, config: Config) -> bool:
-    """Tell whether parameters have the names and shapes of a config's network.
-
-    Spec: CMD-012, FIL-052
-    """
+    """Tell whether parameters have the names and shapes of a config's network."""
     return {name: np.shape(leaf) for name, leaf in _flatten(params)} == _shapes(config)
 
 
@@ -99,8 +94,6 @@ def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
 
     Raises:
         WeightsError: the file is absent, damaged or of another format.
-
-    Spec: FIL-051, FIL-052, FIL-055, FIL-056
     """
     return _read(_find(path))[0]["record"]
 

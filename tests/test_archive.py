@@ -13,7 +13,7 @@ from PIL import Image
 import colorjax
 from colorjax import cli, weights
 from colorjax.jobs import archive, planning
-from colorjax.jobs.coloring import Wishes
+from colorjax.jobs.coloring import ColorOptions
 
 COUNT = 16
 
@@ -39,7 +39,9 @@ def test_a_worker_dies_and_no_photo_is_lost(album, tmp_path):
     out = tmp_path / "out"
     jobs, _ = planning.plan([str(album)], str(out))
     found = []
-    for done in archive.colorize_archive(jobs, tmp_path / "w.safetensors", Wishes(), workers=2):
+    for done in archive.colorize_archive(
+        jobs, tmp_path / "w.safetensors", ColorOptions(), workers=2
+    ):
         found.append(done)
         if len(found) == 3:
             os.kill(done.process, signal.SIGKILL)

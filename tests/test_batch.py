@@ -68,7 +68,7 @@ def test_threads_and_memory_change_nothing(album, network, tmp_path):
     for options in ({"threads": 1}, {"threads": 4}, {"threads": 4, "memory": 1}):
         out = tmp_path / str(len(written))
         jobs, _ = planning.plan([str(album)], str(out))
-        results = list(batch.colorize_files(jobs, network, coloring.Wishes(), **options))
+        results = list(batch.colorize_files(jobs, network, coloring.ColorOptions(), **options))
         assert [result.job for result in results] == jobs
         assert {result.status for result in results} == {"done"}
         written.append(contents(out))
@@ -92,7 +92,9 @@ def test_memory_is_shared(album, network, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "read_frames", counting)
     jobs, _ = planning.plan([str(album)], str(tmp_path / "out"))
     size = max(photos.memory_needed(job.source) for job in jobs)
-    results = batch.colorize_files(jobs, network, coloring.Wishes(), threads=9, memory=2 * size)
+    results = batch.colorize_files(
+        jobs, network, coloring.ColorOptions(), threads=9, memory=2 * size
+    )
     assert len(list(results)) == 9
     assert counted[1] <= 2
 
@@ -120,12 +122,14 @@ def test_killed_and_run_again(album, tiny_weights, tmp_path):
 def test_two_runs_at_once(album, network, tmp_path):
     alone, both = tmp_path / "alone", tmp_path / "both"
     jobs, _ = planning.plan([str(album)], str(alone))
-    list(batch.colorize_files(jobs, network, coloring.Wishes()))
+    list(batch.colorize_files(jobs, network, coloring.ColorOptions()))
     jobs, _ = planning.plan([str(album)], str(both))
     found = []
     runs = [
         threading.Thread(
-            target=lambda: found.extend(batch.colorize_files(jobs, network, coloring.Wishes()))
+            target=lambda: found.extend(
+                batch.colorize_files(jobs, network, coloring.ColorOptions())
+            )
         )
         for _ in range(2)
     ]
@@ -268,10 +272,10 @@ def test_a_tint_is_removed_and_its_light_kept(network, scale, tone):
     sepia = np.clip(gray[..., None] * tone, 0, 255).round().astype(np.uint8)
     sepia = sepia.astype(f"u{1 + scale // 257}") * scale
     assert photos.tints.is_tinted(sepia)
-    made = coloring.color(Photo(sepia), network).pixels
+    made = coloring.color_photo(Photo(sepia), network).pixels
     assert light_error(made, sepia).max() <= 50  # against the gray that is not rounded
     bare = ((sepia.astype(int) @ LIGHT + 50) // 100).astype(sepia.dtype)
-    near = np.abs(made.astype(int) - coloring.color(Photo(bare), network).pixels) / scale
+    near = np.abs(made.astype(int) - coloring.color_photo(Photo(bare), network).pixels) / scale
     assert near.mean() < 1
     assert near.max() <= 4
 
@@ -285,12 +289,12 @@ def test_hand_coloring_on_a_strong_sepia_is_kept(network, scale):
     sepia[painted] = gray[painted][..., None] * [0.75, 1.0, 1.75]
     sepia = sepia.round().astype(np.uint8).astype(f"u{1 + scale // 257}") * scale
     assert photos.tints.is_tinted(sepia)
-    wishes = coloring.Wishes(keep_color=True)
-    kept = coloring.color(Photo(sepia), network, wishes).pixels
+    options = coloring.ColorOptions(keep_color=True)
+    kept = coloring.color_photo(Photo(sepia), network, options).pixels
     np.testing.assert_array_equal(kept[painted], sepia[painted])
     rest = np.ones(gray.shape, bool)
     rest[painted] = False
-    anew = coloring.color(Photo(sepia), network).pixels
+    anew = coloring.color_photo(Photo(sepia), network).pixels
     far = np.abs(kept.astype(float) - anew)[rest].mean() / scale
     assert far < 2
     assert np.abs(sepia.astype(float) - anew)[rest].mean() / scale > 10 * far
@@ -302,7 +306,7 @@ def test_hand_coloring_on_a_strong_sepia_is_kept(network, scale):
 def test_own_color_is_kept(dtype):
     own, given = noise(40, 50, 3, dtype=dtype), noise(40, 50, 3, seed=1, dtype=dtype)
     own[:20] = own[:20, :, :1]
-    mixed = blending.keep_own(own, given)
+    mixed = blending.blend_own_color(own, given)
     assert mixed.dtype == dtype
     assert light_error(mixed, own).max() <= 50
     peak = np.iinfo(dtype).max
@@ -314,7 +318,7 @@ def test_own_color_is_kept(dtype):
     np.testing.assert_array_equal(mixed[full], own[full])
     # a gray pixel takes the given chroma, as far as it fits
     given_chroma = given[..., ::2] - given.astype(int) @ LIGHT[:, None] / 100
-    expected = color.fit_light(
+    expected = color.apply_chroma(
         light[:20].astype(np.int32), given_chroma[:20].astype(np.float32), peak=int(peak)
     )
     assert np.abs(mixed[:20].astype(int) - np.asarray(expected)).max() <= max(1, peak // 20000)
@@ -363,7 +367,7 @@ def flicker(frames):
     for frame in frames:
         rgb = frame.pixels.astype(np.float32)
         chroma = rgb[..., ::2] - (rgb @ (LIGHT / 100))[..., None].astype(np.float32)
-        labs.append(color.rgb_to_lab(np.asarray(color.fit_light(light, chroma))))
+        labs.append(color.rgb_to_lab(np.asarray(color.apply_chroma(light, chroma))))
     pairs = itertools.pairwise(labs)
     return np.mean([color.ciede2000(a, b) for a, b in pairs])
 
@@ -374,9 +378,9 @@ def test_chroma_is_steadied():
 
     frames = [grainy(seed) for seed in range(8)]
     packaged = load_weights()
-    steady = list(coloring.color_frames(frames, packaged, coloring.Wishes()))
+    steady = list(coloring.color_frames(frames, packaged, coloring.ColorOptions()))
     assert flicker(steady) <= 1
-    assert flicker(steady) < flicker([coloring.color(frame, packaged) for frame in frames])
+    assert flicker(steady) < flicker([coloring.color_photo(frame, packaged) for frame in frames])
     for frame, colored in zip(frames, steady, strict=True):
         assert light_error(colored.pixels, frame.pixels).max() <= 50
 

@@ -28,7 +28,7 @@ gray = jax.jit(lambda rgb: color.rgb_to_gray(rgb))
 split = jax.jit(lambda rgb: color.rgb_to_luma_chroma(rgb))
 join = jax.jit(lambda luma, chroma: color.luma_chroma_to_rgb(luma, chroma))
 fit_gamut = jax.jit(lambda *a, peak: color.fit_gamut(*a, peak=peak), static_argnames="peak")
-fit_light = jax.jit(lambda *a, peak: color.fit_light(*a, peak=peak), static_argnames="peak")
+apply_chroma = jax.jit(lambda *a, peak: color.apply_chroma(*a, peak=peak), static_argnames="peak")
 rgb_to_lab = jax.jit(lambda rgb: color.rgb_to_lab(rgb))
 ciede2000 = jax.jit(lambda lab1, lab2: color.ciede2000(lab1, lab2))
 
@@ -45,7 +45,7 @@ def is_finite(tree):
 
 def check_light(light, chroma, peak):
     """Color the light and check the promise in 64-bit integers."""
-    rgb = fit_light(light, chroma, peak=peak)
+    rgb = apply_chroma(light, chroma, peak=peak)
     assert rgb.dtype == jnp.int32
     rgb = np.asarray(rgb, np.int64)
     assert rgb.min() >= 0
@@ -152,7 +152,7 @@ def test_strong_chroma_is_held_back_along_its_line(knee):
 def test_light_promise_of_any_chroma(peak, data):
     light, chroma = data.draw(strategies.lights(peak)), data.draw(strategies.any_chroma(peak))
     rgb = check_light(light, chroma, peak)
-    np.testing.assert_array_equal(color.rgb_to_light(rgb.astype(np.int32)), rgb @ WEIGHTS)
+    np.testing.assert_array_equal(color.rgb_to_luma100(rgb.astype(np.int32)), rgb @ WEIGHTS)
     again = check_light(light // 100 * 100, chroma, peak) @ WEIGHTS
     np.testing.assert_array_equal((again + 50) // 100, light // 100)
 
@@ -189,7 +189,7 @@ def test_light_outside_is_clipped(peak):
     light = np.int32([-(2**31), -1, 100 * peak + 1, 2**31 - 1])
     chroma = np.float32([[10, -20]] * 4)
     np.testing.assert_array_equal(
-        fit_light(light, chroma, peak=peak), np.repeat([[0], [0], [peak], [peak]], 3, 1)
+        apply_chroma(light, chroma, peak=peak), np.repeat([[0], [0], [peak], [peak]], 3, 1)
     )
 
 
@@ -201,7 +201,7 @@ def test_no_color_is_gray(peak, nothing):
     chroma = np.full((peak + 1, 2), 30, np.float32)
     chroma[:, 1] = nothing
     chroma[:, 0] = 0 if nothing == 0 else 30
-    rgb = fit_light(100 * levels, chroma, peak=peak)
+    rgb = apply_chroma(100 * levels, chroma, peak=peak)
     np.testing.assert_array_equal(rgb, np.stack([levels] * 3, -1))
 
 
@@ -349,8 +349,8 @@ FUNCTIONS = {
     "rgb_to_luma_chroma": ("rgb",),
     "luma_chroma_to_rgb": ("luma", "chroma"),
     "fit_gamut": ("luma", "chroma"),
-    "rgb_to_light": ("levels",),
-    "fit_light": ("light", "chroma"),
+    "rgb_to_luma100": ("levels",),
+    "apply_chroma": ("light", "chroma"),
     "srgb_to_linear": ("unit",),
     "linear_to_srgb": ("unit",),
     "linear_rgb_to_xyz": ("unit",),
@@ -383,5 +383,9 @@ def test_pixelwise_and_pure(name):
     photo = [a.reshape(6, *a.shape[3:])[np.argsort(order)] for a in jax.tree.leaves(photo)]
     for result in (mapped, photo):
         for got, wanted in zip(result, expected, strict=True):
-            assert got.dtype == wanted.dtype == (jnp.int32 if "light" in name else jnp.float32)
+            assert (
+                got.dtype
+                == wanted.dtype
+                == (jnp.int32 if name in ("rgb_to_luma100", "apply_chroma") else jnp.float32)
+            )
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())

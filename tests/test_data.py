@@ -6,10 +6,9 @@ from PIL import Image
 
 import colorjax
 from colorjax import config
-from colorjax.data import loader, photosets
+from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
 from colorjax.training import loop
-from colorjax.training import step as training_step
 
 RNG = np.random.default_rng(0)
 
@@ -33,7 +32,7 @@ def test_nearly_gray_photos_are_left_out(tmp_path):
     tinted = np.clip(gray.astype(int) + np.array([1, 0, 0]), 0, 255).astype(np.uint8)
     for name, rgb in (("gray", gray), ("tinted", tinted), ("color", noise(20, 20))):
         Image.fromarray(rgb).save(tmp_path / f"{name}.png")
-    found = photosets.load_photos([str(tmp_path)], 8)
+    found = datasets.load_photos([str(tmp_path)], 8)
     assert found.names == ("color.png",)
     assert found.gray == ("gray.png", "tinted.png")
 
@@ -65,15 +64,15 @@ def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):
 @pytest.mark.req("TRN-050", "TRN-052")
 @pytest.mark.parametrize("framing", ["squash", "crop", "whole"])
 def test_streamed_photos_are_those_in_memory(folder, framing):
-    kept = photosets.load_photos([str(folder)], 16, framing=framing)
-    streamed = photosets.load_photos([str(folder)], 16, framing=framing, memory=4000)
-    assert not isinstance(kept.rgb, photosets.StreamedPhotos)
-    assert isinstance(streamed.rgb, photosets.StreamedPhotos)
+    kept = datasets.load_photos([str(folder)], 16, framing=framing)
+    streamed = datasets.load_photos([str(folder)], 16, framing=framing, memory=4000)
+    assert not isinstance(kept.rgb, datasets.StreamedPhotos)
+    assert isinstance(streamed.rgb, datasets.StreamedPhotos)
     assert (kept.names, len(kept.rgb)) == (streamed.names, len(streamed.rgb))
     for a, b in zip(kept.rgb, streamed.rgb, strict=True):
         np.testing.assert_array_equal(a, b)
     feeds = [
-        loader.Feed(photos, data_order.photo_order(10, 4, seed=1), size=16, seed=1)
+        loader.Loader(photos, data_order.photo_order(10, 4, seed=1), size=16, seed=1)
         for photos in (kept.rgb, streamed.rgb)
     ]
     for first in (0, 6):
@@ -87,16 +86,16 @@ def test_streamed_photos_are_those_in_memory(folder, framing):
 def test_a_process_reads_its_own_slots(folder):
     asked = []
 
-    class Watched(photosets.StreamedPhotos):
+    class Watched(datasets.StreamedPhotos):
         def __getitem__(self, place):
             asked.append(place)
             return super().__getitem__(place)
 
-    photos = photosets.load_photos([str(folder)], 16, framing="whole", memory=0).rgb
+    photos = datasets.load_photos([str(folder)], 16, framing="whole", memory=0).rgb
     photos = Watched(photos.paths, photos.read, photos.marks)
     order = data_order.photo_order(10, 4, seed=1)
-    mine = loader.Feed(photos, order, size=16, seed=1, slots=range(2, 4))
-    whole = loader.Feed(photos, order, size=16, seed=1)
+    mine = loader.Loader(photos, order, size=16, seed=1, slots=range(2, 4))
+    whole = loader.Loader(photos, order, size=16, seed=1)
     asked.clear()  # the type checker looked at some
     batch = mine.batch(5)
     assert asked == order(5)[2:].tolist()
@@ -135,7 +134,7 @@ def test_bad_mix_is_one_line(folder, tmp_path, mix, says, capsys):
 def test_views_lie_anywhere_along_the_long_side(tmp_path):
     ramp = np.broadcast_to(np.arange(90, dtype=np.uint8)[None, :, None], (30, 90, 3))
     photos = [ramp]
-    views = loader.Feed(photos, lambda step: np.zeros(200, int), size=30, seed=3).batch(0)
+    views = loader.Loader(photos, lambda step: np.zeros(200, int), size=30, seed=3).batch(0)
     left = views[:, 0, 0, 0].astype(int)
     assert views.shape == (200, 30, 30, 3)
     np.testing.assert_array_equal(np.diff(views[..., 0].astype(int), axis=2), 1)
@@ -143,23 +142,23 @@ def test_views_lie_anywhere_along_the_long_side(tmp_path):
     assert left.max() > 57
     assert 25 < left.mean() < 35
     tall = [ramp.transpose(1, 0, 2)]
-    turned = loader.Feed(tall, lambda step: np.zeros(200, int), size=30, seed=3).batch(0)
+    turned = loader.Loader(tall, lambda step: np.zeros(200, int), size=30, seed=3).batch(0)
     np.testing.assert_array_equal(turned, views.transpose(0, 2, 1, 3))
     wide = noise(20, 400)
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    kept = photosets.load_photos([str(tmp_path)], 20, framing="whole").rgb[0]
+    kept = datasets.load_photos([str(tmp_path)], 20, framing="whole").rgb[0]
     np.testing.assert_array_equal(kept, wide[:, 170:230])
-    np.testing.assert_array_equal(photosets.center_squares([wide], 20)[0], wide[:, 190:210])
+    np.testing.assert_array_equal(datasets.center_squares([wide], 20)[0], wide[:, 190:210])
 
 
 @pytest.mark.req("TRN-050", "TRN-052")
 def test_whole_photos_train_from_files(folder, tmp_path):
     changes = {"size": 8, "source_size": 16, "framing": "whole", "batch": 4}
     conf = config.replace(colorjax.preset("seed-relu"), changes)
-    conf = training_step.fit_config(conf, photos=10, steps=6)
-    kept = photosets.load_photos([str(folder)], 16, framing="whole").rgb
-    streamed = photosets.load_photos([str(folder)], 16, framing="whole", memory=0).rgb
-    validation = photosets.center_squares(kept[:2], 16)[:, :8, :8]
+    conf = config.fit_config(conf, photos=10, steps=6)
+    kept = datasets.load_photos([str(folder)], 16, framing="whole").rgb
+    streamed = datasets.load_photos([str(folder)], 16, framing="whole", memory=0).rgb
+    validation = datasets.center_squares(kept[:2], 16)[:, :8, :8]
     for name, photos in (("a", kept), ("b", streamed)):
         loop.train(photos, validation, conf, tmp_path / name)
     for name in ("weights.safetensors", "weights-last.safetensors"):

@@ -48,7 +48,7 @@ SMALL = {
 @pytest.mark.req("EXP-001")
 def test_a_small_network_as_onnx(network, tmp_path):
     pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
-    path, text = export.export(tmp_path, network)
+    path, text = export.export_network(tmp_path, network)
     assert [path.name, text.name] == ["colorjax.onnx", "colorjax.txt"]
     ours = np.asarray(colorjax.forward(network[0], gray((3, 4, 4)), network[1]))
     assert np.abs(by_onnx(path, gray((3, 4, 4))) - ours).max() <= 0.01
@@ -74,7 +74,7 @@ def larger_network():
 def test_a_small_photo_network_takes_every_size(tmp_path, format):
     pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
     params, config = larger_network()
-    path, text = export.export(tmp_path, (params, config), format=format)
+    path, text = export.export_network(tmp_path, (params, config), format=format)
     for shape in ((1, 32, 32), (2, 64, 96), (1, 32, 128)):
         ours = np.asarray(colorjax.forward(params, gray(shape), config))
         theirs = RUN[format](path, gray(shape))
@@ -90,7 +90,7 @@ def test_a_small_photo_network_takes_every_size(tmp_path, format):
 def test_the_packaged_network(tmp_path, format):
     pytest.importorskip("jax2onnx", reason="the extra `export` is not installed")
     weights = params, config = load_weights()
-    path, _ = export.export(tmp_path, weights, format=format)
+    path, _ = export.export_network(tmp_path, weights, format=format)
     found = export.shapes(config)
     assert len(found) == 19
     largest = 0.0
@@ -107,13 +107,13 @@ def test_the_packaged_network(tmp_path, format):
 def test_existing_files_are_kept(network, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "to_onnx", lambda params, config: b"new")
     (tmp_path / "colorjax.onnx").write_bytes(b"old")
-    path, text = export.export(tmp_path, network)
+    path, text = export.export_network(tmp_path, network)
     assert path.read_bytes() == b"old"
     assert "4 x 4" in text.read_text()
-    path, _ = export.export(tmp_path, network, overwrite=True)
+    path, _ = export.export_network(tmp_path, network, overwrite=True)
     assert path.read_bytes() == b"new"
     with pytest.raises(errors.OutputError, match=r"colorjax\.onnx"):
-        list(export.export(path, network))
+        list(export.export_network(path, network))
 
 
 @pytest.mark.req("EXP-003")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from colorjax import photos
 from colorjax.jobs import coloring
-from colorjax.jobs.coloring import Wishes
+from colorjax.jobs.coloring import ColorOptions
 
 LOSSLESS = ("PNG", "TIFF", "BigTIFF", "BMP", "JPEG2000")
 DEEP = ("PNG", "TIFF", "BigTIFF")
@@ -130,8 +130,8 @@ def test_what_a_file_holds_comes_out(network, tmp_path, drawn):
     old = tmp_path / "old"
     old.write_bytes(written(drawn))
     new = tmp_path / f"new{photos.output_suffix(old)}"
-    _, (variant,) = coloring.color_all(
-        lambda: photos.read_frames(old), network, lambda photo: Wishes()
+    _, (variant,) = coloring.color_file(
+        lambda: photos.read_frames(old), network, lambda photo: ColorOptions()
     )
     photos.write_photo(new, variant, overwrite=True)
 

@@ -144,7 +144,7 @@ def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch):
             yield photo
             del photo
 
-    _, (variant,) = coloring.color_all(reading, network, lambda _: coloring.Wishes())
+    _, (variant,) = coloring.color_file(reading, network, lambda _: coloring.ColorOptions())
     photos.write_photo(tmp_path / "new.tif", written(variant))
     assert most[0] <= 5
     assert most[1] <= 3
@@ -220,9 +220,9 @@ def test_frames_count_together():
 @pytest.mark.req("FIL-035")
 def test_frames_open_their_file_once(monkeypatch):
     opened = []
-    original = photos.decoding.open_image
+    original = photos.headers.open_image
     monkeypatch.setattr(
-        photos.decoding, "open_image", lambda file: opened.append(1) or original(file)
+        photos.headers, "open_image", lambda file: opened.append(1) or original(file)
     )
     assert len(list(photos.decode_frames(photos.encode_frames(FRAMES, "WEBP")))) == 4
     assert len(opened) == 1
@@ -259,16 +259,16 @@ def test_what_a_killed_writer_leaves_is_swept(tmp_path):
     assert writing_now.wait(60)
     try:
         (temporary,) = tmp_path.iterdir()
-        photos.sweep(tmp_path)  # at work: stays
+        photos.remove_temporaries(tmp_path)  # at work: stays
         assert list(tmp_path.iterdir()) == [temporary]
         assert temporary.name.startswith(".")
     finally:
         process.kill()
         process.join()
     (tmp_path / ".colorjax-notes.tmp").write_text("mine")
-    photos.sweep(tmp_path)
+    photos.remove_temporaries(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".colorjax-notes.tmp"]
-    photos.sweep(tmp_path / "absent")
+    photos.remove_temporaries(tmp_path / "absent")
 
 
 @pytest.mark.req("FIL-036")
@@ -278,7 +278,7 @@ def test_swept_before_it_is_locked(tmp_path, monkeypatch):
     def flock(file, how):
         if not swept:
             swept.extend(tmp_path.iterdir())
-            photos.sweep(tmp_path)
+            photos.remove_temporaries(tmp_path)
             assert not swept[0].exists()
         lock(file, how)
 

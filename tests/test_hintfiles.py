@@ -1,4 +1,4 @@
-"""Hints from files, and the command's wishes."""
+"""Hints from files, and the command's options."""
 
 import itertools
 import json

@@ -171,14 +171,14 @@ def test_scans_are_counted():
         data = encoded(PHOTO, "JPEG", progressive=progressive)
         assert data.count(b"\xff\xda") == expected  # stuffed bytes hide none
         for extra in (b"", b"\xff\xda" * 500):
-            assert photos.decoding.count_scans(io.BytesIO(data + extra), 99) == expected
+            assert photos.headers.count_scans(io.BytesIO(data + extra), 99) == expected
         with_thumbnail = encoded(
             PHOTO, "JPEG", progressive=progressive, exif=b"Exif\0\0" + b"\xff\xda" * 500
         )
-        assert photos.decoding.count_scans(io.BytesIO(with_thumbnail), 99) == expected
-    assert photos.decoding.count_scans(io.BytesIO(encoded(PHOTO, "PNG")), 99) == 0
+        assert photos.headers.count_scans(io.BytesIO(with_thumbnail), 99) == expected
+    assert photos.headers.count_scans(io.BytesIO(encoded(PHOTO, "PNG")), 99) == 0
     long = encoded(noise(1024, 1024, 3), "JPEG", quality=100)
-    assert photos.decoding.count_scans(io.BytesIO(long), 99) == 1
+    assert photos.headers.count_scans(io.BytesIO(long), 99) == 1
 
 
 def short_strips(pixels, strips, kept):

@@ -176,7 +176,7 @@ def test_color_stops_at_edges():
     flat = jnp.full((12, 12, 2), 20.0)
     noise = np.random.default_rng(7).integers(0, 256, (96, 96)).astype(np.uint8)
     guide = tiles.shrink_gray(noise, (12, 12))
-    lines = np.asarray(resampling.edge_lines(flat, jnp.asarray(guide)))
+    lines = np.asarray(resampling.guided_coefficients(flat, jnp.asarray(guide)))
     np.testing.assert_allclose(lines[:2] * 128 + lines[2:], 20, atol=0.1)
 
     left = np.arange(96) < 43  # not on a cell's edge
@@ -191,7 +191,7 @@ def test_color_stops_at_edges():
         return np.abs(ours - truth)[:, near].mean()
 
     def lifted(share):
-        lines = resampling.edge_lines(
+        lines = resampling.guided_coefficients(
             chroma, jnp.asarray(tiles.shrink_gray(gray, (12, 12))), share=share
         )
         return tiles.paint(gray, np.asarray(lines))
@@ -223,7 +223,7 @@ def test_what_is_natural(red, blue, knee, asked):
     config = configs.replace(colorjax.preset("seed-relu"), {"vividness": 1.3, "knee": knee})
     predicted = np.broadcast_to(np.float32([red, blue]), (4, 4, 2))
     seen = pipeline.Prediction(jnp.asarray(predicted), jnp.full((4, 4), 128.0), None)
-    slopes, chosen = np.split(pipeline.choose(seen, config, vividness=asked), 2)
+    slopes, chosen = np.split(pipeline.choose_colors(seen, config, vividness=asked), 2)
     length = math.hypot(red, blue)
     held = length / math.sqrt(1 + (length / knee) ** 2) if knee else length
     expected = asked * 1.3 * held / (length or 1) * np.array([red, blue])

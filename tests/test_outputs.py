@@ -151,7 +151,7 @@ def test_standard_input_is_an_input(album, tiny_weights):
     "fault",
     [MemoryError(), TypeError("a\nb"), RecursionError(), OSError(5, "x"), AssertionError()],
 )
-@pytest.mark.parametrize("place", ["color_all", "memory_needed", "output_suffix"])
+@pytest.mark.parametrize("place", ["color_file", "memory_needed", "output_suffix"])
 def test_one_photo_never_ends_the_others(
     album, tiny_weights, tmp_path, capsys, monkeypatch, fault, place
 ):

@@ -11,7 +11,7 @@ import pytest
 
 import colorjax
 from colorjax import cli, weights
-from colorjax.data import photosets
+from colorjax.data import datasets
 from colorjax.evaluation import evaluate
 
 GAIN, COLORFULNESS = 2.98, 21.9  # on scikit-image's color photos; spec/quality.md
@@ -23,7 +23,7 @@ def test_the_small_network_is_small_and_close():
     assert weights.PACKAGED["photo-small"].stat().st_size <= 8e6
     small = colorjax.load_weights("photo-small")
     assert small[1].network == colorjax.preset("photo-small").network
-    found = photosets.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    found = datasets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     summaries = [
         evaluate.evaluate(found.rgb, found.names, *one, {})["summary"]["weights"]
         for one in (colorjax.load_weights(), small)
@@ -47,7 +47,7 @@ def test_weights_are_small_and_say_what_they_are():
 
 @pytest.mark.req("QLT-002")
 def test_quality_is_held():
-    found = photosets.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    found = datasets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     params, config = colorjax.load_weights()
     baselines = weights.load_record()["baselines"]
     summary = evaluate.evaluate(found.rgb, found.names, params, config, baselines)["summary"]

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import encoded, scene
+from PIL import Image
 
 import colorjax
 from colorjax.errors import ColorjaxError
@@ -202,7 +202,8 @@ def test_wrong_arguments_get_one_line(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ColorjaxError) as caught:
         WRONG[name]()
-    assert "\n" not in str(caught.value) and 10 < len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+    assert 10 < len(str(caught.value)) < 300
     assert not list(tmp_path.iterdir())
 
 

@@ -68,7 +68,7 @@ def test_parts_take_less_memory_without_a_loop():
 @pytest.mark.req("TRN-060")
 def test_parts_divide_the_batch():
     with pytest.raises(colorjax.ColorjaxError, match="accumulate is 3; expected a divisor"):
-        training_step.fit_config(small(accumulate=3), photos=100)
+        config.fit_config(small(accumulate=3), photos=100)
 
 
 @pytest.mark.req("TRN-061")

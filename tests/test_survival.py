@@ -19,7 +19,7 @@ from dense import small
 
 import colorjax
 from colorjax import config
-from colorjax.training import checkpoint, loop, programs
+from colorjax.training import checkpoint, compiled, loop
 from colorjax.training import step as training_step
 
 WEIGHTS = ("weights.safetensors", "weights-last.safetensors")
@@ -334,7 +334,7 @@ def test_five_bad_steps_stop_the_run(tmp_path, monkeypatch):
         bad = jnp.where(first >= 7, jnp.nan, 1.0)[:, None, None, None, None]
         return training_step.train_chunk(state, batches * bad, config)
 
-    monkeypatch.setattr(programs, "train_chunk", poison)
+    monkeypatch.setattr(compiled, "train_chunk", poison)
     with pytest.raises(
         colorjax.ColorjaxError, match=r"^5 steps in a row, from step 7 on, are not finite"
     ) as caught:

@@ -16,7 +16,7 @@ from PIL import Image
 
 import colorjax
 from colorjax import config, weights
-from colorjax.data import photosets
+from colorjax.data import datasets
 from colorjax.training import devices, log, loop
 from colorjax.training import step as training_step
 
@@ -32,7 +32,7 @@ PHOTOS, VALIDATION = rgb_u8(0, 11), rgb_u8(1, 3)
 
 def fitted(name="seed-relu", passes=6, batch=4, **changes):
     conf = dataclasses.replace(small(name), batch=batch)
-    conf = training_step.fit_config(conf, photos=len(PHOTOS), passes=passes)
+    conf = config.fit_config(conf, photos=len(PHOTOS), passes=passes)
     return config.replace(conf, {"optimizer.learning_rate": 1e-3} | changes)
 
 
@@ -279,7 +279,7 @@ def test_operations_are_counted():
 
 @pytest.mark.req("TRN-011", "TRN-016")
 def test_one_photo_trains_without_validation(tmp_path):
-    conf = training_step.fit_config(small("seed-relu"), photos=1, passes=3)
+    conf = config.fit_config(small("seed-relu"), photos=1, passes=3)
     outcome = loop.train(PHOTOS[:1], PHOTOS[:0], conf, tmp_path / "run")
     assert (conf.batch, outcome.metrics[-1]["step"]) == (1, 3)
     assert outcome.metrics[-1]["validation_loss"] is None
@@ -295,7 +295,7 @@ def test_only_color_teaches(tmp_path):
     Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).save(tmp_path / "b.png")
     (tmp_path / "c.png").write_bytes(b"no photo")
-    found = photosets.load_photos([str(tmp_path)], 4)
+    found = datasets.load_photos([str(tmp_path)], 4)
     assert (found.names, found.gray) == (("a.png",), ("b.png",))
     assert len(found.failures) == 1
     assert "c.png" in found.failures[0]
@@ -304,15 +304,15 @@ def test_only_color_teaches(tmp_path):
         colorjax.ColorjaxError,
         match=r"no color photo there \(1 gray, 1 unreadable\); .*c\.png: not a photo",
     ):
-        photosets.load_photos([str(tmp_path)], 4)
+        datasets.load_photos([str(tmp_path)], 4)
 
 
 @pytest.mark.slow
 @pytest.mark.req("TRN-009")
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_learn_real_photos(tmp_path, name):
-    found = photosets.load_photos(["samples"], 16)
-    conf = training_step.fit_config(colorjax.preset(name), photos=len(found.rgb), passes=60)
+    found = datasets.load_photos(["samples"], 16)
+    conf = config.fit_config(colorjax.preset(name), photos=len(found.rgb), passes=60)
     outcome = loop.train(found.rgb, found.rgb[:0], conf, tmp_path / "run")
     gray = np.asarray(colorjax.rgb_to_gray(found.rgb))[..., None]
     copied = np.mean(np.sum((gray - found.rgb) ** 2.0, axis=(1, 2, 3)))
@@ -337,7 +337,7 @@ def test_photo_network_trains_and_resumes(tmp_path, caplog):
     rng = np.random.default_rng(9)
     gray = rng.integers(60, 200, (8, 24, 24, 1))
     rgb = (gray + np.array([40, 0, -40])).astype(np.uint8)
-    conf = training_step.fit_config(conf, photos=8, steps=12)
+    conf = config.fit_config(conf, photos=8, steps=12)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     with jax.log_compiles():
         outcome = loop.train(rgb, rgb[:2], conf, whole)

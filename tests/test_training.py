@@ -207,18 +207,18 @@ def test_split_leaves_training_photos(count, share):
 
 @pytest.mark.req("TRN-016")
 def test_batch_shrinks_to_the_photos():
-    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
+    conf = config.fit_config(colorjax.preset("seed-relu"), photos=7, passes=3)
     assert (conf.batch, conf.pass_steps, conf.steps) == (7, 1, 3)
-    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
+    conf = config.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
     assert (conf.batch, conf.pass_steps, conf.steps) == (50, 3, 9)
-    conf = training_step.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
+    conf = config.fit_config(colorjax.preset("seed-relu"), photos=120, steps=11)
     assert (conf.steps, conf.pass_steps) == (11, 3)
     for zero in ({"steps": 0}, {"passes": 0}):
         with pytest.raises(
             colorjax.ColorjaxError,
             match=r"^(steps|passes) is 0; expected an integer of at least 1$",
         ):
-            training_step.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
+            config.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
 
 
 @pytest.mark.req("TRN-018")

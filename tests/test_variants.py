@@ -6,7 +6,7 @@ from light import LIGHT, light_error
 from photo_network import photo_weights
 
 import colorjax
-from colorjax.data import photosets
+from colorjax.data import datasets
 from colorjax.evaluation import metrics
 from colorjax.inference import variants
 
@@ -14,7 +14,7 @@ from colorjax.inference import variants
 @pytest.mark.req("INF-030")
 def test_variants_differ():
     weights = colorjax.load_weights()
-    found = photosets.load_photos(["samples"], 256, framing="crop", method="bicubic")
+    found = datasets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     for truth in found.rgb:
         gray = np.rint(truth @ (LIGHT / 100)).astype(np.uint8)
         pictures = variants.colorize_variants(gray, weights, 3)

@@ -1,4 +1,4 @@
-"""Films through ffmpeg."""
+"""Videos through ffmpeg."""
 
 import fcntl
 import hashlib
@@ -20,7 +20,7 @@ from test_batch import flicker, grainy
 from colorjax import color, errors
 from colorjax.inference import blending
 from colorjax.inference.hints import Hints
-from colorjax.jobs import coloring, video
+from colorjax.jobs import coloring, ffmpeg, video
 from colorjax.photos import Photo, read_photo, sample_photos, shrink_photo
 from colorjax.weights import load_weights
 
@@ -31,26 +31,28 @@ needs_ffmpeg = pytest.mark.skipif(
 VARIABLE = "format=gray,setpts='if(gt(N,5),N*2,N)/25/TB'"
 
 
-def ffmpeg(*arguments, **options):
+def run_ffmpeg(*arguments, **options):
     command = ["ffmpeg", "-y", "-v", "error", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, **options).stdout
 
 
-def film(path, *options, frames=25, size="64x48"):
-    """Make a small gray film with a tone."""
+def make_video(path, *options, frames=25, size="64x48"):
+    """Make a small gray video with a tone."""
     sources = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=25", "-f", "lavfi", "-i", "sine=d=1"]
-    ffmpeg(*sources, "-frames:v", frames, *options, "-pix_fmt", "yuv420p", path)
+    run_ffmpeg(*sources, "-frames:v", frames, *options, "-pix_fmt", "yuv420p", path)
     return path
 
 
 def pictures(path, size=(48, 64)):
-    raw = ffmpeg("-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    raw = run_ffmpeg(
+        "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"
+    )
     return np.frombuffer(raw, np.uint8).reshape(-1, *size, 3)
 
 
 def sound(path):
     return hashlib.sha256(
-        ffmpeg("-i", path, "-map", "0:a", "-c", "copy", "-f", "data", "-")
+        run_ffmpeg("-i", path, "-map", "0:a", "-c", "copy", "-f", "data", "-")
     ).digest()
 
 
@@ -66,11 +68,11 @@ def sound(path):
     ids=["constant", "variable", "avi"],
 )
 def test_sound_and_timing_are_kept(tiny_weights, tmp_path, name, options, expected):
-    path = film(tmp_path / name, *options)
+    path = make_video(tmp_path / name, *options)
     assert colorize(path, "--weights", tiny_weights) == 0
     out = tmp_path / expected
     assert files(tmp_path) == {name, expected}
-    before, after = video.frame_times(path), video.frame_times(out)
+    before, after = ffmpeg.frame_times(path), ffmpeg.frame_times(out)
     assert len(before) == len(after) == 25
     np.testing.assert_allclose(after, before, atol=1e-3)
     assert sound(out) == sound(path)
@@ -84,7 +86,7 @@ def test_sound_and_timing_are_kept(tiny_weights, tmp_path, name, options, expect
 def test_odd_sizes(tiny_weights, tmp_path):
     path = tmp_path / "odd.mkv"
     size = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "31x23", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*size, path, input=bytes(31 * 23 * 5))
+    run_ffmpeg(*size, path, input=bytes(31 * 23 * 5))
     assert colorize(path, "--weights", tiny_weights) == 0
     assert pictures(tmp_path / "odd.color.mkv", (23, 31)).shape[0] == 5
 
@@ -93,9 +95,9 @@ def test_odd_sizes(tiny_weights, tmp_path):
 @pytest.mark.req("VID-002")
 def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     monkeypatch.setattr(video, "PART", 10)
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray")
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray")
     whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
-    video.colorize_film(path, whole, network, coloring.Wishes())
+    video.colorize_video(path, whole, network, coloring.ColorOptions())
 
     class Killed(BaseException):
         pass
@@ -105,19 +107,19 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
             raise Killed
 
     with pytest.raises(Killed):
-        video.colorize_film(path, target, network, coloring.Wishes(), show=kill)
+        video.colorize_video(path, target, network, coloring.ColorOptions(), show=kill)
     kept = sorted(each.name for each in (tmp_path / ".target.mkv.parts").glob("0*"))
     assert kept == ["000000.npz", "000000.ts", "000001.npz", "000001.ts"]
     assert not target.exists()
     colored = []
-    original = coloring.color
+    original = coloring.color_photo
 
     def counting(*arguments):
         colored.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(coloring, "color", counting)
-    video.colorize_film(path, target, network, coloring.Wishes())
+    monkeypatch.setattr(coloring, "color_photo", counting)
+    video.colorize_video(path, target, network, coloring.ColorOptions())
     assert len(colored) == 5
     np.testing.assert_array_equal(pictures(target), pictures(whole))
     assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
@@ -127,7 +129,7 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
 @pytest.mark.req("VID-002")
 def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
     frames, memories, most = [], [], []
-    steady = blending.steady
+    blend = blending.blend_over_time
 
     def counted(pixels):
         frames.append(weakref.ref(pixels))
@@ -135,14 +137,14 @@ def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
         return Photo(pixels)
 
     def noted(*arguments):
-        memory, rgb = steady(*arguments)
+        memory, rgb = blend(*arguments)
         memories.append(weakref.ref(memory.chroma))
         return memory, rgb
 
     monkeypatch.setattr(video, "Photo", counted)
-    monkeypatch.setattr(blending, "steady", noted)
-    path = film(tmp_path / "old.mp4", frames=60)
-    video.colorize_film(path, tmp_path / "new.mp4", network, coloring.Wishes())
+    monkeypatch.setattr(blending, "blend_over_time", noted)
+    path = make_video(tmp_path / "old.mp4", frames=60)
+    video.colorize_video(path, tmp_path / "new.mp4", network, coloring.ColorOptions())
     assert len(frames) == len(memories) == 60
     assert max(most) <= (os.cpu_count() or 1) + 4
 
@@ -150,30 +152,30 @@ def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
 def test_parts_of_another_run_are_not_taken(network, tmp_path):
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=5)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=5)
     target = tmp_path / "target.mkv"
     parts = tmp_path / ".target.mkv.parts"
     parts.mkdir()
     for name in ("000000.ts", "000000.npz", "run"):
-        (parts / name).write_bytes(b"of another film")
-    video.colorize_film(path, target, network, coloring.Wishes(vividness=0.0))
+        (parts / name).write_bytes(b"of another video")
+    video.colorize_video(path, target, network, coloring.ColorOptions(vividness=0.0))
     assert np.ptp(pictures(target).astype(int), axis=-1).max() <= 8
 
 
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
 def test_two_runs_at_once(network, tmp_path):
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=12)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=12)
     target, refused = tmp_path / "target.mkv", []
 
     def again(done):
         if target.exists():  # the last call, when all is done
             return
         with pytest.raises(errors.OutputError, match="another run"):
-            video.colorize_film(path, target, network, coloring.Wishes())
+            video.colorize_video(path, target, network, coloring.ColorOptions())
         refused.append(done)
 
-    video.colorize_film(path, target, network, coloring.Wishes(), show=again)
+    video.colorize_video(path, target, network, coloring.ColorOptions(), show=again)
     assert refused == [0, 10]
     assert len(pictures(target)) == 12
 
@@ -181,7 +183,7 @@ def test_two_runs_at_once(network, tmp_path):
 @needs_ffmpeg
 @pytest.mark.req("VID-002", "CMD-026")
 def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, capsys):
-    path = film(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
     parts = tmp_path / ".old.color.mkv.parts"
     parts.mkdir()
     folder = os.open(parts, os.O_RDONLY)
@@ -194,7 +196,7 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert captured.out.splitlines()[-1] == "0 colorized, 1 that another run is at work on"
     assert not captured.err
     summary = json.loads(report.read_text())
-    assert (summary["busy"], summary["films"][0]["status"]) == (1, "busy")
+    assert (summary["busy"], summary["videos"][0]["status"]) == (1, "busy")
     assert not (tmp_path / "old.color.mkv").exists()
     assert colorize(*command) == 0
     assert "1 colorized" in capsys.readouterr().out
@@ -207,8 +209,8 @@ def test_a_still_scene_does_not_flicker(tmp_path):
     path, out = tmp_path / "grain.mkv", tmp_path / "color.mkv"
     h, w = grain[0].shape
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
-    video.colorize_film(path, out, load_weights(), coloring.Wishes())
+    run_ffmpeg(*raw, path, input=b"".join(frame.tobytes() for frame in grain))
+    video.colorize_video(path, out, load_weights(), coloring.ColorOptions())
     seen = pictures(out, (h, w))
     assert len(seen) == 8
     assert flicker([Photo(frame) for frame in seen]) <= 1
@@ -217,8 +219,8 @@ def test_a_still_scene_does_not_flicker(tmp_path):
 @needs_ffmpeg
 @pytest.mark.req("VID-004")
 def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
-    (tmp_path / "text.mp4").write_text("no film")
-    ffmpeg("-f", "lavfi", "-i", "sine=d=0.1", tmp_path / "sound.mkv")
+    (tmp_path / "text.mp4").write_text("no video")
+    run_ffmpeg("-f", "lavfi", "-i", "sine=d=0.1", tmp_path / "sound.mkv")
     for name in ("text.mp4", "sound.mkv", "missing.avi"):
         assert colorize(tmp_path / name, "--weights", tiny_weights) == 1
         (line,) = capsys.readouterr().err.splitlines()
@@ -227,11 +229,11 @@ def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
 
 
 PLAYLISTS = {
-    "concat": "ffconcat version 1.0\nfile {film}\n",
-    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile {video}\n",
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{video}\n#EXT-X-ENDLIST\n",
     "address": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\nhttp://localhost:9/a.ts\n",
     "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
-    '<AdaptationSet><Representation id="0" bandwidth="1"><BaseURL>{film}</BaseURL></Representation>'
+    '<AdaptationSet><Representation id="0" bandwidth="1"><BaseURL>{video}</BaseURL></Representation>'
     "</AdaptationSet></Period></MPD>",
     "metadata": ";FFMETADATA1\ntitle=a\n",
     "subtitles": "1\n00:00:00,000 --> 00:00:01,000\nhello\n",
@@ -244,16 +246,16 @@ PLAYLISTS = {
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_playlist_reads_no_other_film(tiny_weights, tmp_path, capsys, kind, suffix):
     (tmp_path / "secret").mkdir()
-    secret = film(tmp_path / "secret" / "film.ts", "-c:v", "mpeg2video", frames=3)
-    text = PLAYLISTS[kind].replace("{film}", str(secret))
+    secret = make_video(tmp_path / "secret" / "film.ts", "-c:v", "mpeg2video", frames=3)
+    text = PLAYLISTS[kind].replace("{video}", str(secret))
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     (inputs / f"film{suffix}").write_text(text)
-    for read in (video.frame_times, video.still):
-        with pytest.raises(errors.PhotoError, match="film"):
+    for read in (ffmpeg.frame_times, ffmpeg.still):
+        with pytest.raises(errors.PhotoError, match="video"):
             read(inputs / f"film{suffix}")
     with pytest.raises(errors.PhotoError):
-        next(video._decoded(inputs / f"film{suffix}", skip=0))
+        next(ffmpeg.decode(inputs / f"film{suffix}", skip=0))
     assert colorize(inputs, "--weights", tiny_weights) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert f"film{suffix}" in line
@@ -277,8 +279,8 @@ def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
     assert "1 there already" in capsys.readouterr().out
     assert (tmp_path / "old.color.mp4").read_bytes() == b"mine"
     with pytest.raises(errors.OutputError, match="exists"):
-        video.colorize_film(
-            tmp_path / "old.mp4", tmp_path / "old.color.mp4", network, coloring.Wishes()
+        video.colorize_video(
+            tmp_path / "old.mp4", tmp_path / "old.color.mp4", network, coloring.ColorOptions()
         )
     command = [tmp_path / "old.mp4", "--weights", tiny_weights, "--out", tmp_path / "old.mp4"]
     assert colorize(*command, "--overwrite") == 2
@@ -302,7 +304,7 @@ def album(tmp_path):
     folder = tmp_path / "album"
     (folder / "inner").mkdir(parents=True)
     Image.fromarray(scene()).save(folder / "old.png")
-    film(folder / "inner" / "film.avi", "-vf", "format=gray", "-c:v", "mpeg4", frames=12)
+    make_video(folder / "inner" / "film.avi", "-vf", "format=gray", "-c:v", "mpeg4", frames=12)
     return folder
 
 
@@ -317,9 +319,9 @@ def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("2 colorized, ")
     summary = json.loads(report.read_text())
     assert (summary["done"], len(summary["photos"])) == (2, 1)
-    (noted,) = summary["films"]
+    (noted,) = summary["videos"]
     assert noted == {
-        "film": str(album / "inner" / "film.avi"),
+        "video": str(album / "inner" / "film.avi"),
         "status": "done",
         "output": str(out / "inner" / "film.mkv"),
     }
@@ -352,9 +354,9 @@ def test_films_in_folders_without_ffmpeg(album, tiny_weights, tmp_path, monkeypa
 @needs_ffmpeg
 @pytest.mark.req("VID-005", "CMD-025")
 def test_a_film_with_a_long_name(network, tmp_path):
-    path = film(tmp_path / "x.mkv", "-vf", "format=gray", frames=3)
+    path = make_video(tmp_path / "x.mkv", "-vf", "format=gray", frames=3)
     target = tmp_path / f"{'y' * 251}.mkv"
-    video.colorize_film(path, target, network, coloring.Wishes())
+    video.colorize_video(path, target, network, coloring.ColorOptions())
     assert len(pictures(target)) == 3
 
 
@@ -364,7 +366,7 @@ def test_hints_hold_in_every_frame(network, tiny_weights, tmp_path):
     gray = np.full((48, 64), 120, np.uint8)
     path, hints = tmp_path / "old.mkv", tmp_path / "dots.png"
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "64x48", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*raw, path, input=gray.tobytes() * 6)
+    run_ffmpeg(*raw, path, input=gray.tobytes() * 6)
     dots = np.zeros((48, 64, 4), np.uint8)
     dots[20:28, 40:56] = [200, 90, 110, 255]
     Image.fromarray(dots).save(hints)
@@ -387,7 +389,7 @@ def test_variants_lean_to_one_hue(tmp_path):
     h, w = still.shape
     path = tmp_path / "old.mkv"
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{w}x{h}", "-i", "-", "-c:v", "ffv1"]
-    ffmpeg(*raw, path, input=np.roll(still, 8, 1).tobytes() * 2 + still.tobytes() * 2)
+    run_ffmpeg(*raw, path, input=np.roll(still, 8, 1).tobytes() * 2 + still.tobytes() * 2)
     assert colorize(path, "--variants", "2", "--compare") == 0
     names = {"old.mkv", "old.color.1.mkv", "old.color.2.mkv", "old.compare.png"}
     assert files(tmp_path) == names
@@ -404,7 +406,7 @@ def test_variants_lean_to_one_hue(tmp_path):
 @pytest.mark.req("VID-006")
 def test_stills_stand_for_films(album, tiny_weights, tmp_path):
     path = album / "inner" / "film.avi"
-    np.testing.assert_array_equal(video.still(path), pictures(path)[6])
+    np.testing.assert_array_equal(ffmpeg.still(path), pictures(path)[6])
     out = tmp_path / "out"
     command = [album, "--weights", tiny_weights, "--out", out, "--gallery", tmp_path / "pages"]
     assert colorize(*command) == 0
@@ -422,8 +424,8 @@ def test_parts_are_of_one_film_weights_and_wishes(network, tmp_path, other):
     path = tmp_path / "old.mkv"
     path.write_bytes(b"film")
     params, config = network
-    wishes = coloring.Wishes()
-    known = video._identity(path, network, wishes)
-    assert known == video._identity(path, network, coloring.Wishes())
-    assert known != video._identity(path, network, coloring.Wishes(**other))
-    assert known != video._identity(path, (jax.tree.map(lambda a: 2 * a, params), config), wishes)
+    options = coloring.ColorOptions()
+    known = video._identity(path, network, options)
+    assert known == video._identity(path, network, coloring.ColorOptions())
+    assert known != video._identity(path, network, coloring.ColorOptions(**other))
+    assert known != video._identity(path, (jax.tree.map(lambda a: 2 * a, params), config), options)

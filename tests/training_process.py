@@ -14,7 +14,6 @@ import numpy as np
 from colorjax import config, errors
 from colorjax.config import preset
 from colorjax.training import devices, log, loop
-from colorjax.training import step as training_step
 
 ROOT = pathlib.Path(__file__).parent.parent
 PASSES = 10
@@ -30,7 +29,7 @@ def small_config(**changes):
     """Return the config of the run: 3 steps a pass, 30 in all."""
     changes = {"size": 4, "batch": 4, "optimizer.learning_rate": 1e-3, "ema_decay": 0.9} | changes
     conf = config.replace(preset("seed-relu"), changes)
-    return training_step.fit_config(conf, photos=11, passes=PASSES)
+    return config.fit_config(conf, photos=11, passes=PASSES)
 
 
 def run(folder, *, changes=None, **options):
@@ -66,7 +65,7 @@ def main():
     jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if not options.pictures:
-        log.Logbook.draw = lambda *_: None
+        log.RunLogger.draw = lambda *_: None
     die = lambda: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
     started = []
 

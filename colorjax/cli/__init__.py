@@ -24,21 +24,19 @@ def main(
     Args:
         arguments: of the command; None for those of the process.
         loaded: called when the libraries are there and the work begins.
-
-    Spec: CMD-004, CMD-005, CMD-006, CMD-045
     """
     try:
-        options = make_parser().parse_args(arguments)
-        printer = Printer(quiet=options.quiet)
+        args = make_parser().parse_args(arguments)
+        printer = Printer(quiet=args.quiet)
         with _importing():
-            join_processes(options)
-            _choose_device(options.device)
-            if not options.no_cache:
+            join_processes(args)
+            _choose_device(args.device)
+            if not args.no_cache:
                 from colorjax.cli.cache import use_compilation_cache
 
                 use_compilation_cache()
         loaded()
-        return options.run(options, printer)
+        return args.run(args, printer)
     except ColorjaxError as error:
         Printer().error(str(error))
         return error.exit_code
@@ -60,10 +58,7 @@ def _importing() -> Iterator[None]:
 
 
 def make_parser() -> Parser:
-    """Return the parser of the command.
-
-    Spec: CMD-006
-    """
+    """Return the parser of the command."""
     parser = Parser(
         prog="colorjax",
         description="Color for black-and-white photos.",

@@ -5,14 +5,17 @@ import webbrowser
 from typing import Any
 
 from colorjax.cli.console import Printer
-from colorjax.cli.options import add_command, add_weights, terminable, value, whole
+from colorjax.cli.options import (
+    add_command,
+    add_weights,
+    check_integer,
+    handle_sigterm,
+    parse_value,
+)
 
 
 def add_app(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, APP-001
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "app",
@@ -23,28 +26,32 @@ def add_app(commands: Any) -> None:
     )
     add_weights(parser)
     parser.add_argument(
-        "--port", type=value, default=0, metavar="N", help="to listen on (default: any free one)"
+        "--port",
+        type=parse_value,
+        default=0,
+        metavar="N",
+        help="to listen on (default: any free one)",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument(
         "--max-megapixels",
-        type=value,
+        type=parse_value,
         default=100,
         metavar="N",
         help="refuse larger photos (default 100)",
     )
 
 
-def _app(options: Any, printer: Printer) -> int:
+def _app(args: Any, printer: Printer) -> int:
     from colorjax.web.app import serving
     from colorjax.weights import load_weights
 
-    port = whole("port", options.port, 0, 65535)
-    max_pixels = 1_000_000 * whole("max-megapixels", options.max_megapixels, 1)
-    weights = load_weights(options.weights)
-    with terminable(), serving(weights, port=port, max_pixels=max_pixels) as served:
+    port = check_integer("port", args.port, 0, 65535)
+    max_pixels = 1_000_000 * check_integer("max-megapixels", args.max_megapixels, 1)
+    weights = load_weights(args.weights)
+    with handle_sigterm(), serving(weights, port=port, max_pixels=max_pixels) as served:
         printer.line(f"the page is at {served.address} for this computer only; Ctrl-C ends it")
-        if not options.no_browser:
+        if not args.no_browser:
             webbrowser.open(served.once)
         try:
             while True:

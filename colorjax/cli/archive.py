@@ -4,14 +4,18 @@ import os
 from typing import Any
 
 from colorjax.cli.console import Printer
-from colorjax.cli.options import add_command, add_vividness, add_weights, value, vividness, whole
+from colorjax.cli.options import (
+    add_command,
+    add_vividness,
+    add_weights,
+    check_integer,
+    check_vividness,
+    parse_value,
+)
 
 
 def add_archive(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, CMD-040
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "archive",
@@ -24,37 +28,40 @@ def add_archive(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="FOLDER", help="mirrors the inputs' tree")
     add_weights(parser)
     parser.add_argument(
-        "--workers", type=value, metavar="N", help="a core each (default: this machine's cores)"
+        "--workers",
+        type=parse_value,
+        metavar="N",
+        help="a core each (default: this machine's cores)",
     )
     add_vividness(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument(
-        "--quality", type=value, default=95, metavar="N", help="of lossy formats (default 95)"
+        "--quality", type=parse_value, default=95, metavar="N", help="of lossy formats (default 95)"
     )
 
 
-def _archive(options: Any, printer: Printer) -> int:
+def _archive(args: Any, printer: Printer) -> int:
     from colorjax.jobs import archive, planning
-    from colorjax.jobs.coloring import Wishes
+    from colorjax.jobs.coloring import ColorOptions
     from colorjax.jobs.outputs import Claims
     from colorjax.weights import load_weights
 
-    workers = (os.cpu_count() or 1) if options.workers is None else options.workers
+    workers = (os.cpu_count() or 1) if args.workers is None else args.workers
     how = {
-        "workers": whole("workers", workers, 1),
-        "quality": whole("quality", options.quality, 1, 100),
-        "overwrite": options.overwrite,
+        "workers": check_integer("workers", workers, 1),
+        "quality": check_integer("quality", args.quality, 1, 100),
+        "overwrite": args.overwrite,
     }
-    wishes = Wishes(vividness=vividness(options.vividness))
-    load_weights(options.weights)  # a wrong file is one line here, not one from each worker
-    claims = Claims([options.weights] if options.weights else [])
-    jobs, failures = planning.plan(options.inputs, options.out, claims=claims)
+    options = ColorOptions(vividness=check_vividness(args.vividness))
+    load_weights(args.weights)  # a wrong file is one line here, not one from each worker
+    claims = Claims([args.weights] if args.weights else [])
+    jobs, failures = planning.plan(args.inputs, args.out, claims=claims)
     for failure in failures:
         printer.error(failure)
     counts = {"done": 0, "skipped": 0, "failed": len(failures)}
     with printer.progress(max(1, len(jobs)), "photos") as show:
         for number, done in enumerate(
-            archive.colorize_archive(jobs, options.weights, wishes, **how), 1
+            archive.colorize_archive(jobs, args.weights, options, **how), 1
         ):
             counts[done.status] += 1
             if done.error:

@@ -14,8 +14,6 @@ def use_compilation_cache() -> pathlib.Path | None:
     Returns:
         The folder; None if it could not be made, or belongs to another user, or others may write to it: what is read
         from it is run.
-
-    Spec: CMD-014
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return pathlib.Path(jax.config.jax_compilation_cache_dir)  # pyright: ignore[reportAttributeAccessIssue]

@@ -14,10 +14,10 @@ from colorjax.cli.options import (
     add_command,
     add_vividness,
     add_weights,
-    terminable,
-    value,
-    vividness,
-    whole,
+    check_integer,
+    check_vividness,
+    handle_sigterm,
+    parse_value,
 )
 from colorjax.errors import (
     ColorjaxError,
@@ -33,20 +33,17 @@ STATUSES = ("done", "skipped", "busy", "failed")
 
 
 def add_colorize(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-001, CMD-006
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "colorize",
         _colorize,
-        "Give photos and films their color, at their own size and on their own light.",
+        "Give photos and videos their color, at their own size and on their own light.",
         """  colorjax colorize old.jpg                     writes old.color.jpg
   colorjax colorize old.jpg --out new.png --vividness 1.5
   colorjax colorize album --out colored --compare --exclude 'draft-*'
   colorjax colorize old.jpg --variants 3 --hints dots.png
-  colorjax colorize film.mp4
+  colorjax colorize video.mp4
   colorjax colorize - < old.jpg > new.jpg""",
     )
     parser.add_argument(
@@ -69,7 +66,7 @@ def add_colorize(commands: Any) -> None:
     )
     parser.add_argument(
         "--variants",
-        type=value,
+        type=parse_value,
         default=1,
         metavar="N",
         help="plausible colorings of each input: old.color.1.jpg, … (default 1)",
@@ -77,7 +74,7 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument(
         "--hints",
         metavar="FILE",
-        help="colors that are known: a picture with dots on transparency, or JSON points; of a film, in every frame",
+        help="colors that are known: a picture with dots on transparency, or JSON points; of a video, in every frame",
     )
     parser.add_argument(
         "--hints-dir", metavar="FOLDER", help="such files by the names of the inputs"
@@ -86,7 +83,7 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument(
         "--gallery",
         metavar="FOLDER",
-        help="also web pages with a before/after slider for each photo, and for a still of each film",
+        help="also web pages with a before/after slider for each photo, and for a still of each video",
     )
     parser.add_argument("--open", action="store_true", help="show the result when it is done")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
@@ -105,14 +102,14 @@ def add_colorize(commands: Any) -> None:
     )
     parser.add_argument(
         "--quality",
-        type=value,
+        type=parse_value,
         default=95,
         metavar="N",
         help="of JPEG, WebP, AVIF and HEIC (default 95)",
     )
     parser.add_argument(
         "--max-megapixels",
-        type=value,
+        type=parse_value,
         default=400,
         metavar="N",
         help="refuse larger photos (default 400)",
@@ -125,7 +122,7 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument("--json", metavar="FILE", help="write what became of each input")
 
 
-def _colorize(options: Any, printer: Printer) -> int:
+def _colorize(args: Any, printer: Printer) -> int:
     import jax
 
     # a CPU computes in the thread that asks, and in no other: photos share out the cores, and a part of one is too
@@ -133,73 +130,75 @@ def _colorize(options: Any, printer: Printer) -> int:
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     os.environ.setdefault("PJRT_NPROC", "1")
     from colorjax.jobs import batch, planning
-    from colorjax.jobs.coloring import Wishes
+    from colorjax.jobs.coloring import ColorOptions
     from colorjax.jobs.gallery import is_page, page_paths, write_gallery
     from colorjax.jobs.outputs import Claims
     from colorjax.photos import write_bytes
     from colorjax.weights import load_weights
 
-    wishes = Wishes(
-        vividness=vividness(options.vividness),
-        variants=whole("variants", options.variants, 1, 16),
-        keep_color=options.keep_color,
+    options = ColorOptions(
+        vividness=check_vividness(args.vividness),
+        variants=check_integer("variants", args.variants, 1, 16),
+        keep_color=args.keep_color,
     )
-    suffix = _suffix(options.format, options.out)
+    suffix = _suffix(args.format, args.out)
     written: dict[str, Any] = {
-        "quality": whole("quality", options.quality, 1, 100),
-        "max_pixels": 1_000_000 * whole("max-megapixels", options.max_megapixels, 1),
-        "allow_truncated": options.allow_truncated,
+        "quality": check_integer("quality", args.quality, 1, 100),
+        "max_pixels": 1_000_000 * check_integer("max-megapixels", args.max_megapixels, 1),
+        "allow_truncated": args.allow_truncated,
     }
-    if "-" in (*options.inputs, options.out):
-        return _colorize_stream(options, wishes, suffix, written, printer)
-    weights = load_weights(options.weights)
-    claims = Claims([options.weights] if options.weights else [])
+    if "-" in (*args.inputs, args.out):
+        return _colorize_stream(args, options, suffix, written, printer)
+    weights = load_weights(args.weights)
+    claims = Claims([args.weights] if args.weights else [])
     jobs, failures = planning.plan(
-        options.inputs,
-        options.out,
-        variants=wishes.variants,
-        compare=options.compare,
+        args.inputs,
+        args.out,
+        variants=options.variants,
+        compare=args.compare,
         suffix=suffix,
-        include=options.include,
-        exclude=options.exclude,
-        hints=options.hints,
-        hints_dir=options.hints_dir,
-        outputs=[each for each in (options.gallery, options.hints_dir) if each],
+        include=args.include,
+        exclude=args.exclude,
+        hints=args.hints,
+        hints_dir=args.hints_dir,
+        outputs=[each for each in (args.gallery, args.hints_dir) if each],
         claims=claims,
     )
-    if options.json:
-        claims.claim_alone(options.json, overwrite=options.overwrite)
-    if options.gallery:
-        for page in page_paths(options.gallery, len(jobs) * wishes.variants):
-            claims.claim_alone(page, overwrite=options.overwrite or is_page(page))
-        planning.make_folder(pathlib.Path(options.gallery))
-    photos = [job for job in jobs if not job.is_film]
-    films = [job for job in jobs if job.is_film]
-    tally = _Tally(printer, failures, variants=options.variants)
+    if args.json:
+        claims.claim_alone(args.json, overwrite=args.overwrite)
+    if args.gallery:
+        for page in page_paths(args.gallery, len(jobs) * options.variants):
+            claims.claim_alone(page, overwrite=args.overwrite or is_page(page))
+        planning.make_folder(pathlib.Path(args.gallery))
+    photos = [job for job in jobs if not job.is_video]
+    videos = [job for job in jobs if job.is_video]
+    tally = _Tally(printer, failures, variants=args.variants)
 
-    with terminable():
-        how = {"compare": options.compare, "overwrite": options.overwrite}
-        results = batch.colorize_files(photos, weights, wishes, **how, **written)
+    with handle_sigterm():
+        how = {"compare": args.compare, "overwrite": args.overwrite}
+        results = batch.colorize_files(photos, weights, options, **how, **written)
         with printer.progress(max(1, len(photos)), "photos") as show:
             for number, result in enumerate(results, 1):
                 tally.note(result)
                 show(number, str(result.job.target))
-        for job in films:
-            tally.note(batch.colorize_film(job, weights, wishes, **how, progress=printer.progress))
+        for job in videos:
+            tally.note(
+                batch.colorize_video(job, weights, options, **how, progress=printer.progress)
+            )
 
     summary = tally.summary()
 
     def write_json() -> None:
         text = json.dumps(summary, indent=1)
-        write_bytes(options.json, text.encode(), overwrite=options.overwrite)
+        write_bytes(args.json, text.encode(), overwrite=args.overwrite)
 
     def write_pages() -> None:
-        pairs = batch.finished_pairs(jobs, variants=wishes.variants)
-        write_gallery(options.gallery, pairs, overwrite=options.overwrite)
-        printer.line(f"before and after:  {page_paths(options.gallery, 1)[0]}")
+        pairs = batch.finished_pairs(jobs, variants=options.variants)
+        write_gallery(args.gallery, pairs, overwrite=args.overwrite)
+        printer.line(f"before and after:  {page_paths(args.gallery, 1)[0]}")
 
     faults = []
-    for asked, write in ((options.json, write_json), (options.gallery, write_pages)):
+    for asked, write in ((args.json, write_json), (args.gallery, write_pages)):
         if asked:
             try:
                 write()
@@ -210,10 +209,10 @@ def _colorize(options: Any, printer: Printer) -> int:
     printer.line(tally.line())
     for fault in faults:
         printer.error(str(fault))
-    if options.open and tally.outputs:
+    if args.open and tally.outputs:
         shown = pathlib.Path(tally.outputs[0])
-        if options.gallery and not faults:
-            shown = pathlib.Path(page_paths(options.gallery, 1)[0])
+        if args.gallery and not faults:
+            shown = pathlib.Path(page_paths(args.gallery, 1)[0])
         elif len(jobs) > 1:
             shown = shown.parent
         show_file(shown, printer)
@@ -221,13 +220,13 @@ def _colorize(options: Any, printer: Printer) -> int:
 
 
 class _Tally:
-    """Counts what became of photos and films, and prints what failed."""
+    """Counts what became of photos and videos, and prints what failed."""
 
     def __init__(self, printer: Printer, failures: list[str], *, variants: int) -> None:
         self.printer, self.variants, self.start = printer, variants, time.monotonic()
         self.counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
         self.photos: list[dict[str, Any]] = []
-        self.films: list[dict[str, Any]] = []
+        self.videos: list[dict[str, Any]] = []
         self.outputs: list[str] = []  # that are there now
         self.in_color: list[str] = []  # photos that were in color before
         self.photo_seconds = 0.0
@@ -237,12 +236,9 @@ class _Tally:
             self.photos.append({"status": "failed", "error": failure})
 
     def note(self, result: Any) -> None:
-        """Count a result.
-
-        Spec: CMD-004, CMD-026
-        """
+        """Count a result."""
         self.counts[result.status] += 1
-        kind, noted = ("film", self.films) if result.job.is_film else ("photo", self.photos)
+        kind, noted = ("video", self.videos) if result.job.is_video else ("photo", self.photos)
         noted.append({kind: str(result.job.source), "status": result.status})
         if kind == "photo":
             self.photo_seconds = time.monotonic() - self.start
@@ -268,26 +264,17 @@ class _Tally:
         self.exit_code = max(self.exit_code, result.error.exit_code)
 
     def summary(self) -> dict[str, Any]:
-        """Return all numbers up to now.
-
-        Spec: CMD-026
-        """
+        """Return all numbers up to now."""
         numbers = {"seconds": time.monotonic() - self.start, "photos_per_second": self.rate()}
-        return self.counts | numbers | {"photos": self.photos, "films": self.films}
+        return self.counts | numbers | {"photos": self.photos, "videos": self.videos}
 
     def rate(self) -> float:
-        """Return how many photos were colored in a second, until the films began.
-
-        Spec: CMD-026
-        """
+        """Return how many photos were colored in a second, until the videos began."""
         done = sum(photo["status"] == "done" for photo in self.photos)
         return done / self.photo_seconds if done else 0.0
 
     def line(self) -> str:
-        """Return the summary in a line; for a single input it names the files, and gives no rate.
-
-        Spec: CMD-026, CMD-073
-        """
+        """Return the summary in a line; for a single input it names the files, and gives no rate."""
         alone = sum(self.counts.values()) == 1
         named = f": {', '.join(self.outputs)}" if alone else ""
         parts = [f"{self.counts['done']} colorized"]
@@ -308,10 +295,7 @@ class _Tally:
 
 
 def in_color_line(sources: list[str]) -> str:
-    """Return the line about photos that were in color before.
-
-    Spec: CMD-074
-    """
+    """Return the line about photos that were in color before."""
     if len(sources) == 1:
         found = f"{sources[0]}: in color already; its gray was colored"
         return f"{found} (--keep-color keeps its own color)"
@@ -320,10 +304,7 @@ def in_color_line(sources: list[str]) -> str:
 
 
 def show_file(path: pathlib.Path, printer: Printer) -> None:
-    """Show a file or folder in the program that the system opens it with.
-
-    Spec: CMD-075
-    """
+    """Show a file or folder in the program that the system opens it with."""
     try:
         shown = webbrowser.open(path.absolute().as_uri())
     except (OSError, webbrowser.Error):
@@ -333,15 +314,12 @@ def show_file(path: pathlib.Path, printer: Printer) -> None:
 
 
 def truncated_line(source: object) -> str:
-    """Return the warning about a photo whose end is missing.
-
-    Spec: CMD-060
-    """
+    """Return the warning about a photo whose end is missing."""
     return f"{source}: its end is missing; what there is was colored, the rest is blank"
 
 
 def _colorize_stream(
-    options: Any, wishes: Any, suffix: str | None, written: Any, printer: Printer
+    args: Any, options: Any, suffix: str | None, written: Any, printer: Printer
 ) -> int:
     """Color one photo from or to a standard stream, on which nothing else is printed."""
     from colorjax.jobs import batch
@@ -351,45 +329,45 @@ def _colorize_stream(
     from colorjax.photos import format_of, read_bytes, write_bytes
     from colorjax.weights import load_weights
 
-    if len(options.inputs) > 1:
+    if len(args.inputs) > 1:
         raise UsageError("- stands for one photo; expected no other input")
     for name in ("compare", "gallery", "json", "hints_dir", "open"):
-        if getattr(options, name):
+        if getattr(args, name):
             raise UsageError(f"--{name.replace('_', '-')} goes with no standard stream")
-    if wishes.variants > 1:
+    if options.variants > 1:
         raise UsageError("--variants goes with no standard stream, which holds one photo")
-    (source,) = options.inputs
-    out = "-" if options.out is None else options.out
+    (source,) = args.inputs
+    out = "-" if args.out is None else args.out
     if source != "-" and os.path.isdir(source):
         raise UsageError(f"{source}: a folder; expected one photo for standard output")
-    check_hints(options.hints, None)
+    check_hints(args.hints, None)
     given: Any = sys.stdin if source == "-" else None
     read = [given.fileno() if _is_file(given) else source]
-    claims = Claims(read + [each for each in (options.hints, options.weights) if each])
+    claims = Claims(read + [each for each in (args.hints, args.weights) if each])
     if out != "-":
         format_of(out)
         suffix = suffix or os.path.splitext(out)[1]
-        claims.claim_alone(out, overwrite=options.overwrite)
+        claims.claim_alone(out, overwrite=args.overwrite)
     elif _is_file(sys.stdout):
         claims.claim_alone(sys.stdout.fileno(), overwrite=True)
-    weights = load_weights(options.weights)
+    weights = load_weights(args.weights)
     name = "standard input" if source == "-" else source
     data = _standard_input() if source == "-" else read_bytes(source)
     try:
         colored = batch.colorize_bytes(
             data,
             weights,
-            wishes,
+            options,
             name=name,
             suffix=suffix,
-            hints=options.hints,
+            hints=args.hints,
             note=lambda photo: photo.truncated and printer.error(truncated_line(name)),
             **written,
         )
     except Exception as error:
         raise failure(pathlib.Path(name), error) from error
     if out != "-":
-        write_bytes(out, colored, overwrite=options.overwrite)
+        write_bytes(out, colored, overwrite=args.overwrite)
         return 0
     try:
         sys.stdout.buffer.write(colored)

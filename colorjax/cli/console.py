@@ -28,17 +28,11 @@ class _Output(Console):
             self.give_up(error)
 
     def on_broken_pipe(self) -> None:
-        """Go on, where rich would end the process.
-
-        Spec: CMD-043
-        """
+        """Go on, where rich would end the process."""
         self.give_up(BrokenPipeError())
 
     def give_up(self, error: OSError) -> None:
-        """Print nothing more, neither now nor when Python ends; say why, if somebody may still read.
-
-        Spec: CMD-043
-        """
+        """Print nothing more, neither now nor when Python ends; say why, if somebody may still read."""
         if self.quiet:
             return
         self.quiet = True
@@ -61,24 +55,15 @@ class Printer:
             self.console.width = WIDTH
 
     def line(self, text: str) -> None:
-        """Print one line.
-
-        Spec: CMD-007, CMD-043
-        """
+        """Print one line."""
         self.console.print(in_one_line(text))
 
     def error(self, text: str) -> None:
-        """Print one line on stderr.
-
-        Spec: CMD-005, CMD-044
-        """
+        """Print one line on stderr."""
         _say(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print rows under columns, numbers to the right.
-
-        Spec: EVL-025
-        """
+        """Print rows under columns, numbers to the right."""
         table = Table(box=None, pad_edge=False)
         for i, column in enumerate(columns):
             table.add_column(column, justify="right" if i else "left", no_wrap=True)
@@ -88,10 +73,7 @@ class Printer:
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
-        """Show progress: the function yielded takes how much is done, and a note such as the loss.
-
-        Spec: CMD-007
-        """
+        """Show progress: the function yielded takes how much is done, and a note such as the loss."""
         if self.console.is_terminal and not self.console.quiet:
             bar = Progress(
                 BarColumn(),

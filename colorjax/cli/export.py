@@ -7,10 +7,7 @@ from colorjax.cli.options import add_command, add_weights
 
 
 def add_export(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, EXP-001
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "export",
@@ -35,11 +32,11 @@ def add_export(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
-def _export(options: Any, printer: Printer) -> int:
-    from colorjax.export import export
+def _export(args: Any, printer: Printer) -> int:
+    from colorjax.export import export_network
     from colorjax.weights import load_weights
 
-    weights = load_weights(options.weights)
-    for path in export(options.out, weights, format=options.format, overwrite=options.overwrite):
+    weights = load_weights(args.weights)
+    for path in export_network(args.out, weights, format=args.format, overwrite=args.overwrite):
         printer.line(str(path))
     return 0

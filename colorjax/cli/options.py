@@ -42,18 +42,15 @@ class Parser(argparse.ArgumentParser):
         self.commands: dict[str, Parser] = {}
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
-        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help.
-
-        Spec: CMD-071, CMD-072
-        """
+        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help."""
         given = list(sys.argv[1:] if args is None else args)
-        options, unknown = self.parse_known_args(self._meant(given), namespace)
+        parsed, unknown = self.parse_known_args(self._meant(given), namespace)
         if unknown:
-            parser = self.commands.get(getattr(options, "command", ""), self)
+            parser = self.commands.get(getattr(parsed, "command", ""), self)
             known = [name for action in parser._actions for name in action.option_strings]
             near = [_near(word.partition("=")[0], known) for word in unknown]
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")
-        return options
+        return parsed
 
     def _meant(self, given: list[str]) -> list[str]:
         """Return the arguments with the subcommand that a person left out."""
@@ -73,10 +70,7 @@ class Parser(argparse.ArgumentParser):
         return ["colorize", *given] if photo else given
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage.
-
-        Spec: CMD-005
-        """
+        """Raise instead of printing the usage."""
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
 
 
@@ -93,11 +87,8 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed.
-
-    Spec: CMD-004
-    """
+def handle_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed."""
 
     def stop(number: int, frame: object) -> NoReturn:
         raise Terminated
@@ -115,10 +106,7 @@ def terminable() -> Iterator[None]:
 def add_command(
     commands: Any, name: str, run: Callable[..., int], description: str, examples: str
 ) -> argparse.ArgumentParser:
-    """Add a subcommand with the options that all have.
-
-    Spec: CMD-006, CMD-007
-    """
+    """Add a subcommand with the options that all have."""
     parser = commands.add_parser(
         name, help=description, description=description, epilog=f"examples:\n{examples}"
     )
@@ -134,10 +122,7 @@ def add_command(
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
-    """Add `--weights`.
-
-    Spec: CMD-012, FIL-055
-    """
+    """Add `--weights`."""
     parser.add_argument(
         "--weights",
         metavar="FILE",
@@ -146,19 +131,13 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def add_vividness(parser: argparse.ArgumentParser) -> None:
-    """Add `--vividness`.
-
-    Spec: INF-012
-    """
+    """Add `--vividness`."""
     text = "strength of the color: 0 is gray, 1 (default) natural, 2 twice as strong"
-    parser.add_argument("--vividness", type=value, default=1.0, metavar="X", help=text)
+    parser.add_argument("--vividness", type=parse_value, default=1.0, metavar="X", help=text)
 
 
 def print_results(printer: Printer, result: dict[str, Any]) -> None:
-    """Print the summary of an evaluation as a table of at most 80 columns.
-
-    Spec: EVL-025, CMD-070
-    """
+    """Print the summary of an evaluation as a table of at most 80 columns."""
     methods = result["summary"]
     gray = methods.get("gray", {})
     rows = []
@@ -188,22 +167,16 @@ def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | N
     return None if ours is None or base is None else ours - base
 
 
-def value(text: str) -> Any:
-    """Return a number or a word; the config says whether it fits.
-
-    Spec: CMD-005
-    """
+def parse_value(text: str) -> Any:
+    """Return a number or a word; the config says whether it fits."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Check an option that is no field of the config.
-
-    Spec: CMD-005
-    """
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Check an option that is no field of the config."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigError(f"{name} is {value!r}; expected an integer of at least {least}")
     if most is not None and value > most:
@@ -211,11 +184,8 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     return value
 
 
-def vividness(value: Any) -> float:
-    """Check the option.
-
-    Spec: CMD-005, INF-012
-    """
+def check_vividness(value: Any) -> float:
+    """Check the option."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
         raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")

@@ -9,8 +9,7 @@ from typing import Any
 
 from colorjax import config as configs
 from colorjax.cli.console import Printer
-from colorjax.cli.options import add_command, print_results, whole
-from colorjax.cli.options import value as parse
+from colorjax.cli.options import add_command, check_integer, parse_value, print_results
 from colorjax.errors import ConfigError, UsageError
 
 # Options of `train` that are fields of the config; --set reaches the others.
@@ -35,10 +34,7 @@ MEASURED = 50  # training photos measured at the end of a run without validation
 
 
 def add_train(commands: Any) -> None:
-    """Add the subcommand.
-
-    Spec: CMD-006, TRN-051, TRN-063, TRN-071
-    """
+    """Add the subcommand."""
     parser = add_command(
         commands,
         "train",
@@ -70,20 +66,20 @@ def add_train(commands: Any) -> None:
     )
     parser.add_argument(
         "--memory",
-        type=parse,
+        type=parse_value,
         metavar="GB",
         help="that decoded photos may take; more are read anew at each step (default: 40 %% of all)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--steps", type=parse, metavar="N", help="length in steps (default: the preset's)"
+        "--steps", type=parse_value, metavar="N", help="length in steps (default: the preset's)"
     )
     length.add_argument(
-        "--passes", type=parse, metavar="N", help="length in passes over the photos"
+        "--passes", type=parse_value, metavar="N", help="length in passes over the photos"
     )
     for flag, (_, metavar, text) in FIELDS.items():
         parser.add_argument(
-            flag, type=parse, metavar=metavar, help=f"{text} (default: the preset's)"
+            flag, type=parse_value, metavar=metavar, help=f"{text} (default: the preset's)"
         )
     parser.add_argument(
         "--set",
@@ -93,10 +89,14 @@ def add_train(commands: Any) -> None:
         help="any field of the config, such as optimizer.warmup=0.1 or network.copy_gray=false",
     )
     parser.add_argument(
-        "--seed", type=parse, default=0, metavar="N", help="of all randomness (default 0)"
+        "--seed", type=parse_value, default=0, metavar="N", help="of all randomness (default 0)"
     )
     parser.add_argument(
-        "--checkpoint-every", type=parse, default=500, metavar="N", help="in steps (default 500)"
+        "--checkpoint-every",
+        type=parse_value,
+        default=500,
+        metavar="N",
+        help="in steps (default 500)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     parser.add_argument(
@@ -112,7 +112,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
     parser.add_argument(
         "--profile",
-        type=parse,
+        type=parse_value,
         default=0,
         metavar="N",
         help="trace N steps into RUN/profile (default 0)",
@@ -122,24 +122,22 @@ def add_train(commands: Any) -> None:
         "--distributed", action="store_true", help="ask the cluster: Slurm, Kubernetes, Cloud TPU"
     )
     several.add_argument("--coordinator", metavar="HOST:PORT", help="where no cluster tells")
-    several.add_argument("--processes", type=parse, metavar="N", help="how many there are")
-    several.add_argument("--process", type=parse, metavar="I", help="which this is, from 0")
+    several.add_argument("--processes", type=parse_value, metavar="N", help="how many there are")
+    several.add_argument("--process", type=parse_value, metavar="I", help="which this is, from 0")
 
 
-def join_processes(options: argparse.Namespace) -> None:
+def join_processes(args: argparse.Namespace) -> None:
     """Make this one of several processes, if the command says so, before JAX starts any device.
 
     Raises:
         UsageError: no cluster tells, or the others cannot be reached.
-
-    Spec: TRN-063
     """
-    if options.command != "train" or not (options.distributed or options.coordinator):
+    if args.command != "train" or not (args.distributed or args.coordinator):
         return
-    flags = (options.coordinator, options.processes, options.process)
-    if options.coordinator:
-        whole("processes", options.processes, 1)
-        whole("process", options.process, 0)
+    flags = (args.coordinator, args.processes, args.process)
+    if args.coordinator:
+        check_integer("processes", args.processes, 1)
+        check_integer("process", args.process, 0)
     elif flags != (None, None, None):
         raise UsageError("--processes and --process need --coordinator HOST:PORT")
     from colorjax.training import devices
@@ -147,74 +145,71 @@ def join_processes(options: argparse.Namespace) -> None:
     devices.join_processes(*flags)
 
 
-def _train(options, printer: Printer) -> int:
+def _train(args, printer: Printer) -> int:
     changes = {
         field: value
         for flag, (field, _, _) in FIELDS.items()
-        if (value := getattr(options, flag[2:].replace("-", "_"))) is not None
+        if (value := getattr(args, flag[2:].replace("-", "_"))) is not None
     }
-    for assignment in options.set:
+    for assignment in args.set:
         field, equals, value = assignment.partition("=")
         if not equals:
             raise UsageError(f"--set {assignment}: expected FIELD=VALUE")
-        changes[field] = parse(value)
-    config = configs.replace(configs.preset(options.preset), changes)
-    whole("seed", options.seed, 0)
-    whole("checkpoint-every", options.checkpoint_every, 1)
-    whole("profile", options.profile, 0)
+        changes[field] = parse_value(value)
+    config = configs.replace(configs.preset(args.preset), changes)
+    check_integer("seed", args.seed, 0)
+    check_integer("checkpoint-every", args.checkpoint_every, 1)
+    check_integer("profile", args.profile, 0)
     for name in ("steps", "passes"):
-        if getattr(options, name) is not None:
-            whole(name, getattr(options, name), 1)
+        if getattr(args, name) is not None:
+            check_integer(name, getattr(args, name), 1)
 
     import jax
     import numpy as np
 
     from colorjax import photos
-    from colorjax.data import order, photosets
+    from colorjax.data import datasets, order
     from colorjax.evaluation.evaluate import evaluate
     from colorjax.networks import init_params
     from colorjax.training import devices, loop
-    from colorjax.training import step as training_step
     from colorjax.training.encoder import load_encoder
     from colorjax.weights import PACKAGED, fits, load_record, load_weights
 
     if not devices.is_first():
         printer = Printer(quiet=True)
     initial_params = None
-    if options.encoder and options.init_from:
+    if args.encoder and args.init_from:
         raise UsageError("--encoder and --init-from: expected one of them")
-    if options.encoder:
-        initial_params = init_params(jax.random.key(options.seed), config)
-        initial_params["encoder"] = load_encoder(options.encoder, config)
-    if options.init_from:
-        packaged = options.preset if options.preset in PACKAGED else None
-        name = packaged if options.init_from == "packaged" else options.init_from
+    if args.encoder:
+        initial_params = init_params(jax.random.key(args.seed), config)
+        initial_params["encoder"] = load_encoder(args.encoder, config)
+    if args.init_from:
+        packaged = args.preset if args.preset in PACKAGED else None
+        name = packaged if args.init_from == "packaged" else args.init_from
         initial_params, _ = load_weights(name)
         if not fits(initial_params, config):
-            raise UsageError(f"{options.init_from}: of another network than this command's")
-    share, mix = _share(options.validation), _mix(options.mix, len(options.photos))
+            raise UsageError(f"{args.init_from}: of another network than this command's")
+    share, mix = _share(args.validation), _mix(args.mix, len(args.photos))
     kept = config.source_size or config.size
     load = partial(
-        photosets.load_photos, size=kept, framing=config.framing, memory=_bytes(options.memory)
+        datasets.load_photos, size=kept, framing=config.framing, memory=_bytes(args.memory)
     )
-    found = load(options.photos)
+    found = load(args.photos)
     failures, gray = [*found.failures], len(found.gray)
     if share is None:
-        chosen, others = np.arange(len(found.rgb)), load([options.validation])
+        chosen, others = np.arange(len(found.rgb)), load([args.validation])
         validation, names = others.rgb, others.names
         failures, gray = [*failures, *others.failures], gray + len(others.gray)
     else:
-        chosen, judging = order.split(len(found.rgb), share, seed=options.seed)
-        validation = photosets.subset(found.rgb, judging)
+        chosen, judging = order.split(len(found.rgb), share, seed=args.seed)
+        validation = datasets.subset(found.rgb, judging)
         names = [found.names[i] for i in judging]
-    rgb, source = photosets.subset(found.rgb, chosen), found.source[chosen]
-    validation = photosets.center_squares(validation, kept)
+    rgb, source = datasets.subset(found.rgb, chosen), found.source[chosen]
+    validation = datasets.center_squares(validation, kept)
     for failure in failures if devices.is_first() else ():
         printer.error(failure)
-    photosets.check_readable(found)
-    config = training_step.fit_config(
-        config, photos=len(rgb), passes=options.passes, steps=options.steps
-    )
+    datasets.check_readable(found)
+    config = configs.fit_config(config, photos=len(rgb), passes=args.passes, steps=args.steps)
     printer.line(
         f"{len(rgb)} photos to train on, {len(validation)} to validate"
         + (f", {gray} without color left out" if gray else "")
@@ -225,16 +220,16 @@ def _train(options, printer: Printer) -> int:
             rgb,
             validation,
             config,
-            options.out,
+            args.out,
             source=source,
             mix=mix,
-            seed=options.seed,
-            resume=options.resume,
-            checkpoint_every=options.checkpoint_every,
+            seed=args.seed,
+            resume=args.resume,
+            checkpoint_every=args.checkpoint_every,
             initial_params=initial_params,
-            record={"preset": options.preset},
-            tensorboard=options.tensorboard,
-            profile=options.profile,
+            record={"preset": args.preset},
+            tensorboard=args.tensorboard,
+            profile=args.profile,
             progress=lambda step, metrics: show(step, _note(metrics)),
         )
     if not devices.is_first():
@@ -243,15 +238,13 @@ def _train(options, printer: Printer) -> int:
     judged = validation
     if not len(validation):
         which = f"{min(len(rgb), MEASURED)} of the training photos"
-        judged = photosets.center_squares(
-            photosets.subset(rgb, np.arange(len(rgb))[:MEASURED]), kept
-        )
+        judged = datasets.center_squares(datasets.subset(rgb, np.arange(len(rgb))[:MEASURED]), kept)
         names = [str(i) for i in range(len(judged))]
     params, _ = load_weights(outcome.weights)
     baselines = load_record(outcome.weights)["baselines"]
     result = evaluate(judged, names, params, config, baselines)
     text = json.dumps({"size": judged.shape[1], **result}, indent=1)
-    photos.write_bytes(f"{options.out}/evaluation.json", text.encode(), overwrite=True)
+    photos.write_bytes(f"{args.out}/evaluation.json", text.encode(), overwrite=True)
     kept = f"the best of {len(outcome.metrics)} passes is after step {outcome.best_step}"
     printer.line(f"{kept}; on {which}:")
     print_results(printer, result)
@@ -271,7 +264,7 @@ def _note(metrics: dict[str, Any]) -> str:
 
 def _share(validation: str) -> float | None:
     """Return the share that --validation names, or None if it names a place."""
-    value = parse(validation)
+    value = parse_value(validation)
     if not isinstance(value, int | float):
         if validation != "samples" and not os.path.exists(validation):
             raise UsageError(
@@ -287,7 +280,7 @@ def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
     """Return the weights that --mix names."""
     if text is None:
         return ()
-    weights = tuple(parse(part) for part in text.split(","))
+    weights = tuple(parse_value(part) for part in text.split(","))
     if not all(isinstance(w, int | float) and math.isfinite(w) and w > 0 for w in weights):
         raise ConfigError(f"mix is {text!r}; expected finite numbers above 0, with commas between")
     if len(weights) != places:

@@ -1,18 +1,19 @@
-"""Color math on pixels: pure functions, elementwise, without files.
+"""Color math on pixels: gray, chroma, the gamut, CIELAB and color differences.
 
-Read `luma` first: gray, chroma, the gamut and the light promise. `spaces` converts to CIELAB and back,
-`difference` is CIEDE2000, `planes` splits pixels for both. This wing imports nothing else of colorjax.
+Start with `luma`: gray, chroma, the gamut, and the function that keeps the light promise. `spaces` converts between
+sRGB, XYZ and CIELAB, `difference` holds CIEDE2000, and `planes` splits pixels into channels. All functions are pure
+and work pixel by pixel. This wing imports nothing else of colorjax.
 """
 
 from colorjax.color.difference import ciede2000
 from colorjax.color.luma import (
+    apply_chroma,
     compress_chroma,
-    fit_ends,
     fit_gamut,
-    fit_light,
+    fit_red_blue,
     luma_chroma_to_rgb,
     rgb_to_gray,
-    rgb_to_light,
+    rgb_to_luma100,
     rgb_to_luma_chroma,
     solve_green,
 )
@@ -27,11 +28,11 @@ from colorjax.color.spaces import (
 )
 
 __all__ = [
+    "apply_chroma",
     "ciede2000",
     "compress_chroma",
-    "fit_ends",
     "fit_gamut",
-    "fit_light",
+    "fit_red_blue",
     "lab_to_rgb",
     "lab_to_xyz",
     "linear_rgb_to_xyz",
@@ -39,7 +40,7 @@ __all__ = [
     "luma_chroma_to_rgb",
     "rgb_to_gray",
     "rgb_to_lab",
-    "rgb_to_light",
+    "rgb_to_luma100",
     "rgb_to_luma_chroma",
     "solve_green",
     "srgb_to_linear",

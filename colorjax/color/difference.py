@@ -1,4 +1,4 @@
-"""CIEDE2000, the difference between two colors as it is seen: pure and pixelwise."""
+"""CIEDE2000, the perceived difference between two colors."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,33 +7,40 @@ from jaxtyping import Float
 
 from colorjax.color.planes import planes
 
-# Squares below this count as zero: a chroma or difference under 1e-6 is float32's noise.
+# Smaller squares count as zero: a chroma or a difference below 1e-6 is float32 noise.
 _ZERO = 1e-12
 
 
 def ciede2000(
     lab1: Float[Array | np.ndarray, "*pixels 3"], lab2: Float[Array | np.ndarray, "*pixels 3"]
 ) -> Float[Array, "*pixels"]:
-    """Measure the color difference ΔE₀₀ with kL = kC = kH = 1.
+    """Compute the color difference ΔE₀₀, with kL = kC = kH = 1.
 
     Args:
-        lab1: CIELAB, |a| and |b| below 1e4.
-        lab2: CIELAB likewise; the order of the two does not matter.
+        lab1: CIELAB colors with |a| and |b| below 1e4.
+        lab2: The colors to compare them with. The order of the two arguments does not matter.
 
     Returns:
-        ΔE₀₀ ≥ 0; about 1 is just noticeable.
+        ΔE₀₀ ≥ 0 for each pixel. A difference of about 1 is just noticeable.
 
-    Gradient: finite everywhere; zero for equal colors and for hue on the neutral axis, where the
-    true one does not exist. The formula itself jumps where hues lie 180° apart.
-    Source: Sharma, Wu and Dalal, Color Research and Application 30 (2005), 21–30, eqs. 2–22.
-    Spec: COL-018, COL-019, COL-020.
+    Gradient:
+        Finite everywhere. It is 0 between equal colors, and 0 with respect to hue on the neutral axis, where the true
+        gradient does not exist. The formula itself is discontinuous where two hues lie 180° apart.
+
+    References:
+        Sharma, Wu and Dalal, Color Research and Application 30 (2005), 21-30, equations 2 to 22.
+
+    Example:
+        >>> lab1, lab2 = np.array([[50.0, 2.6772, -79.7751], [50.0, 0.0, -82.7485]], np.float32)
+        >>> print(f"{colorjax.ciede2000(lab1, lab2):.2f}")
+        2.04
     """
     (l1, a1, b1), (l2, a2, b2) = planes(lab1), planes(lab2)
     stretch = 1.5 - 0.5 * _weight(_length(a1, b1) / 2 + _length(a2, b2) / 2)
     a1, a2 = stretch * a1, stretch * a2
     c1, c2, h1, h2 = _length(a1, b1), _length(a2, b2), _hue(a1, b1), _hue(a2, b2)
 
-    # Hues exactly opposite are not wrapped; the margin, 0.0003°, is for float32's noise.
+    # Exactly opposite hues are not wrapped. The margin of 0.0003° absorbs float32 noise.
     wraps = jnp.abs(h2 - h1) > jnp.pi + 5e-6
     turn = h2 - h1 - jnp.where(wraps, 2 * jnp.pi * jnp.sign(h2 - h1), 0)
     mean = (h1 + h2) / 2 + jnp.where(wraps, jnp.where(h1 + h2 < 2 * jnp.pi, jnp.pi, -jnp.pi), 0)
@@ -56,7 +63,7 @@ def ciede2000(
 
 
 def _sqrt(square: Array) -> Array:
-    """Take the root, with value and gradient 0 below `_ZERO`."""
+    """Return the square root; below `_ZERO` both its value and its gradient are 0."""
     positive = square > _ZERO
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
 

@@ -1,8 +1,10 @@
-"""Gray, luma and chroma, the gamut and the light promise: pure and pixelwise.
+"""Gray, luma and chroma, the gamut, and the light promise.
 
-Luma is the seed's gray, Y = 0.21 R + 0.72 G + 0.07 B on gamma-coded levels; chroma is
-(R − Y, B − Y). Levels run from 0 to `peak`: 255, or 65535 at 16 bits. Products with 3 × 3 matrices
-are written out element by element, so that no low-precision matrix unit can touch them.
+Luma is gray on gamma-coded levels, Y = 0.21 R + 0.72 G + 0.07 B. Chroma is the pair (R − Y, B − Y). Levels run from 0
+to `peak`: 255 at 8 bits, 65535 at 16 bits. Where luma must be exact it is an integer, luma100 = 21 R + 72 G + 7 B.
+
+Products with 3 × 3 matrices are written out element by element, so that matrix units of low precision cannot change
+them.
 """
 
 import jax.numpy as jnp
@@ -13,24 +15,25 @@ from jaxtyping import Float, Int32, Integer, Real
 from colorjax.color.planes import planes
 from colorjax.errors import check, is_numeric
 
-# Gray weighs the channels in hundredths: integers, so that gray is exact where levels are.
+# The weights of gray in hundredths: integers, so that gray of integer levels is exact.
 _RED, _GREEN, _BLUE = 21, 72, 7
 
 
 def rgb_to_gray(
     rgb: Real[Array | np.ndarray, "*pixels 3"], *, truncate: bool = False
 ) -> Float[Array, "*pixels"]:
-    """Weigh the channels into gray: (21 R + 72 G + 7 B) / 100.
+    """Convert RGB to gray: (21 R + 72 G + 7 B) / 100.
 
     Args:
-        rgb: levels of any scale, integer or float.
-        truncate: drop the fraction, as the seed did. Integer levels lose no level to float noise.
+        rgb: Levels on any scale, integer or float.
+        truncate: Whether to drop the fraction. Floating-point noise never costs an integer input a level.
 
     Returns:
-        Float32 on the scale of `rgb`, not rounded; equal channels come back unchanged.
+        Float32 gray on the scale of `rgb`. It is not rounded. Where the three channels are equal, gray equals them.
 
-    Source: seed S2, correction 7.
-    Spec: PRE-004, PRE-005, COL-001, COL-002.
+    Example:
+        >>> print(colorjax.rgb_to_gray(np.array([[255, 0, 0], [90, 90, 90]])))
+        [53.55 90.  ]
     """
     check(is_numeric(rgb, 1, 3), "rgb", rgb, "an array of levels whose last axis is 3 channels")
     red, green, blue = planes(rgb)
@@ -41,15 +44,18 @@ def rgb_to_gray(
 def rgb_to_luma_chroma(
     rgb: Real[Array | np.ndarray, "*pixels 3"],
 ) -> tuple[Float[Array, "*pixels"], Float[Array, "*pixels 2"]]:
-    """Split levels into light and color.
+    """Split RGB into luma and chroma.
 
     Args:
-        rgb: levels of any scale.
+        rgb: Levels on any scale.
 
     Returns:
-        Luma Y, which is `rgb_to_gray`, and chroma (R − Y, B − Y), both on the scale of `rgb`.
+        Luma Y, as `rgb_to_gray` computes it, and chroma (R − Y, B − Y), both on the scale of `rgb`.
 
-    Spec: COL-003.
+    Example:
+        >>> luma, chroma = colorjax.rgb_to_luma_chroma(np.array([200, 100, 50]))
+        >>> print(luma, chroma)
+        117.5 [ 82.5 -67.5]
     """
     luma = rgb_to_gray(rgb)
     red, _, blue = planes(rgb)
@@ -59,16 +65,19 @@ def rgb_to_luma_chroma(
 def luma_chroma_to_rgb(
     luma: Real[Array | np.ndarray, "*pixels"], chroma: Float[Array | np.ndarray, "*pixels 2"]
 ) -> Float[Array, "*pixels 3"]:
-    """Join light and color; the inverse of `rgb_to_luma_chroma`.
+    """Combine luma and chroma into RGB. This is the inverse of `rgb_to_luma_chroma`.
 
     Args:
-        luma: Y in levels of any scale.
-        chroma: (R − Y, B − Y) on that scale.
+        luma: Y, in levels on any scale.
+        chroma: (R − Y, B − Y) on the same scale.
 
     Returns:
-        Levels on that scale, neither clipped nor rounded: see `fit_gamut` and `fit_light`.
+        Levels on that scale, neither clipped nor rounded. See `fit_gamut` for clipping and `apply_chroma` for rounding.
 
-    Spec: COL-003.
+    Example:
+        >>> rgb = colorjax.luma_chroma_to_rgb(np.array(117.5), np.array([82.5, -67.5]))
+        >>> print(np.rint(rgb))
+        [200. 100.  50.]
     """
     luma = jnp.asarray(luma, jnp.float32)
     red, blue = planes(chroma)
@@ -81,18 +90,23 @@ def fit_gamut(
     *,
     peak: int = 255,
 ) -> Float[Array, "*pixels 2"]:
-    """Shrink chroma along its own line toward gray until RGB fits: luma stays, and so does hue.
+    """Scale chroma toward gray until RGB is in gamut. Luma does not change, and hue hardly does.
 
     Args:
-        luma: Y in levels; outside [0, peak] it leaves no room for color.
-        chroma: (R − Y, B − Y) in levels; a pixel with NaN, ±inf or beyond ±1e20 has no color.
-        peak: the highest level, at most 65535.
+        luma: Y, in levels. Outside [0, peak] there is no room for color, and the result is 0.
+        chroma: (R − Y, B − Y), in levels. A pixel counts as colorless if either value is NaN, infinite, or beyond
+            ±1e20.
+        peak: The highest level, at most 65535.
 
     Returns:
-        Chroma times a share in [0, 1], which is 1 where the color fits already.
+        Chroma times a factor in [0, 1]. The factor is 1 where the color is already in gamut.
 
-    Gradient: finite for every input.
-    Spec: COL-004, COL-005, COL-006.
+    Gradient:
+        Finite for every input.
+
+    Example:
+        >>> print(np.round(colorjax.fit_gamut(np.array(200.0), np.array([100.0, -50.0])), 2))
+        [ 55.  -27.5]
     """
     luma = jnp.clip(jnp.asarray(luma, jnp.float32), 0, peak)
     red, blue = planes(chroma)
@@ -102,94 +116,94 @@ def fit_gamut(
 def compress_chroma(
     chroma: Float[Array | np.ndarray, "*pixels 2"], knee: float
 ) -> Float[Array, "*pixels 2"]:
-    """Hold strong chroma back along its own line, so that hue stays: length m becomes m / √(1 + (m / knee)²).
+    """Compress strong chroma smoothly: a length m becomes m / √(1 + (m / knee)²), and the hue stays.
 
     Args:
-        chroma: (R − Y, B − Y) in levels, finite.
-        knee: length in levels that none exceeds, above 0; far below it chroma stays as it is.
+        chroma: (R − Y, B − Y), in levels, finite.
+        knee: The length in levels that no result exceeds, above 0. Chroma far below the knee hardly changes.
 
-    Spec: INF-014
+    Returns:
+        The compressed chroma, in levels.
     """
     chroma = jnp.asarray(chroma, jnp.float32)
     square = jnp.sum(chroma * chroma, -1, keepdims=True)
     return chroma / jnp.sqrt(1 + square / knee**2)
 
 
-def rgb_to_light(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:
-    """Weigh integer levels into light, 21 R + 72 G + 7 B: a hundred times gray, exactly.
+def rgb_to_luma100(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:
+    """Compute luma in integers, 21 R + 72 G + 7 B: exactly 100 times gray.
 
     Args:
-        rgb: integer levels of 8 or 16 bits.
+        rgb: Integer levels of 8 or 16 bits.
 
     Returns:
-        Light in [0, 100 · peak].
-
-    Spec: COL-007, COL-008.
+        luma100, in [0, 100 · peak].
     """
     rgb = jnp.asarray(rgb, jnp.int32)
     return _RED * rgb[..., 0] + _GREEN * rgb[..., 1] + _BLUE * rgb[..., 2]
 
 
-def fit_light(
-    light: Int32[Array | np.ndarray, "*pixels"],
+def apply_chroma(
+    luma100: Int32[Array | np.ndarray, "*pixels"],
     chroma: Float[Array | np.ndarray, "*pixels 2"],
     *,
     peak: int = 255,
 ) -> Int32[Array, "*pixels 3"]:
-    """Color a pixel and keep its light: |21 R + 72 G + 7 B − light| ≤ 50, whatever the chroma.
+    """Color pixels so that their luma stays: |21 R + 72 G + 7 B − luma100| ≤ 50, whatever the chroma.
 
-    The gamut step first; then red and blue are rounded, and green is solved in integers, which
-    leaves at most half of its weight: 36. So the rounded gray of the result is the gray put in.
+    The function first moves chroma into the gamut. Then it rounds red and blue, and solves for green in integers. What
+    remains is at most half of green's weight, 36. The rounded gray of the result is therefore the gray that went in.
 
     Args:
-        light: 100 · Y, such as `100 * gray` or `rgb_to_light(rgb)`; clipped to [0, 100 · peak].
-        chroma: (R − Y, B − Y) in levels; a pixel with NaN, ±inf or beyond ±1e20 has no color.
-        peak: the highest level, at most 65535.
+        luma100: 100 · Y in integers, such as `100 * gray` or `rgb_to_luma100(rgb)`; clipped to [0, 100 · peak].
+        chroma: (R − Y, B − Y), in levels. A pixel counts as colorless if either value is NaN, infinite, or beyond
+            ±1e20.
+        peak: The highest level, at most 65535.
 
     Returns:
-        Levels in [0, peak]; without chroma, light 100 · g gives (g, g, g).
+        Integer levels in [0, peak]. Without chroma, luma100 = 100 · g gives (g, g, g).
 
-    Gradient: none, for its output is integer; differentiate `fit_gamut`.
-    Spec: COL-007, COL-008, COL-009, COL-010, COL-011.
+    Gradient:
+        None, because the result is an integer. Differentiate `fit_gamut` instead.
+
+    Example:
+        >>> rgb = colorjax.apply_chroma(np.array([12800], np.int32), np.array([[60.0, -40.0]]))
+        >>> print(rgb, colorjax.color.rgb_to_luma100(rgb))
+        [[188 114  88]] [12772]
     """
-    light = jnp.asarray(light, jnp.int32)
-    red, blue = fit_ends(light, *planes(chroma), peak=peak)
-    return jnp.stack([red, solve_green(light, red, blue, peak=peak), blue], axis=-1)
+    luma100 = jnp.asarray(luma100, jnp.int32)
+    red, blue = fit_red_blue(luma100, *planes(chroma), peak=peak)
+    return jnp.stack([red, solve_green(luma100, red, blue, peak=peak), blue], axis=-1)
 
 
-def fit_ends(
-    light: Int32[Array, "*pixels"],
+def fit_red_blue(
+    luma100: Int32[Array, "*pixels"],
     red: Float[Array, "*pixels"],
     blue: Float[Array, "*pixels"],
     *,
     peak: int = 255,
 ) -> tuple[Int32[Array, "*pixels"], Int32[Array, "*pixels"]]:
-    """Return red and blue of `fit_light` from planes of R − Y and B − Y: its first half.
-
-    Spec: COL-007, COL-008, COL-009.
-    """
-    luma = jnp.clip(light, 0, 100 * peak) * 0.01  # a product takes half the time of a quotient
+    """Compute red and blue of `apply_chroma` from planes of R − Y and B − Y. This is its first half."""
+    luma = jnp.clip(luma100, 0, 100 * peak) * 0.01  # twice as fast as a division
     red, blue = _fit(luma, red, blue, peak)
     return jnp.round(luma + red).astype(jnp.int32), jnp.round(luma + blue).astype(jnp.int32)
 
 
 def solve_green(
-    light: Int32[Array, "*pixels"],
+    luma100: Int32[Array, "*pixels"],
     red: Int32[Array, "*pixels"],
     blue: Int32[Array, "*pixels"],
     *,
     peak: int = 255,
 ) -> Int32[Array, "*pixels"]:
-    """Return the green that keeps the light beside red and blue of `fit_ends`: its second half, all in integers.
+    """Compute the green that keeps luma beside red and blue. This is the second half of `apply_chroma`.
 
-    In a program of its own red and blue are what they are. Within one program XLA may compute them twice and round a
-    tie both ways, which can cost 21 of light.
-
-    Spec: COL-007, COL-008, COL-011.
+    Jit the two halves separately where exactness matters. Within one program XLA may compute red and blue twice and
+    round a tie both ways, which can change luma100 by 21.
     """
-    # Rounding red and blue moves green by at most 14/72, so that it too rounds into [0, peak].
-    light = jnp.clip(light, 0, 100 * peak)
-    return (light - _RED * red - _BLUE * blue + _GREEN // 2) // _GREEN
+    # Rounding red and blue moves green by at most 14/72, so green also rounds into [0, peak].
+    luma100 = jnp.clip(luma100, 0, 100 * peak)
+    return (luma100 - _RED * red - _BLUE * blue + _GREEN // 2) // _GREEN
 
 
 def _green(red: Array, blue: Array) -> Array:
@@ -198,14 +212,14 @@ def _green(red: Array, blue: Array) -> Array:
 
 
 def _fit(luma: Array, red: Array, blue: Array, peak: int) -> tuple[Array, Array]:
-    """Do the gamut step on planes: XLA on a CPU is several times slower along a last axis of 3."""
-    # Beyond 1e20 products of the gradient overflow; the comparison also drops NaN and ±inf.
+    """Fit planes of chroma into the gamut."""
+    # Beyond 1e20, products in the gradient overflow. The comparison also drops NaN and ±inf.
     sane = jnp.abs(red) + jnp.abs(blue) <= 1e20
     red, blue = jnp.where(sane, red, 0), jnp.where(sane, blue, 0)
     green = _green(red, blue)
     most = jnp.maximum(jnp.maximum(red, blue), green)
     least = jnp.minimum(jnp.minimum(red, blue), green)
-    # The floor of 1e-6 levels keeps the division's gradient finite; it can only shrink more.
+    # The floor of 1e-6 levels keeps the gradient of the division finite.
     up, down = (peak - luma) / jnp.maximum(most, 1e-6), luma / jnp.maximum(-least, 1e-6)
     share = jnp.minimum(1, jnp.minimum(up, down))
     return share * red, share * blue

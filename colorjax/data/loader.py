@@ -7,15 +7,15 @@ import grain
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from colorjax.data.photosets import Photos, cut_square
+from colorjax.data.datasets import Photos, cut_square
 
 AHEAD = 4  # chunks that wait, ready
 
 
-class Feed:
+class Loader:
     """Batches by step.
 
-    The order of photos is a function of the step (`data.photo_order`), and so is where a view's window lies: a feed has
+    The order of photos is a function of the step (`order.photo_order`), and so is where a view's window lies: it has
     no state, and a run that goes on asks for the steps that are missing. grain reads chunks ahead in threads and hands
     them out in order; its elements are chunks, as its price is one an element and small photos are cheaper than that.
     """
@@ -47,10 +47,7 @@ class Feed:
         )
 
     def batch(self, step: int) -> UInt8[np.ndarray, "batch n n 3"]:
-        """Return the views of a step; the slots of other processes stay black.
-
-        Spec: TRN-007, TRN-050, TRN-052
-        """
+        """Return the views of a step; the slots of other processes stay black."""
         chosen = self.order(step)
         if isinstance(self.photos, np.ndarray) and self.slots is None:
             return self.photos[chosen]
@@ -64,10 +61,7 @@ class Feed:
     def chunks(
         self, first: int, last: int, steps: int
     ) -> Iterator[UInt8[np.ndarray, "steps batch n n 3"]]:
-        """Yield the batches from a step to another, so many steps at a time.
-
-        Spec: TRN-050
-        """
+        """Yield the batches from a step to another, so many steps at a time."""
 
         def chunk(start):
             end = min(int(start) + steps, last)

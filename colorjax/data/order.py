@@ -17,8 +17,6 @@ def split(
         share: of validation, in [0, 1]; at least one photo stays for training, and a share above 0 takes at least
             one of two or more photos.
         seed: decides which.
-
-    Spec: TRN-016
     """
     wanted = round(share * count)
     validation = 0 if share == 0 or count == 1 else min(max(wanted, 1), count - 1)
@@ -44,8 +42,6 @@ def photo_order(
         seed: decides all.
         source: for each photo its place, from 0; only with `weights`.
         weights: for each place its share of the draws, in any unit; without, all photos are drawn alike.
-
-    Spec: TRN-007, TRN-051
     """
     members = [np.arange(count)]
     if source is not None and len(weights):

@@ -4,3 +4,7 @@ Read `metrics` first: numbers of one photo, then of many. `baselines` are what a
 measures weights beside them, `report` draws curves and sheets. This wing imports `inference`, `photos` and
 `color`; `metrics` knows no files.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=["metrics"])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-LUMA = np.array([0.21, 0.72, 0.07])
+LUMA_WEIGHTS = np.array([0.21, 0.72, 0.07])
 PIXELS = 2_000_000  # that the tints are fitted on
 SMALL = 64  # side in pixels; larger photos have no mean worth keeping
 
@@ -18,11 +18,10 @@ def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
         in least squares; `mean_photo`, in whole levels, for photos so small that a dense network may see them.
 
     Source: facts (the seed's baselines).
-    Spec: EVL-020
     """
     chosen = rgb[:: max(1, rgb.size // (3 * PIXELS))]  # a few million pixels are plenty
     levels = chosen.reshape(-1, 3).astype(np.float64)
-    gray = levels @ LUMA
+    gray = levels @ LUMA_WEIGHTS
     cubic, *_ = np.linalg.lstsq(_powers(gray), levels, rcond=None)
     return {
         "tint": (levels - gray[:, None]).mean(0).round(3).tolist(),
@@ -39,8 +38,6 @@ def apply_baselines(
     Args:
         baselines: as `fit_baselines` gives them, or empty for the copied gray alone.
         gray: levels in [0, 255].
-
-    Spec: EVL-020, EVL-021
     """
     colored = {"gray": np.repeat(gray[..., None], 3, -1)}
     if baselines:

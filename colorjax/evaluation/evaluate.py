@@ -9,12 +9,12 @@ from jaxtyping import PyTree, UInt8
 
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
-from colorjax.evaluation.baselines import LUMA, apply_baselines
+from colorjax.evaluation.baselines import LUMA_WEIGHTS, apply_baselines
 from colorjax.evaluation.metrics import measure, summarize
 from colorjax.inference.colorizing import colorize_array
 from colorjax.inference.hints import Hints
 from colorjax.inference.pipeline import recolor, working_shape
-from colorjax.inference.resampling import SLOPE, edge_lines, resize_matrix
+from colorjax.inference.resampling import SLOPE, guided_coefficients, resize_matrix
 from colorjax.inference.tiles import paint, shrink_gray
 from colorjax.networks.photo import CELL
 
@@ -46,15 +46,13 @@ def evaluate(
     Returns:
         JSON-able: `summary`, from method to its mean metrics, and `photos`, each with its name and its metrics by
         method.
-
-    Spec: EVL-021, EVL-025, EVL-026, CMD-011
     """
     own_size = isinstance(config.network, DenseConfig) and rgb[0].shape[0] == config.size
     if own_size:
         ours = np.asarray(recolor(params, jnp.asarray(np.stack(list(rgb))), config))
     photos = []
     for i, (name, truth) in enumerate(zip(names, rgb, strict=True)):
-        gray = truth @ LUMA
+        gray = truth @ LUMA_WEIGHTS
         if own_size:
             colored = {"weights": ours[i]}
         else:
@@ -97,4 +95,6 @@ def _upper_bound(gray, truth, config):
     _, chroma = rgb_to_luma_chroma(jnp.asarray(truth, jnp.float32))
     chroma = jnp.einsum("in,nmc,jm->ijc", rows, chroma, columns, precision="highest")
     guide = jnp.asarray(shrink_gray(gray, cells))
-    return paint(gray, np.asarray(edge_lines(chroma, guide, share=0.0 if dense else SLOPE)))
+    return paint(
+        gray, np.asarray(guided_coefficients(chroma, guide, share=0.0 if dense else SLOPE))
+    )

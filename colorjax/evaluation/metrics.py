@@ -44,8 +44,6 @@ def mean_squared_error(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray,
 
     Raises:
         UsageError: the shapes differ.
-
-    Spec: EVL-001, EVL-010.
     """
     _check(rgb, truth)
     difference = rgb.astype(np.int32) - truth
@@ -60,8 +58,6 @@ def psnr(error: float) -> float:
 
     Returns:
         Decibels, at most `PSNR_CAP`, also for an error of 0.
-
-    Spec: EVL-001, EVL-002, EVL-003.
     """
     return min(PSNR_CAP, 10 * math.log10(255**2 / error)) if error > 0 else PSNR_CAP
 
@@ -80,7 +76,6 @@ def ssim(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> 
         UsageError: the shapes differ.
 
     Source: Wang et al., IEEE Transactions on Image Processing 13 (2004), 600–612.
-    Spec: EVL-004, EVL-005, EVL-010.
     """
     _check(rgb, truth)
     if min(rgb.shape[:2]) < _WINDOW:
@@ -105,8 +100,6 @@ def mean_ciede2000(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h 
 
     Raises:
         UsageError: the shapes differ.
-
-    Spec: EVL-006, EVL-010, EVL-011.
     """
     return _perceptual(rgb, truth).difference
 
@@ -125,7 +118,6 @@ def auc(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> f
         UsageError: the shapes differ.
 
     Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, 3.1 (unweighted).
-    Spec: EVL-008, EVL-010, EVL-011.
     """
     return _perceptual(rgb, truth).area
 
@@ -141,7 +133,6 @@ def colorfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) -> 
         The measure with rg = R − G and yb = (R + G)/2 − B, ≥ 0; 0 for gray photos.
 
     Source: Hasler and Süsstrunk, Measuring colorfulness in natural images, SPIE 5007 (2003).
-    Spec: EVL-007.
     """
     red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
     opponents = [red - green, (red + green) / 2 - blue]
@@ -160,8 +151,6 @@ def is_warm(rgb: UInt8[np.ndarray, "h w 3"]) -> bool:
     Returns:
         True if pixels of CIELAB hues from 20° to 115° have at least 90 % of all chroma, and a tenth of the pixels has a
         chroma of at least 8: nearly gray photos are none.
-
-    Spec: EVL-013.
     """
     return _perceptual(rgb, rgb).warm
 
@@ -180,8 +169,6 @@ def measure(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) 
 
     Raises:
         UsageError: the shapes differ.
-
-    Spec: EVL-010, EVL-012, EVL-013.
     """
     error = mean_squared_error(rgb, truth)
     seen = _perceptual(rgb, truth)
@@ -211,8 +198,6 @@ def summarize(scores: Sequence[Scores]) -> Scores:
         The mean of each metric over the photos that have it, None if none has; psnr_pooled, the
         PSNR of the mean mse; photos and left_out, how many were averaged, and how many were not
         because their truth's signed colorfulness is below `COLORLESS`.
-
-    Spec: EVL-003, EVL-009.
     """
     kept = [score for score in scores if (score["truth_colorfulness"] or 0) >= COLORLESS]
     names = dict.fromkeys(name for score in scores for name in score)

@@ -28,7 +28,6 @@ def make_sheet(
         The sheet; every picture's pixels stand in it unchanged.
 
     Source: seed S12.
-    Spec: EVL-024
     """
     rows = [[np.kron(p, np.ones((zoom, zoom, 1), np.uint8)) for p in row] for row in rows]
     widths = [picture.shape[1] + GAP for picture in rows[0]]
@@ -45,10 +44,7 @@ def write_samples(
     gray: UInt8[np.ndarray, "photos n n"],
     colorized: UInt8[np.ndarray, "photos n n 3"],
 ) -> None:
-    """Write the sheet of truth, gray and colorized photos, a row each, enlarged to about 128 pixels.
-
-    Spec: EVL-024
-    """
+    """Write the sheet of truth, gray and colorized photos, a row each, enlarged to about 128 pixels."""
     zoom = max(1, 128 // truth.shape[1])
     rgb_gray = np.repeat(gray[..., None], 3, -1)
     rows = list(zip(truth, rgb_gray, colorized, strict=True))
@@ -67,7 +63,6 @@ def write_curves(
         best_pass: marked in the plot.
 
     Source: seed S12.
-    Spec: EVL-023
     """
     from matplotlib.figure import (
         Figure,
@@ -91,10 +86,7 @@ def write_curves(
 
 
 def write_figure(path: str | os.PathLike, figure: Any) -> None:
-    """Write a matplotlib figure as a PNG, whole or not at all.
-
-    Spec: EVL-023
-    """
+    """Write a matplotlib figure as a PNG, whole or not at all."""
     import io
 
     file = io.BytesIO()
@@ -103,9 +95,6 @@ def write_figure(path: str | os.PathLike, figure: Any) -> None:
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """Read the lines of `metrics.jsonl`.
-
-    Spec: EVL-022
-    """
+    """Read the lines of `metrics.jsonl`."""
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt
 
-from colorjax.color import fit_light, rgb_to_light
+from colorjax.color import apply_chroma, rgb_to_luma100
 
 FULL = 40.0  # levels of chroma that count as color of its own
 CELL = 8  # pixels: side of the blocks in which movement is looked for; grain averages out in them
@@ -21,7 +21,7 @@ NO_TINT = np.zeros((256, 2), np.float32)
 Pixels = UInt[np.ndarray, "h w"] | UInt[np.ndarray, "h w 3"]
 
 
-class Steady(NamedTuple):
+class BlendState(NamedTuple):
     """What is remembered of the frames before.
 
     Attributes:
@@ -33,7 +33,7 @@ class Steady(NamedTuple):
     chroma: Float[np.ndarray, "h w 2"]
 
 
-def keep_own(
+def blend_own_color(
     photo: UInt[np.ndarray, "h w 3"],
     colored: UInt[np.ndarray, "h w 3"],
     tint: Float[np.ndarray, "256 2"] = NO_TINT,
@@ -47,8 +47,6 @@ def keep_own(
         photo: uint8 or uint16.
         colored: of the same dtype.
         tint: chroma in levels of 255 at each gray that does not count as color, as `tints.tint_of` finds it.
-
-    Spec: CMD-028
     """
     peak = int(np.iinfo(photo.dtype).max)
     own, given = photo.reshape(-1, 3), colored.reshape(-1, 3)
@@ -62,9 +60,9 @@ def keep_own(
     return out.reshape(photo.shape)
 
 
-def steady(
-    memory: Steady | None, photo: Pixels, colored: UInt[np.ndarray, "h w 3"]
-) -> tuple[Steady, UInt[np.ndarray, "h w 3"]]:
+def blend_over_time(
+    memory: BlendState | None, photo: Pixels, colored: UInt[np.ndarray, "h w 3"]
+) -> tuple[BlendState, UInt[np.ndarray, "h w 3"]]:
     """Steady a frame's chroma by that of the frames before, where nothing moves; its light stays the photo's own.
 
     Args:
@@ -74,8 +72,6 @@ def steady(
 
     Returns:
         What is remembered, and the frame with steadied chroma.
-
-    Spec: CMD-030
     """
     peak = int(np.iinfo(photo.dtype).max)
     h, w = photo.shape[:2]
@@ -83,46 +79,43 @@ def steady(
     blocks = np.asarray(_blocks(np.pad(photo, short[: photo.ndim], mode="edge"), peak=peak))
     if memory is None or memory.chroma.shape[:2] != (h, w) or is_cut(memory.blocks, blocks):
         chroma = np.asarray(_chroma(colored, peak=peak))
-        return Steady(blocks, chroma), colored
+        return BlendState(blocks, chroma), colored
     blocks, chroma, rgb = _steady(memory, blocks, photo, colored, peak=peak)
-    return Steady(np.asarray(blocks), np.asarray(chroma)), np.asarray(rgb)
+    return BlendState(np.asarray(blocks), np.asarray(chroma)), np.asarray(rgb)
 
 
 def is_cut(
     before: Float[np.ndarray, "rows columns"], after: Float[np.ndarray, "rows columns"]
 ) -> bool:
-    """Tell whether two frames, as means of blocks, are of two scenes: they differ by more than 25 levels on average.
-
-    Spec: CMD-030
-    """
+    """Tell whether two frames, as means of blocks, are of two scenes: they differ by more than 25 levels on average."""
     return bool(np.abs(before - after).mean() > CUT)
 
 
-def _light(photo: Array) -> Array:
-    return rgb_to_light(photo) if photo.ndim == 3 else 100 * photo.astype(jnp.int32)
+def _luma100(photo: Array) -> Array:
+    return rgb_to_luma100(photo) if photo.ndim == 3 else 100 * photo.astype(jnp.int32)
 
 
 @partial(jax.jit, static_argnames="peak")
 def _chroma(rgb, peak):
     """Return chroma in levels of 255."""
-    luma = rgb_to_light(rgb) / 100
+    luma = rgb_to_luma100(rgb) / 100
     return (rgb[..., ::2].astype(jnp.float32) - luma[..., None]) * (255 / peak)
 
 
 @partial(jax.jit, static_argnames="peak")
 def _keep_own(own, given, tint, peak):
     mine, theirs = _chroma(own, peak), _chroma(given, peak)
-    level = jnp.rint(rgb_to_light(own) * (2.55 / peak)).astype(jnp.int32)
+    level = jnp.rint(rgb_to_luma100(own) * (2.55 / peak)).astype(jnp.int32)
     beyond = mine - jnp.asarray(tint)[level]
     share = jnp.maximum(0, 1 - jnp.linalg.norm(beyond, axis=-1, keepdims=True) / FULL)
     mixed = (mine + share * (theirs - mine)) * (peak / 255)
-    return fit_light(rgb_to_light(own), mixed, peak=peak).astype(own.dtype)
+    return apply_chroma(rgb_to_luma100(own), mixed, peak=peak).astype(own.dtype)
 
 
 @partial(jax.jit, static_argnames="peak")
 def _blocks(photo, peak):
     """Return the mean gray of blocks."""
-    gray = _light(photo).astype(jnp.float32) * (2.55 / peak)
+    gray = _luma100(photo).astype(jnp.float32) * (2.55 / peak)
     h, w = gray.shape
     return gray.reshape(h // CELL, CELL, w // CELL, CELL).mean((1, 3))
 
@@ -135,5 +128,5 @@ def _steady(memory, blocks, photo, colored, peak):
     share = jnp.repeat(jnp.repeat(still, CELL, 0), CELL, 1)[:h, :w, None]
     now = _chroma(colored, peak)
     chroma = now + share * (memory.chroma - now)
-    rgb = fit_light(_light(photo), chroma * (peak / 255), peak=peak)
+    rgb = apply_chroma(_luma100(photo), chroma * (peak / 255), peak=peak)
     return remembered, chroma, rgb.astype(colored.dtype)

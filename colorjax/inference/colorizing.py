@@ -11,7 +11,7 @@ from colorjax import photos
 from colorjax.config import Config
 from colorjax.errors import PhotoError, check, described
 from colorjax.inference.hints import Hints
-from colorjax.inference.pipeline import choose, draw, predict
+from colorjax.inference.pipeline import choose_colors, predict, render
 from colorjax.inference.tiles import TILE
 from colorjax.weights import load_weights
 
@@ -74,7 +74,7 @@ def colorize(
     for name, number in (("vividness", vividness), ("temperature", temperature)):
         check(isinstance(number, int | float | np.number), name, number, "a number")
     check(hints is None or isinstance(hints, Hints), "hints", hints, "Hints(places, rgb)")
-    weights = loaded(weights)
+    weights = resolve_weights(weights)
 
     def color(pixels):
         return colorize_array(
@@ -178,22 +178,20 @@ def colorize_array(
         PhotoError: the array is empty, neither uint8 nor uint16, or not (h, w) or (h, w, 3).
         HintError: a hint is outside the photo.
         WeightsError: the weights cannot be read.
-
-    Spec: INF-001, INF-002, INF-003, INF-004, INF-006, INF-007, INF-008, INF-012, INF-013, INF-020, INF-022
     """
-    weights = loaded(weights)
-    seen = predict(photo, weights, hints=hints)
-    lines = choose(seen, weights[1], vividness=vividness, temperature=temperature, tilt=tilt)
-    return draw(photo, lines, hints=hints, tile=tile)
+    weights = resolve_weights(weights)
+    prediction = predict(photo, weights, hints=hints)
+    coefficients = choose_colors(
+        prediction, weights[1], vividness=vividness, temperature=temperature, tilt=tilt
+    )
+    return render(photo, coefficients, hints=hints, tile=tile)
 
 
-def loaded(weights: Weights) -> tuple[PyTree, Config]:
+def resolve_weights(weights: Weights) -> tuple[PyTree, Config]:
     """Return (params, config) of weights that may be those, the path of a file, or None for the packaged ones.
 
     Raises:
         ArgumentError: it is none of these.
-
-    Spec: INF-001
     """
     if isinstance(weights, tuple):
         fits = len(weights) == 2 and isinstance(weights[0], dict) and isinstance(weights[1], Config)

@@ -1,8 +1,8 @@
 """Color at any size: a working copy through the network, its chroma lifted onto the photo's own light.
 
-    photo → reduce_gray → resize → network → Prediction → decode, hints → lines → paint → photo
+    photo → reduce_gray → resize → network → Prediction → decode, hints → coefficients → paint → photo
 
-What depends on the photo's size is in `fullsize`; all else has one of a few shapes.
+What depends on the photo's size is in `tiles`; all else has one of a few shapes.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from colorjax.color import compress_chroma, fit_gamut, rgb_to_gray, rgb_to_luma_
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference.hints import Hints, pad_rows, spread_hints
-from colorjax.inference.resampling import SLOPE, edge_lines
-from colorjax.inference.tiles import TILE, Reduced, light_of, paint, reduce_gray, resize
+from colorjax.inference.resampling import SLOPE, guided_coefficients
+from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
 from colorjax.networks.bins import decode
 from colorjax.networks.photo import CELL, STRIDE, apply_photo
@@ -49,82 +49,82 @@ def predict(
     *,
     hints: Hints | None = None,
 ) -> Prediction:
-    """Let the network look at a photo: the costly part, from which `choose` takes colors as often as wanted.
+    """Let the network look at a photo: the costly part, from which `choose_colors` takes colors as often as wanted.
 
     Args:
         photo: as for `colorize`.
         weights: (params, config).
         hints: as for `colorize`.
-
-    Spec: INF-001, INF-020, INF-023
     """
     photo = _checked(photo)
     params, config = weights
     reduced = reduce_gray(photo, working_shape(photo.shape[:2], config))
-    seen = _predict(params, reduced, config)
+    prediction = _predict(params, reduced, config)
     if hints is None or not len(hints.places):
-        return seen
+        return prediction
     hints.check_inside(photo.shape)
-    on_cells = hints.on_grid(photo.shape, seen.gray.shape)
-    return dataclasses.replace(seen, hints=jnp.asarray(on_cells))
+    on_cells = hints.on_grid(photo.shape, prediction.gray.shape)
+    return dataclasses.replace(prediction, hints=jnp.asarray(on_cells))
 
 
-def choose(
-    seen: Prediction,
+def choose_colors(
+    prediction: Prediction,
     config: Config,
     *,
     vividness: float = 1.0,
     temperature: float = 1.0,
     tilt: float | np.ndarray = 0.0,
 ) -> Float[np.ndarray, "4 n m"]:
-    """Choose colors from what the network holds possible, as lines from gray to chroma for `draw`.
+    """Choose colors from what the network holds possible, as coefficients from gray to chroma for `render`.
 
     Args:
-        seen: from `predict`.
+        prediction: from `predict`.
         config: of the network.
         vividness: as for `colorize`.
         temperature: as for `colorize`.
         tilt: a preference for some bins, as for `bins.decode`.
-
-    Spec: INF-012, INF-013
     """
-    bins = 1 if isinstance(config.network, DenseConfig) else seen.cells.shape[-1]
+    bins = 1 if isinstance(config.network, DenseConfig) else prediction.cells.shape[-1]
     tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
-    return np.asarray(_choose(seen, np.float32(vividness), np.float32(temperature), tilt, config))
+    return np.asarray(
+        _choose_colors(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
+    )
 
 
 def choose_chroma(
-    seen: Prediction,
+    prediction: Prediction,
     config: Config,
     *,
     vividness: float | Float[Array, ""] = 1.0,
     temperature: float | Float[Array, ""] = 1.0,
     tilt: float | Float[Array, " bins"] = 0.0,
 ) -> Float[Array, "n m 2"]:
-    """Choose the chroma of each cell, drawn to the hints: the pure part of `choose`, in levels.
+    """Choose the chroma of each cell, drawn to the hints: the pure part of `choose_colors`, in levels.
 
     Args:
-        seen: as for `choose`; likewise all else.
+        prediction: as for `choose_colors`; likewise all else.
         config: says what is natural: its knee holds strong colors back, its vividness is the factor on all.
         vividness: on top of the natural one.
         temperature: as for `bins.decode`.
         tilt: likewise.
-
-    Spec: INF-012, INF-013, INF-014, INF-021
     """
     if isinstance(config.network, DenseConfig):
-        chroma = seen.cells
+        chroma = prediction.cells
     else:
-        chroma = decode(seen.cells, config.network, temperature=temperature, tilt=tilt)
+        chroma = decode(prediction.cells, config.network, temperature=temperature, tilt=tilt)
     if config.knee:
         chroma = compress_chroma(chroma, config.knee)
     chroma = config.vividness * vividness * chroma
-    return chroma if seen.hints is None else spread_hints(chroma, seen.gray, seen.hints)
+    return (
+        chroma
+        if prediction.hints is None
+        else spread_hints(chroma, prediction.gray, prediction.hints)
+    )
 
 
-def draw(
+def render(
     photo: np.ndarray,
-    lines: Float[np.ndarray, "4 n m"],
+    coefficients: Float[np.ndarray, "4 n m"],
     *,
     hints: Hints | None = None,
     tile: int = TILE,
@@ -133,13 +133,11 @@ def draw(
 
     Args:
         photo: as for `colorize`.
-        lines: from `choose`.
+        coefficients: from `choose_colors`.
         hints: as for `colorize`.
         tile: as for `colorize`.
-
-    Spec: INF-001, INF-020
     """
-    rgb = paint(photo, lines, tile=tile)
+    rgb = paint(photo, coefficients, tile=tile)
     if hints is not None and len(hints.places):
         places = tuple(hints.places.T)
         peak = np.iinfo(photo.dtype).max
@@ -154,8 +152,6 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
         shape: (h, w) of the photo.
         config: a dense network sees size × size; the photo network its working size on the short side, and of the
             few aspects the one closest to the photo's, to which it is squashed.
-
-    Spec: INF-004, INF-010
     """
     if isinstance(config.network, DenseConfig):
         return config.size, config.size
@@ -172,10 +168,7 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
 def recolor(
     params: PyTree, rgb: UInt8[Array, "photos n n 3"], config: Config
 ) -> UInt8[Array, "photos n n 3"]:
-    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size.
-
-    Spec: EVL-024, EVL-025
-    """
+    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size."""
     return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 
@@ -185,7 +178,7 @@ def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
     In float64, where that keeps the light too: half a level of each channel is half a level of gray.
     """
     count, spots, chroma = len(spots), pad_rows(spots), pad_rows(chroma)
-    luma = np.asarray(light_of(spots))[:, 0] / 100
+    luma = np.asarray(photo_luma100(spots))[:, 0] / 100
     offset = np.asarray(fit_gamut(luma, chroma, peak=peak), np.float64)
     red, blue = (luma + offset.T).clip(0, peak)
     green = (100 * luma - 21 * red - 7 * blue) / 72
@@ -209,9 +202,7 @@ def _predict(params: PyTree, reduced: Reduced, config: Config) -> Prediction:
     return predict_working_copy(params, resize(reduced), config)
 
 
-def predict_working_copy(
-    params: PyTree, gray: Float[Array, "n m"], config: Config
-) -> Prediction:
+def predict_working_copy(params: PyTree, gray: Float[Array, "n m"], config: Config) -> Prediction:
     """Run the network on a working copy: the pure part of `predict`.
 
     Args:
@@ -228,26 +219,30 @@ def predict_working_copy(
 
 
 @partial(jax.jit, static_argnames="config")
-def _choose(
-    seen: Prediction,
+def _choose_colors(
+    prediction: Prediction,
     vividness: Float[Array, ""],
     temperature: Float[Array, ""],
     tilt: Float[Array, " bins"],
     config: Config,
 ) -> Float[Array, "4 n m"]:
-    return choose_lines(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
+    return choose_coefficients(
+        prediction, config, vividness=vividness, temperature=temperature, tilt=tilt
+    )
 
 
-def choose_lines(
-    seen: Prediction,
+def choose_coefficients(
+    prediction: Prediction,
     config: Config,
     *,
     vividness: float | Float[Array, ""] = 1.0,
     temperature: float | Float[Array, ""] = 1.0,
     tilt: float | Float[Array, " bins"] = 0.0,
 ) -> Float[Array, "4 n m"]:
-    """Choose colors as lines from gray to chroma: the pure part of `choose`; arguments as for `choose_chroma`."""
+    """Choose colors as coefficients from gray to chroma: the pure part of `choose_colors`; arguments as for `choose_chroma`."""
     # a dense network's cells are too coarse for slopes
     share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
-    chroma = choose_chroma(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
-    return edge_lines(chroma, seen.gray, share=share)
+    chroma = choose_chroma(
+        prediction, config, vividness=vividness, temperature=temperature, tilt=tilt
+    )
+    return guided_coefficients(chroma, prediction.gray, share=share)

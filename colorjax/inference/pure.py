@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PyTree
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
 from colorjax.config import Config
-from colorjax.inference.pipeline import choose_lines, predict_working_copy, working_shape
+from colorjax.inference.pipeline import choose_coefficients, predict_working_copy, working_shape
 from colorjax.inference.resampling import lift_matrix, shrink_matrix
 from colorjax.networks import check_config, check_gray, check_params
 
@@ -56,11 +56,13 @@ def colorize_gray(
 
     def color(photo):
         copy = _resize(photo, *shrink)
-        seen = predict_working_copy(params, copy, config)
-        lines = choose_lines(seen, config, vividness=vividness, temperature=temperature)
-        cells = lines.shape[1:]
+        prediction = predict_working_copy(params, copy, config)
+        coefficients = choose_coefficients(
+            prediction, config, vividness=vividness, temperature=temperature
+        )
+        cells = coefficients.shape[1:]
         lift = [lift_matrix(few, side) for side, few in zip((height, width), cells, strict=True)]
-        lifted = _resize(lines, *lift)
+        lifted = _resize(coefficients, *lift)
         chroma = lifted[:2] * photo[None] + lifted[2:]
         return luma_chroma_to_rgb(photo, fit_gamut(photo, jnp.moveaxis(chroma, 0, -1)))
 

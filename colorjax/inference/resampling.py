@@ -32,7 +32,6 @@ def resize_matrix(
         Rows that sum to 1, zero outside the filter's support, as Pillow has them.
 
     Source: Pillow's `Image.resize` (pixel centers at i + 1/2; the support grows with the scale when shrinking).
-    Spec: INF-005
     """
     function, support = _FILTERS[method]
     scale = (extent or before) / after
@@ -92,7 +91,7 @@ def lift_positions(cells: int, pixels: int) -> Float[np.ndarray, " pixels"]:
     return np.clip((np.arange(pixels) + 0.5) * (cells / pixels) - 0.5, 0, cells - 1)
 
 
-def edge_lines(
+def guided_coefficients(
     chroma: Float[Array, "n m 2"],
     gray: Float[Array, "n m"],
     *,
@@ -111,8 +110,6 @@ def edge_lines(
     Returns:
         Planes of slopes and offsets, each of R − Y and B − Y: chroma ≈ lines[:2] · gray + lines[2:], exactly so at the
         cell's own gray.
-
-    Spec: INF-011
     """
     rows, columns = (jnp.asarray(_box(side)) for side in gray.shape)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, UInt, UInt32
 
-from colorjax.color import fit_ends, rgb_to_light, solve_green
+from colorjax.color import fit_red_blue, rgb_to_luma100, solve_green
 from colorjax.inference.resampling import block_side, lift_positions, resize_matrix
 
 TILE = 256
@@ -44,16 +44,12 @@ def shrink_gray(
         8-bit levels, which may overshoot [0, 255] a little at edges.
 
     Source: Pillow's `Image.resize` with `reducing_gap`.
-    Spec: INF-004, INF-009
     """
     return np.asarray(_resize(reduce_gray(photo, shape)))
 
 
 def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]) -> Reduced:
-    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest.
-
-    Spec: INF-004, INF-009
-    """
+    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest."""
     sums, matrices = photo, []
     for axis, few in enumerate(shape):
         side = photo.shape[axis]
@@ -73,10 +69,7 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
 
 
 def resize(reduced: Reduced) -> Float[Array, "n m"]:
-    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product.
-
-    Spec: INF-009
-    """
+    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product."""
     across = jnp.matmul(reduced.rows, reduced.gray, precision="highest")
     return jnp.matmul(across, reduced.columns.T, precision="highest")
 
@@ -98,34 +91,32 @@ def _block_sums(
 
 def paint(
     photo: UInt[np.ndarray, "h w *channels"],
-    lines: Float[np.ndarray, "4 n m"],
+    coefficients: Float[np.ndarray, "4 n m"],
     *,
     tile: int = TILE,
 ) -> UInt[np.ndarray, "h w 3"]:
-    """Lift lines from gray to chroma to a photo's size, draw them at its gray, and put the chroma on its light.
+    """Lift coefficients from gray to chroma to a photo's size, draw them at its gray, and put the chroma on its light.
 
     Args:
         photo: uint8 or uint16; gray or RGB.
-        lines: as `resample.edge_lines` gives them, of any size.
+        coefficients: as `resampling.guided_coefficients` gives them, of any size.
         tile: side of the tiles, a power of two; the result does not depend on it.
 
     Returns:
-        RGB of the photo's type, on the photo's light whatever the lines.
-
-    Spec: INF-001, INF-003, INF-004, INF-008, INF-011
+        RGB of the photo's type, on the photo's light whatever the coefficients.
     """
     positions = [
         lift_positions(few, side)
-        for side, few in zip(photo.shape[:2], lines.shape[1:], strict=True)
+        for side, few in zip(photo.shape[:2], coefficients.shape[1:], strict=True)
     ]
     window = _window(positions, tile)
-    lines = np.pad(lines, [(0, 0), (0, window), (0, window)], mode="edge")
+    coefficients = np.pad(coefficients, [(0, 0), (0, window), (0, window)], mode="edge")
     starts, nearby = zip(*(_by_tile(p, tile) for p in positions), strict=True)
     rgb = np.empty((*photo.shape[:2], 3), photo.dtype)
     for place in _tiles(photo, tile):
         row, column = (s.start // tile for s in place)
         first, left = starts[0][row], starts[1][column]
-        near = lines[:, first : first + window, left : left + window]
+        near = coefficients[:, first : first + window, left : left + window]
         part = _padded(photo[place], tile)
         ends = _paint(part, near, nearby[0][row], nearby[1][column])
         spot = rgb[place]
@@ -134,12 +125,9 @@ def paint(
     return rgb
 
 
-def light_of(photo: UInt[Array | np.ndarray, "h w *channels"]) -> Int32[Array, "h w"]:
-    """Return 100 times the gray of a gray or RGB photo: exact integers.
-
-    Spec: INF-001, INF-008
-    """
-    return rgb_to_light(photo) if photo.ndim == 3 else 100 * jnp.asarray(photo, jnp.int32)
+def photo_luma100(photo: UInt[Array | np.ndarray, "h w *channels"]) -> Int32[Array, "h w"]:
+    """Return 100 times the gray of a gray or RGB photo: exact integers."""
+    return rgb_to_luma100(photo) if photo.ndim == 3 else 100 * jnp.asarray(photo, jnp.int32)
 
 
 def _tiles(photo: np.ndarray, tile: int) -> Iterator[tuple[slice, slice]]:
@@ -193,15 +181,15 @@ def _scale(photo: Array | np.ndarray) -> int:
 @jax.jit
 def _paint(
     part: UInt[Array, "tile tile *channels"],
-    lines: Float[Array, "4 window window"],
+    coefficients: Float[Array, "4 window window"],
     rows: Float[Array, " tile"],
     columns: Float[Array, " tile"],
 ) -> UInt32[Array, "tile tile"]:
     """Paint a tile's red, and in the upper 16 bits blue: XLA on a CPU computes each of two results from the start."""
     # bilinear: a matrix product along rows; along columns two rows of it, which XLA fuses with all that follows
-    cells = jnp.arange(lines.shape[2])[:, None]
+    cells = jnp.arange(coefficients.shape[2])[:, None]
     hat = jnp.maximum(1 - jnp.abs(columns[None] - cells), 0)
-    across = jnp.matmul(lines, hat, precision="highest")
+    across = jnp.matmul(coefficients, hat, precision="highest")
     first = rows.astype(jnp.int32)
     ahead = (rows - first)[:, None]
     slope_red, slope_blue, red, blue = (
@@ -210,10 +198,10 @@ def _paint(
         for plane in across
     )
     scale = _scale(part)
-    light = light_of(part)
-    gray = light * (0.01 / scale)
+    luma100 = photo_luma100(part)
+    gray = luma100 * (0.01 / scale)
     red, blue = scale * (slope_red * gray + red), scale * (slope_blue * gray + blue)
-    red, blue = fit_ends(light, red, blue, peak=255 * scale)
+    red, blue = fit_red_blue(luma100, red, blue, peak=255 * scale)
     return (red | blue << 16).astype(jnp.uint32)
 
 
@@ -223,4 +211,4 @@ def _green(
 ) -> UInt[Array, "tile tile"]:
     """Solve a tile's green: a program of its own, as `color.solve_green` says."""
     red, blue = (ends & 0xFFFF).astype(jnp.int32), (ends >> 16).astype(jnp.int32)
-    return solve_green(light_of(part), red, blue, peak=255 * _scale(part)).astype(part.dtype)
+    return solve_green(photo_luma100(part), red, blue, peak=255 * _scale(part)).astype(part.dtype)

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt, UInt8
 
-from colorjax.color import ciede2000, fit_gamut, fit_light, luma_chroma_to_rgb, rgb_to_lab
+from colorjax.color import apply_chroma, ciede2000, fit_gamut, luma_chroma_to_rgb, rgb_to_lab
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import ConfigError
-from colorjax.inference.colorizing import Weights, loaded
+from colorjax.inference.colorizing import Weights, resolve_weights
 from colorjax.inference.hints import Hints
-from colorjax.inference.pipeline import Prediction, choose, choose_chroma, draw, predict
-from colorjax.inference.tiles import TILE, light_of
+from colorjax.inference.pipeline import Prediction, choose_chroma, choose_colors, predict, render
+from colorjax.inference.tiles import TILE, photo_luma100
 from colorjax.networks.bins import bin_centers
 
 DISTINCT = 6.0  # mean CIEDE2000 between variants that is aimed at, on the working copy
@@ -52,12 +52,17 @@ def colorize_variants(
 
     Spec: INF-030
     """
-    weights = loaded(weights)
-    seen = predict(photo, weights, hints=hints)
+    weights = resolve_weights(weights)
+    prediction = predict(photo, weights, hints=hints)
     settings = {"vividness": vividness, "temperature": temperature}
     return [
-        draw(photo, choose(seen, weights[1], tilt=tilt, **settings), hints=hints, tile=tile)
-        for tilt in distinct_tilts(seen, weights[1], count, **settings)
+        render(
+            photo,
+            choose_colors(prediction, weights[1], tilt=tilt, **settings),
+            hints=hints,
+            tile=tile,
+        )
+        for tilt in distinct_tilts(prediction, weights[1], count, **settings)
     ]
 
 
@@ -77,14 +82,14 @@ def palette(
 
     Spec: INF-031
     """
-    weights = loaded(weights)
-    seen = predict(photo, weights)
-    row, column = np.array(place) * np.array(seen.gray.shape) // np.array(photo.shape[:2])
+    weights = resolve_weights(weights)
+    prediction = predict(photo, weights)
+    row, column = np.array(place) * np.array(prediction.gray.shape) // np.array(photo.shape[:2])
     spot = np.asarray(photo)[place[0] : place[0] + 1, place[1] : place[1] + 1]
-    light = np.asarray(light_of(spot))[0, 0] * 255 // np.iinfo(spot.dtype).max
+    luma100 = np.asarray(photo_luma100(spot))[0, 0] * 255 // np.iinfo(spot.dtype).max
     centers = _bin_centers(weights[1])
-    colored = np.asarray(fit_light(np.full(len(centers), light, np.int32), VIVID * centers))
-    left = np.asarray(jax.nn.softmax(seen.cells[row, column]))
+    colored = np.asarray(apply_chroma(np.full(len(centers), luma100, np.int32), VIVID * centers))
+    left = np.asarray(jax.nn.softmax(prediction.cells[row, column]))
     chosen: list[int] = []
     while len(chosen) < count and left.max() >= 0:
         best = int(np.argmax(left))
@@ -95,19 +100,19 @@ def palette(
 
 
 def distinct_tilts(
-    seen: Prediction,
+    prediction: Prediction,
     config: Config,
     count: int,
     *,
     vividness: float = 1.0,
     temperature: float = 1.0,
 ) -> Float[np.ndarray, "count bins"]:
-    """Return the preferences for `choose` of several colorings unlike each other, of which the first has none.
+    """Return the preferences for `choose_colors` of several colorings unlike each other, of which the first has none.
 
     They are the weakest that set all colorings apart, or the strongest that are tried.
 
     Args:
-        seen: from `predict`; of the photo network.
+        prediction: from `predict`; of the photo network.
         config: of the network.
         count: at least 1.
         vividness: as for `colorize`.
@@ -123,7 +128,9 @@ def distinct_tilts(
     natural = np.zeros((1, len(_bin_centers(config))), np.float32)
     if count == 1:
         return natural
-    tilts, apart = _tilts(seen, np.float32(vividness), np.float32(temperature), config, count - 1)
+    tilts, apart = _tilts(
+        prediction, np.float32(vividness), np.float32(temperature), config, count - 1
+    )
     enough = np.flatnonzero(np.asarray(apart) >= DISTINCT)
     chosen = np.asarray(tilts)[enough[0] if len(enough) else -1]
     return np.concatenate([natural, chosen])
@@ -138,7 +145,7 @@ def _bin_centers(config: Config) -> Float[np.ndarray, "bins 2"]:
 
 @partial(jax.jit, static_argnames=("config", "count"))
 def _tilts(
-    seen: Prediction,
+    prediction: Prediction,
     vividness: Float[Array, ""],
     temperature: Float[Array, ""],
     config: Config,
@@ -150,7 +157,9 @@ def _tilts(
     """
 
     def chroma(tilt):
-        return choose_chroma(seen, config, vividness=vividness, temperature=temperature, tilt=tilt)
+        return choose_chroma(
+            prediction, config, vividness=vividness, temperature=temperature, tilt=tilt
+        )
 
     natural = chroma(0.0)
     mean = natural.mean((0, 1))
@@ -161,7 +170,7 @@ def _tilts(
     preference = jnp.where(colored[None], jnp.cos(bins[None] - hues[:, None]), 0)
 
     def lab(chosen):
-        return rgb_to_lab(luma_chroma_to_rgb(seen.gray, fit_gamut(seen.gray, chosen)))
+        return rgb_to_lab(luma_chroma_to_rgb(prediction.gray, fit_gamut(prediction.gray, chosen)))
 
     def least_distance(tilts):
         labs = [lab(natural)]

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from colorjax.errors import UsageError
-from colorjax.jobs.batch import Job, colorize_files, colorize_film
-from colorjax.jobs.coloring import Wishes
+from colorjax.jobs.batch import Job, colorize_files, colorize_video
+from colorjax.jobs.coloring import ColorOptions
 from colorjax.weights import load_weights
 
 
@@ -34,7 +34,7 @@ class Done:
 def colorize_archive(
     jobs: Sequence[Job],
     weights: str | os.PathLike | None,
-    wishes: Wishes,
+    options: ColorOptions,
     *,
     workers: int,
     overwrite: bool = False,
@@ -48,7 +48,7 @@ def colorize_archive(
     Args:
         jobs: from `planning.plan`; all machines see their paths.
         weights: a file that all machines see; None for the packaged weights.
-        wishes: how they are to be colored.
+        options: how they are to be colored.
         workers: how many; each takes one core.
         overwrite: replace outputs that exist; they are kept otherwise.
         quality: of lossy formats.
@@ -58,8 +58,6 @@ def colorize_archive(
 
     Raises:
         UsageError: Ray is not installed.
-
-    Spec: CMD-040
     """
     try:
         ray = importlib.import_module("ray")
@@ -80,7 +78,7 @@ def colorize_archive(
         for j in jobs
     ]
     weights = weights and os.path.abspath(weights)
-    how = {"weights": weights, "wishes": wishes, "overwrite": overwrite, "quality": quality}
+    how = {"weights": weights, "options": options, "overwrite": overwrite, "quality": quality}
     colored = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
         _Worker,
         fn_constructor_kwargs=how,
@@ -94,17 +92,19 @@ def colorize_archive(
 class _Worker:
     """A process that loads the network once and colors photo after photo."""
 
-    def __init__(self, weights: Any, wishes: Wishes, overwrite: bool, quality: int):
-        self.weights, self.wishes = load_weights(weights), wishes
+    def __init__(self, weights: Any, options: ColorOptions, overwrite: bool, quality: int):
+        self.weights, self.options = load_weights(weights), options
         self.how = {"overwrite": overwrite, "quality": quality, "threads": 1}
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         hints = pathlib.Path(row["hints"]) if row["hints"] else None
         job = Job(pathlib.Path(row["source"]), pathlib.Path(row["target"]), row["name"], hints)
-        if job.is_film:
-            result = colorize_film(job, self.weights, self.wishes, overwrite=self.how["overwrite"])
+        if job.is_video:
+            result = colorize_video(
+                job, self.weights, self.options, overwrite=self.how["overwrite"]
+            )
         else:
-            (result,) = colorize_files([job], self.weights, self.wishes, **self.how)
+            (result,) = colorize_files([job], self.weights, self.options, **self.how)
         error = str(result.error or "")
         done = Done(job.name, result.status, error, os.getpid())
         return dataclasses.asdict(done)

@@ -1,4 +1,4 @@
-"""Many photos colored with all cores, in bounded memory, and films; each written whole or not at all."""
+"""Many photos colored with all cores, in bounded memory, and videos; each written whole or not at all."""
 
 import contextlib
 import dataclasses
@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from colorjax.errors import BusyError, ColorjaxError, OutputError
-from colorjax.evaluation.baselines import LUMA
+from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import make_sheet
-from colorjax.jobs import video
-from colorjax.jobs.coloring import Weights, Wishes, color_all, set_apart
+from colorjax.jobs import ffmpeg, video
+from colorjax.jobs.coloring import ColorOptions, Weights, color_file, variant_options
 from colorjax.jobs.gallery import Pair
 from colorjax.jobs.hintfiles import read_hints
 from colorjax.jobs.planning import Job, failure, make_folder
@@ -32,8 +32,8 @@ from colorjax.photos import (
     memory_needed,
     read_frames,
     read_photo,
+    remove_temporaries,
     suffix_for,
-    sweep,
     write_photo,
 )
 from colorjax.photos.tints import is_tinted
@@ -63,7 +63,7 @@ class Result:
 def colorize_files(
     jobs: Sequence[Job],
     weights: Weights,
-    wishes: Wishes,
+    options: ColorOptions,
     *,
     compare: bool = False,
     overwrite: bool = False,
@@ -81,7 +81,7 @@ def colorize_files(
     Args:
         jobs: photos, from `plan`.
         weights: (params, config).
-        wishes: how they are to be colored.
+        options: how they are to be colored.
         compare: also write a sheet of gray and color side by side.
         overwrite: replace outputs that exist; they are kept otherwise.
         quality: of lossy formats.
@@ -92,15 +92,13 @@ def colorize_files(
 
     Yields:
         What became of each job, in their order.
-
-    Spec: CMD-001, CMD-003, CMD-004, CMD-008, CMD-009, CMD-021, CMD-022, CMD-023, CMD-041, CMD-060, FIL-040, FIL-044
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
     for folder in {job.target.parent for job in jobs}:
-        sweep(folder)
+        remove_temporaries(folder)
 
     def work(job: Job) -> Result:
-        targets, missing = _targets(job, wishes, overwrite=overwrite)
+        targets, missing = _targets(job, options, overwrite=overwrite)
         if not any(missing):
             return Result(job, "skipped")
         cut: list[bool] = []
@@ -114,7 +112,9 @@ def colorize_files(
 
         try:
             with budget(memory_needed(job.source)):
-                first, colored = color_all(read, weights, lambda photo: _hinted(wishes, job, photo))
+                first, colored = color_file(
+                    read, weights, lambda photo: _hinted(options, job, photo)
+                )
                 make_folder(job.target.parent)
                 if compare and (overwrite or not job.sheet.exists()):
                     shown = [next(variant) for variant in colored]
@@ -130,7 +130,7 @@ def colorize_files(
                     write_photo(target, variant, quality=quality, overwrite=overwrite)
         except Exception as error:  # whatever one photo raises, the others are done
             return _failed(job, error, targets[-1], overwrite=overwrite)
-        own = not wishes.keep_color and _in_color(first)
+        own = not options.keep_color and _in_color(first)
         return Result(job, "done", truncated=any(cut), in_color=own)
 
     # the first alone: threads that need the same program at once each make it
@@ -147,41 +147,39 @@ def _unseen(total: int, unit: str) -> Iterator[Callable[..., None]]:
     yield lambda done, note: None
 
 
-def colorize_film(
+def colorize_video(
     job: Job,
     weights: Weights,
-    wishes: Wishes,
+    options: ColorOptions,
     *,
     compare: bool = False,
     overwrite: bool = False,
     progress: Progress = _unseen,
 ) -> Result:
-    """Color a film, in as many variants as are wished, and go on where a killed run stopped.
+    """Color a video, in as many variants as are wished, and go on where a killed run stopped.
 
     Args:
-        job: a film, from `plan`.
+        job: a video, from `plan`.
         weights: (params, config).
-        wishes: how it is to be colored, at fixed points of the picture.
+        options: how it is to be colored, at fixed points of the picture.
         compare: also write a sheet of a still.
         overwrite: replace outputs that exist; they are kept otherwise.
-        progress: called with the number of frames and their unit before each film that is written; what it yields is
-            called with how many are done, and with the film's name.
+        progress: called with the number of frames and their unit before each video that is written; what it yields is
+            called with how many are done, and with the video's name.
 
     Returns:
         What became of it.
-
-    Spec: VID-002, VID-004, VID-005, VID-006, CMD-041
     """
-    targets, missing = _targets(job, wishes, overwrite=overwrite)
+    targets, missing = _targets(job, options, overwrite=overwrite)
     sheet_too = compare and (overwrite or not job.sheet.exists())
     try:
         if any(missing):
-            total = len(video.frame_times(job.source))
-            variants = _film_wishes(job, weights, wishes)
+            total = len(ffmpeg.frame_times(job.source))
+            variants = _video_options(job, weights, options)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):
                 with progress(total, "frames") as show:
-                    video.colorize_film(
+                    video.colorize_video(
                         job.source,
                         target,
                         weights,
@@ -190,18 +188,15 @@ def colorize_film(
                         show=functools.partial(show, note=str(target)),
                     )
         if sheet_too:
-            before, *after = (Photo(video.still(path)) for path in (job.source, *targets))
+            before, *after = (Photo(ffmpeg.still(path)) for path in (job.source, *targets))
             write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
-    except Exception as error:  # whatever one film raises, the others are done
+    except Exception as error:  # whatever one video raises, the others are done
         return _failed(job, error, targets[-1], overwrite=overwrite)
     return Result(job, "done" if any(missing) else "skipped")
 
 
 def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
-    """Read the photos, and stills of the films, and their color again, for a gallery, where both can be read.
-
-    Spec: CMD-034, VID-006
-    """
+    """Read the photos, and stills of the videos, and their color again, for a gallery, where both can be read."""
     for job in jobs:
         for number, target in enumerate(job.targets(variants), 1):
             name = job.name if variants == 1 else f"{job.name}, {number}"
@@ -212,7 +207,7 @@ def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
 def colorize_bytes(
     data: bytes,
     weights: Weights,
-    wishes: Wishes,
+    options: ColorOptions,
     *,
     name: str = "photo",
     suffix: str | None = None,
@@ -227,7 +222,7 @@ def colorize_bytes(
     Args:
         data: all of a file.
         weights: (params, config).
-        wishes: how it is to be colored; of several variants the first is taken.
+        options: how it is to be colored; of several variants the first is taken.
         name: what an error calls it.
         suffix: of the format to return, such as ".png"; None for the one that the photo asks for.
         hints: a file of hints.
@@ -242,55 +237,52 @@ def colorize_bytes(
     Raises:
         PhotoError: it cannot be read.
         OutputError: the format cannot hold it.
-
-    Spec: CMD-027, CMD-032, CMD-060
     """
 
-    def wish(photo: Photo) -> Wishes:
+    def options_for(photo: Photo) -> ColorOptions:
         if hints is None:
-            return wishes
-        return dataclasses.replace(wishes, hints=read_hints(hints, photo.pixels.shape))
+            return options
+        return dataclasses.replace(options, hints=read_hints(hints, photo.pixels.shape))
 
     read = functools.partial(
         decode_frames, data, name=name, max_pixels=max_pixels, allow_truncated=allow_truncated
     )
-    first, (colored, *_) = color_all(read, weights, wish)
+    first, (colored, *_) = color_file(read, weights, options_for)
     note(first)
     kind = format_of(f"photo{suffix or suffix_for(first)}")
     return encode_frames(colored, kind, quality=quality)
 
 
 def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "H W 3"]:
-    """Draw a sheet of a photo's gray and of its colorings.
-
-    Spec: CMD-009
-    """
+    """Draw a sheet of a photo's gray and of its colorings."""
     gray = photo.to_8bit().pixels
     if gray.ndim == 3:
-        gray = np.rint(gray @ LUMA).astype(np.uint8)
+        gray = np.rint(gray @ LUMA_WEIGHTS).astype(np.uint8)
     row = [np.repeat(gray[..., None], 3, -1), *(variant.to_8bit().pixels for variant in variants)]
     labels = ["colorized"] if len(variants) == 1 else map(str, range(1, len(variants) + 1))
     return make_sheet([row], ["gray", *labels])
 
 
-def _targets(job: Job, wishes: Wishes, *, overwrite: bool) -> tuple[list[pathlib.Path], list[bool]]:
+def _targets(
+    job: Job, options: ColorOptions, *, overwrite: bool
+) -> tuple[list[pathlib.Path], list[bool]]:
     """Return where a job's color goes, and of which of them it is still to be made."""
-    targets = job.targets(wishes.variants)
+    targets = job.targets(options.variants)
     return targets, [overwrite or not os.path.lexists(target) for target in targets]
 
 
-def _hinted(wishes: Wishes, job: Job, photo: Photo) -> Wishes:
+def _hinted(options: ColorOptions, job: Job, photo: Photo) -> ColorOptions:
     if job.hints is None:
-        return wishes
-    return dataclasses.replace(wishes, hints=read_hints(job.hints, photo.pixels.shape))
+        return options
+    return dataclasses.replace(options, hints=read_hints(job.hints, photo.pixels.shape))
 
 
-def _film_wishes(job: Job, weights: Weights, wishes: Wishes) -> list[Wishes]:
-    """Return what is wished of each variant of a film."""
-    if job.hints is None and wishes.variants == 1:
-        return [wishes]
-    still = Photo(video.still(job.source))
-    return set_apart(still, weights, _hinted(wishes, job, still))
+def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
+    """Return what is wished of each variant of a video."""
+    if job.hints is None and options.variants == 1:
+        return [options]
+    still = Photo(ffmpeg.still(job.source))
+    return variant_options(still, weights, _hinted(options, job, still))
 
 
 def _failed(job: Job, error: Exception, target: pathlib.Path, *, overwrite: bool) -> Result:
@@ -308,9 +300,9 @@ def _in_color(photo: Photo) -> bool:
 
 
 def _picture(path: pathlib.Path) -> Photo:
-    """Read a photo of any size, as it was read before, or a film's still."""
-    if video.is_film(path):
-        return Photo(video.still(path))
+    """Read a photo of any size, as it was read before, or a video's still."""
+    if ffmpeg.is_video(path):
+        return Photo(ffmpeg.still(path))
     return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
 
 

@@ -1,4 +1,4 @@
-"""What a person may wish for a photo, and a photo or a film's frames colored that way."""
+"""What a person may wish for a photo, and a photo or a video's frames colored that way."""
 
 import dataclasses
 import itertools
@@ -22,7 +22,7 @@ AHEAD = 64_000_000  # pixels of frames in work at once, but for two, which alway
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
+class ColorOptions:
     """How photos are to be colored.
 
     Attributes:
@@ -30,7 +30,7 @@ class Wishes:
         variants: how many plausible colorings.
         keep_color: blend with what color there is, instead of coloring a photo's gray anew.
         hints: colors that are known at places of the photo.
-        tilt: a preference for some of the network's colors, as `set_apart` finds it.
+        tilt: a preference for some of the network's colors, as `variant_options` finds it.
     """
 
     vividness: float = 1.0
@@ -40,39 +40,39 @@ class Wishes:
     tilt: float | np.ndarray = 0.0
 
 
-def color_all(
+def color_file(
     read: Callable[[], Iterator[Photo]],
     weights: Weights,
-    wish: Callable[[Photo], Wishes],
+    options_for: Callable[[Photo], ColorOptions],
 ) -> tuple[Photo, list[Iterator[Photo]]]:
     """Color what a file holds, in as many variants as are wished: pages and frames a few at a time.
 
     Args:
         read: begins to read the file's photo, or its pages or frames; called again for each variant of several frames.
         weights: (params, config).
-        wish: called with the first photo: how. A variant leans to one hue in all frames.
+        options_for: called with the first photo: how. A variant leans to one hue in all frames.
 
     Returns:
         The first photo as it was read, and the variants, each with all frames as they are asked for.
 
     Raises:
         ConfigError: variants of a network that knows one coloring only.
-
-    Spec: CMD-030, CMD-031, FIL-040
     """
     frames = read()
     first, second = next(frames), next(frames, None)
-    wishes = wish(first)
+    options = options_for(first)
     if second is not None:
         del frames, second
-        apart = [wishes] if wishes.variants == 1 else set_apart(_middle(read), weights, wishes)
+        apart = (
+            [options] if options.variants == 1 else variant_options(_middle(read), weights, options)
+        )
         return first, [color_frames(read(), weights, each) for each in apart]
-    if wishes.variants == 1:
-        return first, [iter([color(first, weights, wishes)])]
+    if options.variants == 1:
+        return first, [iter([color_photo(first, weights, options)])]
     pictures = variants.colorize_variants(
-        first.pixels, weights, wishes.variants, vividness=wishes.vividness, hints=wishes.hints
+        first.pixels, weights, options.variants, vividness=options.vividness, hints=options.hints
     )
-    return first, [iter([_finish(first, rgb, wishes)]) for rgb in pictures]
+    return first, [iter([_finish(first, rgb, options)]) for rgb in pictures]
 
 
 def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
@@ -81,63 +81,61 @@ def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
     return next(itertools.islice(read(), count // 2, None))
 
 
-def set_apart(photo: Photo, weights: Weights, wishes: Wishes) -> list[Wishes]:
+def variant_options(photo: Photo, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
     """Return what is wished of each variant alone, so that all frames of one lean to the same hue.
 
     Args:
-        photo: on which the variants are told apart: the still of a film.
+        photo: on which the variants are told apart: the still of a video.
         weights: (params, config).
-        wishes: of several variants.
+        options: of several variants.
 
     Raises:
-        ConfigError: as for `color_all`.
-
-    Spec: CMD-031, VID-006
+        ConfigError: as for `color_file`.
     """
-    if wishes.variants == 1:
-        return [wishes]
-    seen = pipeline.predict(photo.pixels, weights, hints=wishes.hints)
-    tilts = variants.distinct_tilts(seen, weights[1], wishes.variants, vividness=wishes.vividness)
-    return [dataclasses.replace(wishes, variants=1, tilt=tilt) for tilt in tilts]
+    if options.variants == 1:
+        return [options]
+    prediction = pipeline.predict(photo.pixels, weights, hints=options.hints)
+    tilts = variants.distinct_tilts(
+        prediction, weights[1], options.variants, vividness=options.vividness
+    )
+    return [dataclasses.replace(options, variants=1, tilt=tilt) for tilt in tilts]
 
 
-def color(photo: Photo, weights: Weights, wishes: Wishes = Wishes()) -> Photo:
+def color_photo(photo: Photo, weights: Weights, options: ColorOptions = ColorOptions()) -> Photo:
     """Color a photo at its depth; alpha and what it carries stay.
 
     Args:
         photo: gray, tinted or in color; without `keep_color` its gray is what counts.
         weights: (params, config).
-        wishes: how.
-
-    Spec: CMD-028
+        options: how.
     """
     rgb = colorizing.colorize_array(
-        photo.pixels, weights, vividness=wishes.vividness, tilt=wishes.tilt, hints=wishes.hints
+        photo.pixels, weights, vividness=options.vividness, tilt=options.tilt, hints=options.hints
     )
-    return _finish(photo, rgb, wishes)
+    return _finish(photo, rgb, options)
 
 
 def color_frames(
     frames: Iterable[Photo],
     weights: Weights,
-    wishes: Wishes = Wishes(),
+    options: ColorOptions = ColorOptions(),
     *,
-    memory: blending.Steady | None = None,
-    remember: Callable[[blending.Steady], object] = lambda memory: None,
+    memory: blending.BlendState | None = None,
+    remember: Callable[[blending.BlendState], object] = lambda memory: None,
 ) -> Iterator[Photo]:
     """Color pages or frames one by one, their chroma steadied over time but for cuts.
 
     Args:
         frames: in order; as many as there are cores are taken ahead and colored at once, fewer of large ones.
         weights: (params, config).
-        wishes: how.
+        options: how.
         memory: what is remembered of frames before the first.
         remember: called after each frame with what is to be remembered.
-
-    Spec: CMD-030, VID-003
     """
-    for frame, colored in _ahead(lambda frame: (frame, color(frame, weights, wishes)), frames):
-        memory, rgb = blending.steady(memory, frame.pixels, colored.pixels)
+    for frame, colored in _ahead(
+        lambda frame: (frame, color_photo(frame, weights, options)), frames
+    ):
+        memory, rgb = blending.blend_over_time(memory, frame.pixels, colored.pixels)
         remember(memory)
         yield dataclasses.replace(colored, pixels=rgb)
 
@@ -148,12 +146,10 @@ def likely_colors(
     """Return the colors that a place of a photo is likely to have, the likeliest first.
 
     Args:
-        photo: as for `color`.
+        photo: as for `color_photo`.
         weights: (params, config).
         place: row and column in the photo.
         count: how many.
-
-    Spec: APP-001
     """
     return variants.palette(photo.pixels, weights, place, count)
 
@@ -176,8 +172,8 @@ def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterato
             yield waiting.popleft()[1].result()
 
 
-def _finish(photo: Photo, rgb: np.ndarray, wishes: Wishes) -> Photo:
-    if wishes.keep_color and photo.pixels.ndim == 3:
+def _finish(photo: Photo, rgb: np.ndarray, options: ColorOptions) -> Photo:
+    if options.keep_color and photo.pixels.ndim == 3:
         tint = tint_of(photo.pixels) if is_tinted(photo.pixels) else blending.NO_TINT
-        rgb = blending.keep_own(photo.pixels, rgb, tint)
+        rgb = blending.blend_own_color(photo.pixels, rgb, tint)
     return dataclasses.replace(photo, pixels=rgb)

@@ -37,8 +37,6 @@ def write_gallery(
 
     Raises:
         OutputError: a page cannot be written, or is another file.
-
-    Spec: CMD-034
     """
     pairs = iter(pairs)
     page = list(itertools.islice(map(_figure, pairs), PER_PAGE))
@@ -53,27 +51,18 @@ def write_gallery(
 
 
 def page_name(number: int) -> str:
-    """Return the file name of a page, from 1.
-
-    Spec: CMD-034
-    """
+    """Return the file name of a page, from 1."""
     return "index.html" if number == 1 else f"page-{number}.html"
 
 
 def page_paths(folder: str | os.PathLike, pairs: int) -> list[pathlib.Path]:
-    """Return the paths of the pages of a gallery.
-
-    Spec: CMD-042
-    """
+    """Return the paths of the pages of a gallery."""
     pages = max(1, math.ceil(pairs / PER_PAGE))
     return [pathlib.Path(folder, page_name(number + 1)) for number in range(pages)]
 
 
 def is_page(path: str | os.PathLike) -> bool:
-    """Return whether a file is a page of a gallery.
-
-    Spec: CMD-042
-    """
+    """Return whether a file is a page of a gallery."""
     try:
         with regular_file(path) as file:
             return file.read(len(_MARK)) == _MARK

@@ -25,8 +25,6 @@ def read_hints(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
     Raises:
         PhotoError: the file cannot be read.
         HintError: it holds no hints for such a photo.
-
-    Spec: CMD-032
     """
     found = _points(path) if pathlib.Path(path).suffix.lower() == ".json" else _dots(path, shape)
     try:
@@ -41,8 +39,6 @@ def check_hints(file: str | None, folder: str | None) -> None:
 
     Raises:
         HintError: in one line.
-
-    Spec: CMD-044
     """
     if file is not None and not os.path.exists(file):
         raise HintError(f"--hints {in_one_line(file)}: no such file; expected hints")
@@ -56,8 +52,6 @@ def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:
     Args:
         folder: of hints.
         name: of the photo in its own folder, such as "inner/old.jpg".
-
-    Spec: CMD-033
     """
     photo = pathlib.Path(folder, name)
     tried = (

@@ -10,10 +10,7 @@ Place = str | os.PathLike[str] | int
 
 
 class Claims:
-    """The files that a command reads, and those that it is going to write.
-
-    Spec: CMD-003, CMD-042
-    """
+    """The files that a command reads, and those that it is going to write."""
 
     def __init__(self, inputs: Iterable[Place] = ()) -> None:
         """Note what is read: paths, or descriptors of open files."""
@@ -22,10 +19,7 @@ class Claims:
         self.read(inputs)
 
     def read(self, inputs: Iterable[Place]) -> None:
-        """Note more of what is read, before what is written.
-
-        Spec: CMD-042
-        """
+        """Note more of what is read, before what is written."""
         self.inputs |= {identity(place) for place in inputs}
 
     def claim(self, path: Place, *, overwrite: bool = False, owner: Any = None) -> Any:
@@ -41,8 +35,6 @@ class Claims:
 
         Raises:
             OutputError: it is an input, or exists and is not to be replaced.
-
-        Spec: CMD-003, CMD-042
         """
         place = identity(path)
         if place in self.inputs:
@@ -56,8 +48,6 @@ class Claims:
 
         Raises:
             OutputError: it is an input or another output, or exists and is not to be replaced.
-
-        Spec: CMD-042
         """
         own = object()
         if self.claim(path, overwrite=overwrite, owner=own) is not own:
@@ -74,8 +64,6 @@ def identity(place: Place) -> Hashable:
 
     Returns:
         Device and inode; of a file that is not there yet, those of its folder, and its name.
-
-    Spec: CMD-042
     """
     try:
         found = os.stat(place)

@@ -1,4 +1,4 @@
-"""Which photos and films of what was named are colored, and which file each goes to."""
+"""Which photos and videos of what was named are colored, and which file each goes to."""
 
 import dataclasses
 import fnmatch
@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 
 from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError, in_one_line
-from colorjax.jobs import video
+from colorjax.jobs import ffmpeg
 from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
-from colorjax.photos import SUFFIXES, find_photos, fitting_name, format_of, output_suffix
+from colorjax.photos import SUFFIXES, find_photos, format_of, output_suffix, shorten_name
 
 COLOR, COMPARE = ".color", ".compare"  # what the names of our own files end in, before the suffix
 OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
@@ -20,7 +20,7 @@ OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A photo or film to color.
+    """A photo or video to color.
 
     Attributes:
         source: where it is.
@@ -35,31 +35,22 @@ class Job:
     hints: pathlib.Path | None = None
 
     def targets(self, variants: int) -> list[pathlib.Path]:
-        """Return where its color goes, or where each of several colorings goes: `old.color.2.jpg`.
-
-        Spec: CMD-031
-        """
+        """Return where its color goes, or where each of several colorings goes: `old.color.2.jpg`."""
         if variants == 1:
             return [self.target]
         endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
-        return [self.target.with_name(fitting_name(self.target.stem, each)) for each in endings]
+        return [self.target.with_name(shorten_name(self.target.stem, each)) for each in endings]
 
     @property
-    def is_film(self) -> bool:
-        """Whether it is a film.
-
-        Spec: VID-005
-        """
-        return video.is_film(self.source)
+    def is_video(self) -> bool:
+        """Whether it is a video."""
+        return ffmpeg.is_video(self.source)
 
     @property
     def sheet(self) -> pathlib.Path:
-        """Where its comparison sheet goes.
-
-        Spec: CMD-009
-        """
+        """Where its comparison sheet goes."""
         stem = self.target.stem.removesuffix(COLOR)
-        return self.target.with_name(fitting_name(stem, f"{COMPARE}.png"))
+        return self.target.with_name(shorten_name(stem, f"{COMPARE}.png"))
 
 
 def plan(
@@ -76,7 +67,7 @@ def plan(
     outputs: Sequence[str] = (),
     claims: Claims | None = None,
 ) -> tuple[list[Job], list[str]]:
-    """Decide where the color of each photo and film goes, before any work.
+    """Decide where the color of each photo and video goes, before any work.
 
     Args:
         inputs: files, folders or `samples`.
@@ -94,22 +85,20 @@ def plan(
         claims: what else is read or written; the files of the jobs are added.
 
     Returns:
-        The jobs, photos and films in one order, and a line for each input that is missing or no photo. Our own outputs
+        The jobs, photos and videos in one order, and a line for each input that is missing or no photo. Our own outputs
         are no inputs.
 
     Raises:
         UsageError: two of them would go to one place.
         HintError: `hints` or `hints_dir` is not there.
         OutputError: one would be written over an input, or `out` can be neither its file nor a folder.
-
-    Spec: CMD-002, CMD-003, CMD-004, CMD-020, CMD-024, CMD-025, CMD-033, CMD-042, CMD-044, VID-004, VID-005
     """
     check_hints(hints, hints_dir)
     found, failures = [], []
     ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
     for place in inputs:
         try:
-            photos = find_photos([place], besides=video.SUFFIXES)
+            photos = find_photos([place], besides=ffmpeg.SUFFIXES)
         except PhotoError as error:
             failures.append(str(error))
             continue
@@ -139,12 +128,12 @@ def plan(
             failures.append(str(failure(source, error)))
             continue
         if out is None:
-            target = source.with_name(fitting_name(source.stem, COLOR + own))
+            target = source.with_name(shorten_name(source.stem, COLOR + own))
         elif to_file:
             target = pathlib.Path(out)
         else:
             mirrored = pathlib.Path(out) / name
-            target = mirrored.with_name(fitting_name(mirrored.stem, own))
+            target = mirrored.with_name(shorten_name(mirrored.stem, own))
         jobs.append(Job(source, target, name, find_hints(hints_dir, name) if hints_dir else None))
     if hints is not None:
         if len(jobs) > 1:
@@ -167,24 +156,24 @@ def _is_inside(path: str, folder: str) -> bool:
 
 def _is_of_file(path: str) -> bool:
     return pathlib.Path(path).suffix.lower() in {
-        *video.SUFFIXES,
+        *ffmpeg.SUFFIXES,
         *itertools.chain(*SUFFIXES.values()),
     }
 
 
 def _check_holds(out: str, source: str) -> None:
-    """Refuse a file whose suffix says that it cannot hold a photo, or a film."""
-    if not video.is_film(source):
+    """Refuse a file whose suffix says that it cannot hold a photo, or a video."""
+    if not ffmpeg.is_video(source):
         format_of(out)
-    elif pathlib.Path(out).suffix.lower() not in video.CONTAINERS:
-        expected = " ".join(video.CONTAINERS)
-        raise OutputError(f"{out}: cannot hold the film {source}; expected {expected}")
+    elif pathlib.Path(out).suffix.lower() not in ffmpeg.CONTAINERS:
+        expected = " ".join(ffmpeg.CONTAINERS)
+        raise OutputError(f"{out}: cannot hold the video {source}; expected {expected}")
 
 
 def _suffix(source: pathlib.Path, suffix: str | None) -> str:
     """Return the suffix of an output; one that is wished is for photos."""
-    if video.is_film(source):
-        return video.film_suffix(source)
+    if ffmpeg.is_video(source):
+        return ffmpeg.video_suffix(source)
     return output_suffix(source) if suffix is None else suffix
 
 
@@ -206,8 +195,6 @@ def make_folder(folder: pathlib.Path) -> None:
 
     Raises:
         OutputError: it cannot be made.
-
-    Spec: CMD-002, CMD-025
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -220,8 +207,6 @@ def failure(source: pathlib.Path, error: Exception) -> ColorjaxError:
 
     An `OutputError` is the input's own failure, such as frames that the format cannot hold, unless the system refused
     the place.
-
-    Spec: CMD-041
     """
     of_place = isinstance(error.__cause__, OSError)
     if isinstance(error, ColorjaxError) and (of_place or not isinstance(error, OutputError)):

@@ -97,7 +97,9 @@ def check_params(params: PyTree, config: Config) -> None:
     Raises:
         ArgumentError: in one line.
     """
-    check(isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it")
+    check(
+        isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"
+    )
     found = jax.tree.map(jnp.shape, params)
     if found != _shapes(config.network, config.size):
         check(False, "params", params, "the parameters of the config's network")

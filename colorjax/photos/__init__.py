@@ -1,16 +1,17 @@
-"""Photo files: read, shrink to squares, find, write; whatever a file holds, arrays come out, or one `PhotoError`.
+"""Photo files in and out. Every file gives arrays, or raises a single `PhotoError`.
 
-This is the door: `reading` makes photos of files, `loading` small arrays to learn from, `writing` files of photos,
-`search` finds them, `drawing` makes pictures to look at; behind them `opening` guards, and `decoding`, `encoding` and
-others do the work. These, and no other module, use Pillow and tifffile.
+Import from this package rather than from its modules. `reading` decodes photos, `writing` encodes and writes them,
+`loading` makes small arrays for training, `search` finds files, and `drawing` makes pictures for people. Behind these,
+`formats` names the formats, `opening` turns whatever goes wrong into one error, `headers` reads headers, and
+`decoding`, `encoding`, `metadata`, `profiles` and `tints` do the work. Only this wing uses Pillow and tifffile.
 """
 
-from colorjax.photos.decoding import SUFFIXES
 from colorjax.photos.drawing import shrink_photo, text_strip
-from colorjax.photos.loading import load_square, load_squares, load_whole
+from colorjax.photos.formats import SUFFIXES
+from colorjax.photos.loading import load_resized, load_square, load_squares
 from colorjax.photos.opening import MAX_PIXELS
-from colorjax.photos.pil import from_pil, is_pil, to_pil
 from colorjax.photos.photo import Photo, Pixels
+from colorjax.photos.pil import from_pil, is_pil, to_pil
 from colorjax.photos.reading import (
     decode_frames,
     decode_photo,
@@ -25,9 +26,9 @@ from colorjax.photos.search import find_photos, sample_photos
 from colorjax.photos.writing import (
     encode_frames,
     encode_photo,
-    fitting_name,
     format_of,
-    sweep,
+    remove_temporaries,
+    shorten_name,
     write_bytes,
     write_frames,
     write_photo,
@@ -43,22 +44,22 @@ __all__ = [
     "encode_frames",
     "encode_photo",
     "find_photos",
-    "fitting_name",
     "format_of",
     "from_pil",
     "is_pil",
+    "load_resized",
     "load_square",
     "load_squares",
-    "load_whole",
     "memory_needed",
     "output_suffix",
     "read_bytes",
     "read_frames",
     "read_photo",
+    "remove_temporaries",
     "sample_photos",
+    "shorten_name",
     "shrink_photo",
     "suffix_for",
-    "sweep",
     "text_strip",
     "to_pil",
     "write_bytes",

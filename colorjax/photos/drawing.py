@@ -1,4 +1,4 @@
-"""Pictures to look at: photos shrunk, and labels for a sheet of them."""
+"""Pictures for people to look at: small copies of photos, and labels for sheets."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,13 +11,14 @@ from colorjax.photos.photo import Photo
 
 
 def shrink_photo(photo: Photo, longest: int) -> Photo:
-    """Return a photo with 8-bit levels, shrunk (Lanczos) so that no side is longer than told; alpha is dropped.
+    """Shrink a photo so that no side is longer than `longest`.
 
     Args:
-        photo: of any size.
-        longest: side in pixels, at least 1.
+        photo: A photo of any size.
+        longest: The longest side in pixels, at least 1.
 
-    Spec: CMD-034
+    Returns:
+        The photo with 8-bit levels and without alpha, resized with Lanczos if it was larger.
     """
     image = Image.fromarray(photo.to_8bit().pixels)
     share = min(1, longest / max(image.size))
@@ -29,14 +30,12 @@ def shrink_photo(photo: Photo, longest: int) -> Photo:
 def text_strip(
     labels: Sequence[str], widths: Sequence[int], height: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw one row of labels, light on dark, to stand above the columns of a picture sheet.
+    """Draw a row of labels, light on dark, for the columns of a sheet of pictures.
 
     Args:
-        labels: one a column; too long a one is set smaller, then cut.
-        widths: of the columns in pixels.
-        height: of the row in pixels.
-
-    Spec: FIL-018
+        labels: One for each column. A label that is too long is set smaller, then cut.
+        widths: The widths of the columns in pixels.
+        height: The height of the row in pixels.
     """
     cells = []
     for label, width in zip(labels, widths, strict=True):

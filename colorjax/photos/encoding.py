@@ -1,4 +1,4 @@
-"""Arrays to the bytes of a photo file: Pillow for most, tifffile for TIFF, numpngw for 16-bit PNG."""
+"""Encoding of arrays to photo files. Pillow writes most formats, tifffile TIFF, numpngw 16-bit PNG."""
 
 import io
 import struct
@@ -8,18 +8,15 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from colorjax.photos.decoding import DEEP, MOVING, Refused, need_heif
+from colorjax.photos.formats import MULTI_FRAME, SIXTEEN_BIT, UnsupportedError, need_heif
 from colorjax.photos.metadata import Metadata, save_options, tiff_directory
 
-_LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides, in pixels; libjpeg prints where we raise
-_WITH_ALPHA = (*DEEP, "WEBP", "AVIF", "HEIF", "JPEG2000")
+_LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides in pixels; libjpeg would print an error
+_WITH_ALPHA = (*SIXTEEN_BIT, "WEBP", "AVIF", "HEIF", "JPEG2000")
 
 
 def to_8bit(levels: np.ndarray) -> np.ndarray:
-    """Return v / 257, rounded to the nearest, of 16-bit levels; 8-bit levels as they are.
-
-    Spec: FIL-004
-    """
+    """Return 16-bit levels as v / 257, rounded to the nearest integer. 8-bit levels come back unchanged."""
     return (
         levels
         if levels.dtype == np.uint8
@@ -30,19 +27,20 @@ def to_8bit(levels: np.ndarray) -> np.ndarray:
 def encode(
     pixels: np.ndarray, alpha: np.ndarray | None, kind: str, quality: int, metadata: Metadata
 ) -> bytes:
-    """Encode gray or RGB levels, and alpha where the format has it, to the bytes of a file.
+    """Encode gray or RGB levels, and alpha where the format supports it.
 
     Args:
-        pixels: uint8 or uint16; 16 bits stay so in PNG and TIFF.
-        alpha: of the same dtype, or None.
-        kind: a key of `SUFFIXES` but "GIF".
-        quality: 1 to 100, of JPEG, WebP (100: lossless), AVIF and HEIC.
-        metadata: carried along where the format can.
+        pixels: uint8 or uint16 levels. PNG and TIFF keep 16 bits.
+        alpha: Opacity of the same dtype, or None.
+        kind: A key of `SUFFIXES`, except "GIF".
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC. WebP is lossless at 100.
+        metadata: Written where the format supports it.
+
+    Returns:
+        The bytes of the file.
 
     Raises:
-        Refused: if a format needs a library that is not there, or cannot hold so long a side.
-
-    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028
+        UnsupportedError: the format needs a library that is not installed, or cannot hold so long a side.
     """
     if kind == "HEIF":
         need_heif()
@@ -63,15 +61,13 @@ def encode_pages(
     file: io.BufferedIOBase,
     metadata: Metadata,
 ) -> None:
-    """Write pixels and alpha of pages as one TIFF, each as it comes.
+    """Write pages to one TIFF, each as soon as it is available.
 
     Args:
-        pages: in order.
+        pages: Pixels and alpha of each page, in order.
         kind: "TIFF".
-        file: new, to be read and written.
-        metadata: of the first page.
-
-    Spec: FIL-034, FIL-039, FIL-040
+        file: A new file, open for reading and writing.
+        metadata: Metadata of the first page.
     """
     _write_tiff(file, (_levels(pixels, alpha, kind) for pixels, alpha in pages), metadata)
 
@@ -83,34 +79,35 @@ def encode_animation(
     quality: int,
     metadata: Metadata,
 ) -> bytes:
-    """Encode pixels, alpha and milliseconds of frames as one animation; arguments else as for `encode`.
+    """Encode frames as one animation.
 
     Args:
-        frames: of one size.
-        plays: how often it plays; 0 is without end.
+        frames: Pixels, alpha and milliseconds of each frame. All frames have one size.
+        plays: How often the animation plays; 0 means endlessly.
         kind: "PNG", "WEBP" or "AVIF".
-        quality: as for `encode`.
-        metadata: as for `encode`.
+        quality: As for `encode`.
+        metadata: As for `encode`.
+
+    Returns:
+        The bytes of the file.
 
     Raises:
-        Refused: if the format holds no animation, or the frames are of several sizes.
-
-    Spec: FIL-034
+        UnsupportedError: the format does not support animations, or the frames differ in size.
     """
-    if kind not in MOVING:
-        raise Refused(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")
+    if kind not in MULTI_FRAME:
+        raise UnsupportedError(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")
     images, durations = [], []
     for pixels, alpha, milliseconds in frames:
         image = Image.fromarray(to_8bit(_levels(pixels, alpha, kind)))
         images.append(image.convert("RGB") if image.mode == "L" else image)
         durations.append(round(milliseconds))
         if images[0].size != image.size:
-            raise Refused(f"frames of several sizes as {kind}", "TIFF")
+            raise UnsupportedError(f"frames of several sizes as {kind}", "TIFF")
     if any(image.has_transparency_data for image in images):
         images = [image.convert("RGBA") for image in images]
     options = _options(kind, quality, metadata)
     if kind == "PNG":
-        options |= {"disposal": 0, "blend": 0}  # each frame as it is, on nothing
+        options |= {"disposal": 0, "blend": 0}  # each frame replaces the one before
     file = io.BytesIO()
     images[0].save(
         file,
@@ -125,18 +122,20 @@ def encode_animation(
 
 
 def _levels(pixels: np.ndarray, alpha: np.ndarray | None, kind: str) -> np.ndarray:
-    """Return pixels with alpha and at the depth that a format holds."""
+    """Return pixels with alpha, at the depth that a format supports."""
     if max(pixels.shape[:2]) > (longest := _LONGEST.get(kind, max(pixels.shape))):
-        raise Refused(f"a side of {max(pixels.shape)} pixels as {kind}", f"at most {longest}")
+        raise UnsupportedError(
+            f"a side of {max(pixels.shape)} pixels as {kind}", f"at most {longest}"
+        )
     levels = pixels if alpha is None or kind not in _WITH_ALPHA else np.dstack([pixels, alpha])
-    return levels if kind in DEEP else to_8bit(levels)
+    return levels if kind in SIXTEEN_BIT else to_8bit(levels)
 
 
 def _options(kind: str, quality: int, metadata: Metadata) -> dict[str, Any]:
     """Return the options with which Pillow writes a format."""
     options: dict[str, dict[str, Any]] = {
         "JPEG": {"quality": quality, "subsampling": "4:4:4"},
-        "PNG": {"compress_level": 4},  # 2 % larger than 6, twice as fast
+        "PNG": {"compress_level": 4},  # twice as fast as 6, and 2 % larger
         "WEBP": {"quality": quality, "exact": True, "lossless": quality == 100},
         "AVIF": {"quality": quality, "subsampling": "4:4:4", "alpha_quality": 100},
         "HEIF": {"quality": quality, "chroma": 444},
@@ -145,7 +144,7 @@ def _options(kind: str, quality: int, metadata: Metadata) -> dict[str, Any]:
 
 
 def _deep_png(levels: np.ndarray, metadata: Metadata) -> bytes:
-    """Encode with numpngw, and take the chunks for the metadata from a small PNG by Pillow."""
+    """Encode with numpngw. The metadata chunks come from a small PNG that Pillow writes."""
     import numpngw
 
     file, small = io.BytesIO(), io.BytesIO()
@@ -161,7 +160,7 @@ def _deep_png(levels: np.ndarray, metadata: Metadata) -> bytes:
 
 
 def _png_chunks(png: bytes) -> list[bytes]:
-    """Return the signature and the chunks of a PNG."""
+    """Split a PNG into its signature and its chunks."""
 
     def chunks() -> Iterator[bytes]:
         yield png[:8]
@@ -175,7 +174,7 @@ def _png_chunks(png: bytes) -> list[bytes]:
 
 
 def _write_tiff(file: io.BufferedIOBase, pages: Iterable[np.ndarray], metadata: Metadata) -> None:
-    """Write with tifffile (deflate, horizontal differences), then merge the metadata into the first directory."""
+    """Write a TIFF with tifffile (deflate, horizontal differencing) and merge the metadata into its first directory."""
     import tifffile
 
     with tifffile.TiffWriter(cast(Any, file), byteorder="<", bigtiff=metadata.big) as writer:
@@ -209,13 +208,13 @@ def _write_tiff(file: io.BufferedIOBase, pages: Iterable[np.ndarray], metadata: 
 
 
 class _Form(NamedTuple):
-    """How a directory of TIFF or BigTIFF is laid out.
+    """The layout of a directory in TIFF or BigTIFF.
 
     Attributes:
-        count: of its entries, as `struct` writes it.
-        offset: of the following one.
-        entry: bytes of an entry.
-        head: place in the file of the offset of the first one.
+        count: Format of the number of entries, for `struct`.
+        offset: Format of the offset of the next directory.
+        entry: Bytes per entry.
+        head: Position in the file of the offset of the first directory.
     """
 
     count: str
@@ -232,7 +231,7 @@ def _read(file: io.BufferedIOBase, place: int, form: str) -> tuple[int, ...]:
 def _tiff_entries(
     file: io.BufferedIOBase, place: int, form: _Form
 ) -> tuple[dict[int, bytes], bytes]:
-    """Return the entries of a little-endian directory by tag, and the place of the following one."""
+    """Return the entries of a little-endian directory by tag, and the offset of the next directory."""
     (count,) = _read(file, place, form.count)
     entries = (file.read(form.entry) for _ in range(count))
     by_tag = {struct.unpack("<H", entry[:2])[0]: entry for entry in entries}

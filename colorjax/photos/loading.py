@@ -1,4 +1,4 @@
-"""Photo files to small 8-bit RGB arrays, for networks to learn from: squares, or whole photos of a short side."""
+"""Loading photo files for training: small 8-bit RGB arrays, squares or whole photos."""
 
 import io
 import os
@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from colorjax.errors import ConfigError, PhotoError
-from colorjax.photos import decoding
-from colorjax.photos.opening import MAX_PIXELS, PathLike, opened, regular_file
-from colorjax.photos.reading import to_photo
+from colorjax.photos import headers
+from colorjax.photos.opening import MAX_PIXELS, PathLike, open_photo, regular_file
+from colorjax.photos.reading import decode_frame
 
 
 def load_square(
@@ -23,25 +23,21 @@ def load_square(
     method: str = "lanczos",
     max_pixels: int = MAX_PIXELS,
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Decode a photo file and shrink or enlarge it to a small square, antialiased.
+    """Read a photo file and resize it to a square, with antialiasing.
 
     Args:
-        path: a file that `read_photo` reads.
-        size: side of the square in pixels, at least 1.
-        framing: "squash" ignores the aspect ratio, as the seed did; "crop" first cuts the centered square of the
-            short side.
-        method: "lanczos", as the seed, or "bicubic".
-        max_pixels: as in `read_photo`.
+        path: A file that `read_photo` can read.
+        size: The side of the square in pixels, at least 1.
+        framing: "squash" changes the aspect ratio; "crop" first cuts out the centered square.
+        method: The filter, "lanczos" or "bicubic".
+        max_pixels: As for `read_photo`.
 
     Returns:
-        8-bit RGB levels; a gray photo has three equal channels, alpha is dropped.
+        8-bit RGB levels. A gray photo gives three equal channels. Alpha is dropped.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the file.
-        ConfigError: on a size below 1, an unknown framing or method.
-
-    Source: seed S1.
-    Spec: FIL-009
+        PhotoError: as for `read_photo`.
+        ConfigError: the size is below 1, or the framing or the method is unknown.
     """
     if size < 1:
         raise ConfigError(f"size {size}; expected at least 1 pixel")
@@ -49,8 +45,8 @@ def load_square(
         raise ConfigError(f"method {method!r}; expected 'lanczos' or 'bicubic'")
     if framing not in ("squash", "crop"):
         raise ConfigError(f"framing {framing!r}; expected 'squash' or 'crop'")
-    with regular_file(path) as file, opened(file, path, max_pixels) as image:
-        plain = _plain(image, file)
+    with regular_file(path) as file, open_photo(file, path, max_pixels) as image:
+        plain = _to_pillow(image, file)
         if framing == "crop":
             short = min(plain.size)
             plain = _center(plain, short, short)
@@ -70,22 +66,20 @@ def load_squares(
     """Apply `load_square` to many files, on all cores.
 
     Args:
-        paths: m files.
-        size: side of the squares in pixels.
-        framing: as in `load_square`.
-        method: as in `load_square`.
-        max_pixels: as in `read_photo`.
-        on_error: called with the place and the error of each file that cannot be read, in order; its row stays
-            black. None raises the first such error.
+        paths: The m files.
+        size: The side of the squares in pixels.
+        framing: As for `load_square`.
+        method: As for `load_square`.
+        max_pixels: As for `read_photo`.
+        on_error: Called with the index and the error of each file that cannot be read, in order. The square of such a
+            file stays black. None raises the first error.
 
     Returns:
         The squares in the order of the paths.
 
     Raises:
-        PhotoError: the first one, if there is no `on_error`.
-        ConfigError: on a size below 1 or an unknown framing.
-
-    Spec: FIL-010
+        PhotoError: a file cannot be read and there is no `on_error`.
+        ConfigError: as for `load_square`.
     """
     squares = np.zeros((len(paths), max(size, 0), max(size, 0), 3), np.uint8)
 
@@ -98,7 +92,7 @@ def load_squares(
             return error
         return None
 
-    # Pillow lets go of the interpreter while it works; two threads a core, as one often waits for it
+    # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
     pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
     try:
         for place, error in enumerate(pool.map(fill, range(len(paths)))):
@@ -111,7 +105,7 @@ def load_squares(
     return squares
 
 
-def load_whole(
+def load_resized(
     path: PathLike,
     side: int,
     *,
@@ -119,25 +113,23 @@ def load_whole(
     method: str = "lanczos",
     max_pixels: int = MAX_PIXELS,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a photo file and shrink or enlarge it to a short side, antialiased, its aspect kept.
+    """Read a photo file and resize it to a given short side, with antialiasing. The aspect ratio stays.
 
     Args:
-        path: a file that `read_photo` reads.
-        side: the short side in pixels, at least 1.
-        widest: long over short side, at least 1; what is longer is cut at both ends.
-        method: "lanczos" or "bicubic".
-        max_pixels: as in `read_photo`.
+        path: A file that `read_photo` can read.
+        side: The short side in pixels, at least 1.
+        widest: The largest ratio of long to short side, at least 1. Longer photos are cropped at both ends.
+        method: The filter, "lanczos" or "bicubic".
+        max_pixels: As for `read_photo`.
 
     Returns:
-        8-bit RGB levels; a gray photo has three equal channels, alpha is dropped.
+        8-bit RGB levels. A gray photo gives three equal channels. Alpha is dropped.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with the file.
-
-    Spec: TRN-052
+        PhotoError: as for `read_photo`.
     """
-    with regular_file(path) as file, opened(file, path, max_pixels) as image:
-        plain = _plain(image, file)
+    with regular_file(path) as file, open_photo(file, path, max_pixels) as image:
+        plain = _to_pillow(image, file)
         most = max(1, int(widest * min(plain.size)))
         plain = _center(plain, min(plain.width, most), min(plain.height, most))
         scale = side / min(plain.size)
@@ -147,8 +139,8 @@ def load_whole(
         return np.asarray(plain.convert("RGB"))
 
 
-def _plain(image: decoding.Opened, file: io.BufferedIOBase) -> Image.Image:
-    """Return an open photo as Pillow's own, upright and of 8 bits."""
+def _to_pillow(image: headers.Opened, file: io.BufferedIOBase) -> Image.Image:
+    """Return an open photo as an upright 8-bit Pillow image."""
     bare = not image.info.keys() & {"exif", "xmp", "icc_profile"}
     if (
         isinstance(image, Image.Image)
@@ -156,11 +148,11 @@ def _plain(image: decoding.Opened, file: io.BufferedIOBase) -> Image.Image:
         and image.mode in ("L", "RGB")
         and bare
     ):
-        return image  # most photos: no array between decoding and resizing
-    return Image.fromarray(to_photo(image, file).to_8bit().pixels)
+        return image  # most photos: saves an array between decoding and resizing
+    return Image.fromarray(decode_frame(image, file).to_8bit().pixels)
 
 
 def _center(plain: Image.Image, width: int, height: int) -> Image.Image:
-    """Cut the middle out of a photo."""
+    """Cut the center out of a photo."""
     left, top = (plain.width - width) // 2, (plain.height - height) // 2
     return plain.crop((left, top, left + width, top + height))

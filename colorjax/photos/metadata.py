@@ -1,4 +1,4 @@
-"""What a photo file carries beside its pixels: resolution, EXIF and XMP, read and written again."""
+"""Metadata of photo files: resolution, EXIF and XMP."""
 
 import contextlib
 import dataclasses
@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
-_KEPT = {  # what describes the picture; all else in a main directory describes its coding
+_KEPT = {  # what describes the picture; the other entries describe its encoding
     *(
         ExifTags.Base[name]
         for name in ("DocumentName", "ImageDescription", "Make", "Model", "PageName", "DateTime")
@@ -26,18 +26,18 @@ _KEPT = {  # what describes the picture; all else in a main directory describes 
     ExifTags.IFD.GPSInfo,
 }
 _ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
-_MOST_IN_JPEG = 65_000  # bytes in one segment, less its own names
+_MAX_IN_JPEG = 65_000  # bytes in one segment, without its header
 
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What goes along with the pixels from the input to the output.
+    """What is copied from the input to the output besides pixels.
 
     Attributes:
-        exif: an EXIF block ("Exif", two zeros, a TIFF), its orientation reset; empty for none.
-        xmp: an XMP packet, its orientation reset; empty for none.
-        dpi: resolution along x and y in dots per inch, or None.
-        big: whether a TIFF with it is a BigTIFF, which may exceed 4 GB.
+        exif: An EXIF block ("Exif", two zero bytes, a TIFF) with its orientation reset, or empty.
+        xmp: An XMP packet with its orientation reset, or empty.
+        dpi: The resolution along x and y in dots per inch, or None.
+        big: Whether a TIFF is written as BigTIFF, which may exceed 4 GB.
     """
 
     exif: bytes = b""
@@ -47,25 +47,20 @@ class Metadata:
 
 
 class _Text(str):
-    """A text of EXIF, whose bytes Pillow reads as Latin-1 and would write as ASCII: kept as they are."""
+    """A text in EXIF. Pillow reads its bytes as Latin-1 and would write ASCII; this class keeps the bytes."""
 
     def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
-        """Return the bytes that were read, whatever the encoding asked for.
-
-        Spec: FIL-037
-        """
+        """Return the original bytes, whatever encoding is asked for."""
         return super().encode("latin-1", "replace")
 
 
 def read_metadata(image: Any, width: int, height: int) -> Metadata:
-    """Return what a decoded image carries; what is damaged is left out.
+    """Return the metadata of a decoded image. Damaged parts are left out.
 
     Args:
-        image: open in Pillow, or like it; loaded, its orientation already known.
-        width: of the upright photo in pixels.
-        height: of the upright photo in pixels.
-
-    Spec: FIL-025, FIL-037, FIL-038, FIL-039
+        image: An image that is open in Pillow, or similar. It is loaded, so its orientation is known.
+        width: The width of the upright photo in pixels.
+        height: The height of the upright photo in pixels.
     """
     exif, xmp, dpi = b"", b"", None
     with contextlib.suppress(Exception):
@@ -79,14 +74,11 @@ def read_metadata(image: Any, width: int, height: int) -> Metadata:
 
 
 def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
-    """Return the options with which Pillow writes metadata into a format.
-
-    Spec: FIL-025
-    """
+    """Return the options with which Pillow writes metadata in a format."""
     options: dict[str, Any] = {}
     exif, xmp = metadata.exif, metadata.xmp
     if kind == "JPEG":
-        exif, xmp = _shortened(exif), xmp if len(xmp) <= _MOST_IN_JPEG else b""
+        exif, xmp = _shorten_exif(exif), xmp if len(xmp) <= _MAX_IN_JPEG else b""
     if kind in ("JPEG", "PNG", "BMP") and metadata.dpi:
         options["dpi"] = metadata.dpi
     if kind in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF") and exif:
@@ -100,15 +92,12 @@ def save_options(metadata: Metadata, kind: str) -> dict[str, Any]:
 
 
 def tiff_directory(metadata: Metadata, offset: int) -> bytes:
-    """Return metadata as a little-endian directory, of TIFF or BigTIFF, that will lie at an offset.
-
-    Spec: FIL-025, FIL-037, FIL-039
-    """
+    """Return metadata as a little-endian directory of TIFF or BigTIFF, to be placed at `offset`."""
     head = b"II+\0\x08\0\0\0" + bytes(8) if metadata.big else b"II*\0" + bytes(4)
     directory = TiffImagePlugin.ImageFileDirectory_v2(head)
     exif = Image.Exif()
     exif.load(metadata.exif)
-    for tag, value in _copied(exif, exif).items():
+    for tag, value in _copy_entries(exif, exif).items():
         directory[tag] = value
     if metadata.xmp:
         directory[TiffImagePlugin.XMP] = metadata.xmp
@@ -121,7 +110,7 @@ def tiff_directory(metadata: Metadata, offset: int) -> bytes:
 
 
 def _is_big(image: Any) -> bool:
-    """Tell whether an image is of a BigTIFF: its first bytes end in 43, not 42."""
+    """Return whether an image comes from a BigTIFF. The first bytes of one end in 43, not 42."""
     head = getattr(getattr(image, "tag_v2", None), "_bigtiff", None)
     return bool(getattr(image, "is_big", False) if head is None else head)
 
@@ -142,10 +131,10 @@ def _dpi(image: Any) -> tuple[float, float] | None:
 
 
 def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] | None) -> bytes:
-    """Return an EXIF block of what is kept of another, which stays as it is: further frames need it."""
+    """Build an EXIF block from the entries of another that are kept. The other one is not changed."""
     exif = Image.Exif()
     exif.endian = found.endian
-    for tag, value in _copied(found, _KEPT).items():
+    for tag, value in _copy_entries(found, _KEPT).items():
         exif[tag] = value
     exif[ExifTags.Base.Software] = "colorjax"
     if dpi:
@@ -161,25 +150,27 @@ def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] |
     return exif.tobytes()
 
 
-def _copied(exif: Image.Exif, tags: Container[int]) -> dict[int, Any]:
+def _copy_entries(exif: Image.Exif, tags: Container[int]) -> dict[int, Any]:
     """Return some entries of a main directory, as they are to be written."""
     return {tag: _value(exif, tag, exif[tag]) for tag in exif if tag in tags}
 
 
 def _value(exif: Image.Exif, tag: int, value: Any) -> Any:
-    """Return the value of an entry: texts as their bytes, a directory with all that is in it."""
+    """Return the value of an entry: texts as their bytes, directories with all their entries."""
     if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
         return {inner: _value(exif, inner, each) for inner, each in exif.get_ifd(tag).items()}
     return _Text(value) if isinstance(value, str) else value
 
 
-def _shortened(exif: bytes) -> bytes:
-    """Return an EXIF block that fits a JPEG segment: whole, else its main directory only, else nothing."""
-    if len(exif) > _MOST_IN_JPEG:
+def _shorten_exif(exif: bytes) -> bytes:
+    """Shorten an EXIF block so that it fits a JPEG segment: to its main directory, or to nothing."""
+    if len(exif) > _MAX_IN_JPEG:
         found, short = Image.Exif(), Image.Exif()
         found.load(exif)
         short.endian = found.endian
-        for tag, value in _copied(found, _KEPT - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}).items():
+        for tag, value in _copy_entries(
+            found, _KEPT - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
+        ).items():
             short[tag] = value
         exif = short.tobytes()
-    return exif if len(exif) <= _MOST_IN_JPEG else b""
+    return exif if len(exif) <= _MAX_IN_JPEG else b""

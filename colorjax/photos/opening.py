@@ -1,4 +1,4 @@
-"""Opening photo files: every way in which that can go wrong ends here, in one `PhotoError`."""
+"""Opening photo files. Whatever goes wrong there becomes one `PhotoError`."""
 
 import contextlib
 import ctypes
@@ -14,23 +14,19 @@ from collections.abc import Callable, Iterator
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError, in_one_line
-from colorjax.photos import decoding
+from colorjax.photos import formats, headers
 
 MAX_PIXELS = 400_000_000
-"""Default limit on the pixels of a photo, checked from its header; the limits on all else follow it."""
+"""The default limit on the pixels of a photo, checked from its header. The other limits are derived from it."""
 
-PIXELS_PER_BYTE = (
-    2_000  # that a file may hold beyond 1/20 of the limit: deflate reaches 1,032 bytes a byte
-)
+PIXELS_PER_BYTE = 2_000
+"""Pixels that a file may hold per byte, beyond 1/20 of the limit. Deflate compresses 1,032 bytes to one."""
 
 PathLike = str | os.PathLike[str]
 
 
 def photo_error(place: object, found: str, expected: str) -> PhotoError:
-    """Return the error that says in one line what is wrong with a photo.
-
-    Spec: FIL-007
-    """
+    """Return an error that describes in one line what is wrong with a photo."""
     return PhotoError(f"{in_one_line(place)}: {in_one_line(found)[:160]}; expected {expected}")
 
 
@@ -39,14 +35,12 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
     """Open a file for reading, unless it is a folder, a pipe or a device.
 
     Raises:
-        PhotoError: in one line, also for what goes wrong while it is open.
-
-    Spec: FIL-007
+        PhotoError: the file cannot be opened, or reading it fails.
     """
-    with _refusing(path):
-        mode = os.stat(path).st_mode  # before opening: opening a pipe waits for a writer
+    with _photo_errors(path):
+        mode = os.stat(path).st_mode  # before opening, because opening a pipe waits for a writer
         if not stat.S_ISREG(mode):
-            raise decoding.Refused(
+            raise formats.UnsupportedError(
                 "a folder" if stat.S_ISDIR(mode) else "a special file", "a photo file"
             )
         file = open(path, "rb")
@@ -55,60 +49,55 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
 
 
 @contextlib.contextmanager
-def opened(
+def open_photo(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int | None, *, truncated: bool = False
-) -> Iterator[decoding.Opened]:
-    """Open a photo, not yet decoded, with the decoders silenced while it is open.
+) -> Iterator[headers.Opened]:
+    """Open a photo without decoding it. Decoders print nothing while it is open.
 
     Args:
-        file: of the photo.
-        name: what an error calls it.
-        max_pixels: most pixels that its header may announce; None for any number, if only the header is read.
-        truncated: whether its end may be missing.
+        file: The file of the photo.
+        name: How errors refer to it.
+        max_pixels: The most pixels that its header may announce. None allows any number, for reading the header only.
+        truncated: Whether the end of the file may be missing.
 
     Raises:
-        PhotoError: in one line, for all that goes wrong until the block ends.
-
-    Spec: FIL-006, FIL-007, FIL-008, FIL-041, FIL-042, FIL-043
+        PhotoError: anything went wrong before the block ended.
     """
-    with guarded(name, max_pixels, truncated=truncated):
+    with decoder_guard(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
         if max_pixels is not None:
             most = max(100, max_pixels // 1_000_000)
-            if decoding.count_scans(file, most) > most:
-                raise _too_much(name, f"more than {most} scans", f"at most {most}")
+            if headers.count_scans(file, most) > most:
+                raise _limit_error(name, f"more than {most} scans", f"at most {most}")
         file.seek(0)
-        image = decoding.open_image(file)
+        image = headers.open_image(file)
         check_size(image, name, max_pixels, size)
         yield image
 
 
 @contextlib.contextmanager
-def guarded(name: PathLike, max_pixels: int | None, *, truncated: bool = False) -> Iterator[None]:
-    """Silence the decoders, and turn all that goes wrong in the block into one line.
+def decoder_guard(
+    name: PathLike, max_pixels: int | None, *, truncated: bool = False
+) -> Iterator[None]:
+    """Silence the decoders, and turn every error in the block into a `PhotoError`.
 
     Args:
-        name: what an error calls the photo.
-        max_pixels: most pixels that a photo may have; None for any number.
-        truncated: whether the photo's end may be missing.
+        name: How errors refer to the photo.
+        max_pixels: The most pixels that the photo may have. None allows any number.
+        truncated: Whether the end of the photo may be missing.
 
     Raises:
-        PhotoError: for whatever is raised.
-
-    Spec: FIL-006, FIL-007, FIL-008, FIL-043
+        PhotoError: anything was raised in the block.
     """
-    with _refusing(name, max_pixels), _quiet(max_pixels, truncated):
+    with _photo_errors(name, max_pixels), _quiet(max_pixels, truncated):
         yield
 
 
 def check_size(
-    image: decoding.Opened, name: PathLike, max_pixels: int | None, file_size: int
+    image: headers.Opened, name: PathLike, max_pixels: int | None, file_size: int
 ) -> None:
-    """Refuse what is no size, more than `max_pixels` pixels, or far more than a file of so few bytes holds.
-
-    Spec: FIL-006, FIL-041, FIL-042
-    """
-    w, h = decoding.checked_size(image)
+    """Reject an image of more than `max_pixels` pixels, or of far more pixels than so few bytes can hold."""
+    w, h = headers.checked_size(image)
     if max_pixels is None:
         return
     if w * h > max_pixels:
@@ -116,67 +105,62 @@ def check_size(
     most = max_pixels / 20 + PIXELS_PER_BYTE * file_size
     if w * h > most:
         found = f"{w} × {h} = {w * h / 1e6:.6g} megapixels in {file_size} bytes"
-        raise _too_much(name, found, f"at most {most / 1e6:.6g} megapixels in so few")
+        raise _limit_error(name, found, f"at most {most / 1e6:.6g} megapixels in so few bytes")
 
 
 def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
-    """Refuse more than a frame for each 10,000 pixels of the limit, but for 1,000, which always may be.
+    """Reject too many frames: more than one for each 10,000 pixels of the limit, and more than 1,000.
 
     Args:
-        number: of frames up to now.
-        name: what an error calls the photo.
-        max_pixels: the limit.
-
-    Spec: FIL-042
+        number: The number of frames so far.
+        name: How errors refer to the photo.
+        max_pixels: The limit on pixels.
     """
     most = max(1_000, max_pixels // 10_000)
     if number > most:
-        raise _too_much(name, f"more than {most} frames", f"at most {most}")
+        raise _limit_error(name, f"more than {most} frames", f"at most {most}")
 
 
 def too_large(name: PathLike, found: str, max_pixels: int | None) -> TooLargeError:
-    """Return the error that says by how much a photo exceeds the limit on pixels.
-
-    Spec: FIL-006
-    """
-    return _too_much(name, found, f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels")
+    """Return an error that says by how much a photo exceeds the limit on pixels."""
+    return _limit_error(name, found, f"at most {(max_pixels or MAX_PIXELS) / 1e6:.6g} megapixels")
 
 
-def _too_much(name: PathLike, found: str, expected: str) -> TooLargeError:
+def _limit_error(name: PathLike, found: str, expected: str) -> TooLargeError:
     return TooLargeError(str(photo_error(name, found, expected)))
 
 
 @contextlib.contextmanager
-def _refusing(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
-    """Turn whatever is raised into `PhotoError`."""
+def _photo_errors(name: PathLike, max_pixels: int | None = None) -> Iterator[None]:
+    """Turn whatever is raised in the block into a `PhotoError`."""
     try:
         yield
     except ColorjaxError:
         raise
-    except decoding.Missing as error:
+    except formats.TruncatedDataError as error:
         raise _truncated(name, error.found) from error
-    except decoding.Refused as error:
+    except formats.UnsupportedError as error:
         raise photo_error(name, error.found, error.expected) from error
     except FileNotFoundError as error:
         raise photo_error(name, "no such file", "a photo") from error
     except UnidentifiedImageError as error:
-        raise photo_error(name, "not a photo", "one of " + ", ".join(decoding.SUFFIXES)) from error
-    except Image.DecompressionBombError as error:  # Pillow's own, at twice our limit
+        raise photo_error(name, "not a photo", "one of " + ", ".join(formats.SUFFIXES)) from error
+    except Image.DecompressionBombError as error:  # Pillow raises it at twice our limit
         raise too_large(name, "far more megapixels", max_pixels) from error
     except MemoryError as error:
-        raise photo_error(name, "too large for the memory here", "a smaller photo") from error
-    except Exception as error:  # decoders raise what they like on damaged data
-        if "truncated" in _told(error).lower():
+        raise photo_error(name, "does not fit in memory", "a smaller photo") from error
+    except Exception as error:  # decoders raise anything on damaged data
+        if "truncated" in _message(error).lower():
             raise _truncated(name, f"damaged ({error})") from error
-        found = getattr(error, "strerror", None) or f"damaged ({_told(error)})"
+        found = getattr(error, "strerror", None) or f"damaged ({_message(error)})"
         raise photo_error(name, found, "a whole photo") from error
 
 
-def _told(error: Exception) -> str:
-    """Return what an exception tells, or else its name."""
+def _message(error: Exception) -> str:
+    """Return the text of an exception, or else its name."""
     try:
         return str(error) or type(error).__name__
-    except Exception:  # of a class whose text needs more than it was given
+    except Exception:  # even str() of a decoder's exception may fail
         return type(error).__name__
 
 
@@ -186,29 +170,31 @@ def _truncated(name: PathLike, found: str) -> TruncatedError:
 
 @functools.cache
 def _set_libtiff_printer() -> Callable[[int | None], int | None]:
-    """Return the function that sets where libtiff prints its errors (None: nowhere) and returns where it did.
+    """Return a function that sets libtiff's error handler (None for none) and returns the previous one.
 
-    By default it prints them to stderr, past Python.
+    By default libtiff prints its errors to stderr, which Python cannot intercept.
     """
     try:
         function = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
-    except (AttributeError, OSError):  # Pillow was built without it, or around it
+    except (AttributeError, OSError):  # Pillow was built without libtiff, or links it dynamically
         return lambda printer: None
     function.argtypes, function.restype = [ctypes.c_void_p], ctypes.c_void_p
     return function
 
 
 class _Quiet:
-    """Silences the decoders and lifts Pillow's own pixel limit while any thread reads a photo.
+    """Silences the decoders and lifts Pillow's own limit on pixels while any thread reads a photo.
 
-    All of that is process-wide; the count restores it when the last reader leaves. So is whether an end may be missing:
-    who wants it other than those at work waits for them.
+    These settings hold for the whole process. A counter restores them when the last reader leaves. The setting for
+    truncated files also holds for the whole process, so a reader that needs another value waits for the current ones.
     """
 
     def __init__(self) -> None:
         self.changed, self.readers, self.truncated = threading.Condition(), 0, False
         for library in ("PIL", "tifffile"):
-            logging.getLogger(library).addHandler(logging.NullHandler())  # else stderr is theirs
+            logging.getLogger(library).addHandler(
+                logging.NullHandler()
+            )  # else they write to stderr
 
     @contextlib.contextmanager
     def __call__(self, max_pixels: int | None, truncated: bool) -> Iterator[None]:
@@ -224,7 +210,7 @@ class _Quiet:
                 warnings.filterwarnings("ignore", module="PIL|tifffile|pillow_heif")
                 self.printer = _set_libtiff_printer()(None)
             self.readers += 1
-            # not None: decoders also ask for the size of tiles and of embedded frames
+            # not None, because decoders also check the size of tiles and embedded frames
             Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or most, most)
         try:
             yield

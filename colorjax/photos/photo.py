@@ -1,4 +1,4 @@
-"""A decoded photo."""
+"""The decoded photo."""
 
 import dataclasses
 
@@ -16,14 +16,14 @@ class Photo:
     """A decoded photo, upright.
 
     Attributes:
-        pixels: gray (h, w) or sRGB (h, w, 3), uint8 in [0, 255] or uint16 in [0, 65535].
-        alpha: opacity (h, w) in the dtype of pixels, or None; pixels are not multiplied by it.
-        format: Pillow's name of the format it came from, such as "JPEG"; empty for none.
-        bits: a channel, in that file: 1, 8, or 16 for all that is deeper than 8.
-        metadata: what goes along into the output.
-        milliseconds: how long it shows as a frame of an animation; 0 for a still.
-        plays: of the animation that it is a frame of; 0 is without end.
-        truncated: whether the end of its file was missing, and is blank here.
+        pixels: Gray (h, w) or sRGB (h, w, 3): uint8 in [0, 255] or uint16 in [0, 65535].
+        alpha: Opacity (h, w) in the dtype of `pixels`, or None. Pixels are not multiplied by it.
+        format: Pillow's name for the format of the file, such as "JPEG", or empty.
+        bits: Bits per channel in the file: 1, 8, or 16 for everything deeper than 8.
+        metadata: What is copied to the output.
+        milliseconds: How long the photo shows as a frame of an animation; 0 for a still.
+        plays: How often the animation plays that the photo is a frame of; 0 means endlessly.
+        truncated: Whether the end of the file was missing. The missing part is blank.
     """
 
     pixels: Pixels
@@ -36,10 +36,7 @@ class Photo:
     truncated: bool = False
 
     def to_8bit(self) -> "Photo":
-        """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest.
-
-        Spec: FIL-004
-        """
+        """Return the photo with 8-bit levels: itself, or v / 257 rounded to the nearest integer."""
         if self.pixels.dtype == np.uint8:
             return self
         alpha = None if self.alpha is None else encoding.to_8bit(self.alpha)

@@ -1,7 +1,7 @@
-"""ICC color profiles: stored levels to sRGB.
+"""ICC profiles: conversion of stored levels to sRGB.
 
-LittleCMS, as Pillow has it, does 8-bit color only; so gray and matrix profiles, which scanners and cameras write, are
-also followed here, after ICC.1:2010.
+LittleCMS, as Pillow uses it, converts 8-bit color only. Gray profiles and matrix profiles, which scanners and cameras
+write, are therefore also evaluated here, following ICC.1:2010.
 """
 
 import io
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-# D50-adapted primaries of sRGB, IEC 61966-2-1 as its ICC profile holds them
+# the D50-adapted primaries of sRGB, as the ICC profile of IEC 61966-2-1 holds them
 _SRGB_XYZ = np.array(
     [
         [0.4360747, 0.3850649, 0.1430804],
@@ -23,16 +23,14 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
 def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return an 8-bit image in sRGB.
+    """Convert an 8-bit image to sRGB.
 
     Args:
-        image: of mode L, RGB, CMYK or LAB.
-        profile: an ICC profile; one that cannot be used is ignored.
+        image: An image of mode L, RGB, CMYK or LAB.
+        profile: An ICC profile. A profile that cannot be used is ignored.
 
     Returns:
-        An image of mode L for L, else RGB.
-
-    Spec: FIL-022, FIL-023
+        An image of mode L for L, else of mode RGB.
     """
     if image.mode == "LAB":
         return (
@@ -48,19 +46,20 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
             transform = _transform(ImageCms.ImageCmsProfile(io.BytesIO(profile)), image.mode)
         except (ImageCms.PyCMSError, OSError):
             transform = None
-        if transform and _matters(transform, image.mode):
+        if transform and _changes_levels(transform, image.mode):
             return ImageCms.applyTransform(image, transform) or image
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 
 def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
-    """Return 16-bit levels in sRGB.
+    """Convert 16-bit levels to sRGB.
 
     Args:
         levels: uint16, gray (h, w) or RGB (h, w, 3).
-        profile: an ICC profile; one that cannot be used is ignored.
+        profile: An ICC profile. A profile that cannot be used is ignored.
 
-    Spec: FIL-022
+    Returns:
+        uint16 levels of the same shape.
     """
     gray = levels.ndim == 2
     if not profile or _space(profile) != ("GRAY" if gray else "RGB"):
@@ -89,13 +88,13 @@ def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
     if np.abs(convert(probe).astype(int) - probe).max() <= 257:
         return levels
     converted = np.empty_like(stored)
-    for start in range(0, len(stored), 64):  # so that the floats stay small
+    for start in range(0, len(stored), 64):  # bounds the memory for floats
         converted[start : start + 64] = convert(stored[start : start + 64])
     return converted.reshape(levels.shape)
 
 
 def _by_table(levels: np.ndarray, profile: bytes) -> np.ndarray:
-    """Convert the upper 8 bits with LittleCMS and keep what is below them."""
+    """Convert the upper 8 bits with LittleCMS, and keep what is below them."""
     coarse = ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     fine = levels.astype(np.int32) - np.int32(257) * coarse
     moved = np.asarray(image_to_srgb(Image.fromarray(coarse), profile))
@@ -113,8 +112,8 @@ def _transform(profile: Any, mode: str) -> ImageCms.ImageCmsTransform:
     )
 
 
-def _matters(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Tell whether a transform moves any of 9 × 9 × 9 colors by more than a level."""
+def _changes_levels(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Return whether a transform moves any of 9 × 9 × 9 colors by more than one level."""
     if mode != "RGB":
         return True
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
@@ -134,7 +133,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _curve(tag: bytes) -> np.ndarray:
-    """Return the linear value in [0, 1] of each of the 65,536 levels, float32 (ICC.1:2010, 10.5 and 10.15)."""
+    """Return the linear value in [0, 1] for each of the 65,536 levels, as float32 (ICC.1:2010, 10.5 and 10.15)."""
     v = np.linspace(0, 1, 65536)
     if tag[:4] == b"curv":
         (count,) = struct.unpack_from(">I", tag, 8)
@@ -155,7 +154,7 @@ def _curve(tag: bytes) -> np.ndarray:
         with np.errstate(all="ignore"):
             if kind == 0:
                 out = v**g
-            elif kind in (1, 2):  # there c is the offset of both pieces
+            elif kind in (1, 2):  # here c is the offset of both pieces
                 out = np.where(v >= -b / a, (a * v + b) ** g, 0) + c
             else:
                 out = np.where(v >= d, (a * v + b) ** g + e, c * v + f)

@@ -1,4 +1,4 @@
-"""Finding photos: in files, in folders, and in scikit-image's wheel."""
+"""Finding photos: in files, in folders, and among scikit-image's samples."""
 
 import importlib.util
 import itertools
@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from colorjax.errors import NoPhotosError, in_one_line
-from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike, photo_error
 
 _SAMPLES = (
@@ -26,19 +26,17 @@ def find_photos(
     """Find the photos that files and folders name.
 
     Args:
-        paths: files of any suffix, folders (searched recursively for the suffixes of `SUFFIXES`; hidden names are left
-            out), or the text "samples" for `sample_photos`; a folder of that name is "./samples".
-        besides: other suffixes to search for, such as ".mp4".
+        paths: Files of any suffix, folders, or the text "samples" for `sample_photos` ("./samples" is a folder of that
+            name). Folders are searched recursively for the suffixes of `SUFFIXES`, without hidden files.
+        besides: More suffixes to search for, such as ".mp4".
 
     Returns:
-        For each photo its path and its name relative to the folder given, with "/": in the order of `paths`, and within
-        a folder sorted.
+        The path of each photo, and its name relative to the folder, with "/". The order is that of `paths`; files of
+        one folder are sorted.
 
     Raises:
-        PhotoError: if a path does not exist or a folder cannot be listed.
-        NoPhotosError: if nothing was found.
-
-    Spec: FIL-011, FIL-012, FIL-013
+        PhotoError: a path does not exist, or a folder cannot be listed.
+        NoPhotosError: no photo was found.
     """
     paths = list(paths)
     known = [*itertools.chain(*SUFFIXES.values()), *besides]
@@ -48,9 +46,7 @@ def find_photos(
         if place == "samples":
             found += [(sample, sample.name) for sample in sample_photos()]
         elif path.is_dir():
-            found += [
-                (photo, photo.relative_to(path).as_posix()) for photo in _searched(path, known)
-            ]
+            found += [(photo, photo.relative_to(path).as_posix()) for photo in _search(path, known)]
         elif os.path.lexists(path):
             found.append((path, path.name))
         else:
@@ -62,22 +58,20 @@ def find_photos(
 
 
 def sample_photos() -> list[pathlib.Path]:
-    """Return the paths of the six photos that come with scikit-image, one of them gray.
+    """Return the paths of the six photos that come with scikit-image. One of them is gray.
 
     Raises:
-        NoPhotosError: if scikit-image is not there.
-
-    Spec: FIL-013
+        NoPhotosError: scikit-image is not installed.
     """
-    spec = importlib.util.find_spec("skimage")  # importing it would take a second
+    spec = importlib.util.find_spec("skimage")  # importing it takes a second
     if spec is None or spec.origin is None:
         raise NoPhotosError("samples: scikit-image is not installed; expected its sample photos")
     folder = pathlib.Path(spec.origin).parent / "data"
     return [folder / name for name in _SAMPLES]
 
 
-def _searched(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
-    """Return the photos below a folder, by known suffixes, each real folder entered once."""
+def _search(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
+    """Return the photos below a folder by their suffixes. Each real folder is entered once."""
     photos: list[pathlib.Path] = []
     entered: set[str] = set()
 

@@ -1,21 +1,20 @@
-"""Tinted photos: is there color in a scan, or one tone on a gray photo? Pure NumPy."""
+"""Tinted photos: does a scan have color, or is it a gray photo in one tone?"""
 
 import numpy as np
 from jaxtyping import Float, UInt
 
 _KNOTS = 64
-_BANDS = 16  # of gray, each with blocks enough for a median
+_BANDS = 16  # of gray, each with enough blocks for a median
 
 
 def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
-    """Tell whether an RGB photo is a gray one in a tone: sepia, yellowed paper, cyanotype, or none at all.
+    """Return whether an RGB photo is a gray photo in one tone, such as sepia, yellowed paper or cyanotype.
 
-    Its chroma, averaged over blocks, then hardly leaves one curve over the luma.
+    In such a photo the chroma, averaged over blocks, stays close to one curve over luma. A neutral gray photo counts
+    too.
 
     Args:
         rgb: uint8 or uint16 levels.
-
-    Spec: FIL-029
     """
     luma, chroma = _luma_chroma(rgb)
     place = luma * ((_KNOTS - 1) / 255)
@@ -35,15 +34,14 @@ def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
 
 
 def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
-    """Return the tint of a tinted photo at each gray: medians, which small parts of another color do not move.
+    """Return the tint of a tinted photo at each gray level.
 
     Args:
         rgb: uint8 or uint16 levels.
 
     Returns:
-        (R − Y, B − Y) in levels of 255.
-
-    Spec: CMD-028
+        (R − Y, B − Y) on the 8-bit scale at each of 256 gray levels. These are medians, so small areas of another color
+        do not change them.
     """
     luma, chroma = _luma_chroma(rgb)
     bands = (luma * (_BANDS / 256)).astype(int)
@@ -55,16 +53,16 @@ def tint_of(rgb: UInt[np.ndarray, "h w 3"]) -> Float[np.ndarray, "256 2"]:
 
 
 def _luma_chroma(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return luma and (R − Y, B − Y) of blocks, in levels of 255."""
+    """Return luma and (R − Y, B − Y) of blocks, on the 8-bit scale."""
     small = _blocks(rgb) / (np.iinfo(rgb.dtype).max / 255)
     luma = small @ np.array([0.21, 0.72, 0.07])
     return luma, small[:, [0, 2]] - luma[:, None]
 
 
 def _blocks(rgb: np.ndarray) -> np.ndarray:
-    """Return the means of square blocks, (n, 3) float64, of a grid whose short side has 64 to 127 blocks if it can."""
+    """Return the means of square blocks, as float64 (n, 3): 64 to 127 blocks along the short side, if it allows."""
     side = max(1, min(rgb.shape[:2]) // 64)
-    step = max(1, side // 8)  # 64 samples a block are enough
+    step = max(1, side // 8)  # 64 samples per block are enough
     h, w = (n - n % side if n >= side else n for n in rgb.shape[:2])
     rows = np.arange(h).reshape(-1, side)[:, ::step]
     columns = np.arange(w).reshape(-1, side)[:, ::step]

@@ -1,4 +1,4 @@
-"""Photos to files: whole or not at all, and never over each other."""
+"""Writing photo files. A file is written completely or not at all, and existing files are safe."""
 
 import contextlib
 import hashlib
@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 
 from colorjax.errors import ColorjaxError, ConfigError, OutputError, in_one_line
-from colorjax.photos import decoding, encoding
-from colorjax.photos.decoding import SUFFIXES
+from colorjax.photos import encoding, formats
+from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike
 from colorjax.photos.photo import Photo, Pixels
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nobody can remove an open file
+except ImportError:  # not on Windows, where an open file cannot be removed
     fcntl = None
 
 _KIND = {
     suffix: kind for kind, suffixes in SUFFIXES.items() if kind != "GIF" for suffix in suffixes
 }
-LONGEST_NAME = 255  # bytes of a file's name on the usual file systems
+LONGEST_NAME = 255  # bytes, on the usual file systems
 _TEMPORARY = re.compile(r"\.colorjax-[0-9a-f]{16}\.tmp")
 
 
@@ -34,9 +34,7 @@ def format_of(path: PathLike) -> str:
     """Return the format, a key of `SUFFIXES`, in which a file of that name is written.
 
     Raises:
-        OutputError: in one line, if the suffix is unknown.
-
-    Spec: FIL-015
+        OutputError: the suffix is unknown.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _KIND:
@@ -46,14 +44,12 @@ def format_of(path: PathLike) -> str:
     return _KIND[suffix]
 
 
-def fitting_name(stem: str, ending: str) -> str:
-    """Return a file's name; of a stem too long the end becomes a hash, so that long names stay apart.
+def shorten_name(stem: str, ending: str) -> str:
+    """Return a file name of at most 255 bytes. The end of a stem that is too long is replaced by a hash.
 
     Args:
-        stem: of any length.
-        ending: kept whole.
-
-    Spec: CMD-025
+        stem: A stem of any length.
+        ending: The ending, which is always kept.
     """
     room = LONGEST_NAME - len(os.fsencode(ending))
     if len(os.fsencode(stem)) <= room:
@@ -72,22 +68,20 @@ def write_photo(
     quality: int = 95,
     overwrite: bool = False,
 ) -> None:
-    """Write a photo in the format of the path's suffix, whole or not at all.
+    """Write a photo in the format of the path's suffix, completely or not at all.
 
     Args:
-        path: the new file; its folder exists.
-        photo: a photo, only its pixels, or several: the pages or frames of one file.
-        quality: of the lossy formats, 1 to 100; at 100 WebP is lossless.
-        overwrite: whether an existing file may be replaced.
+        path: The new file. Its folder exists.
+        photo: A photo, only its pixels, or several photos: the pages or frames of one file.
+        quality: The quality of lossy formats, 1 to 100. WebP is lossless at 100.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        OutputError: in one line, if the suffix is unknown, the file exists or cannot be written.
-        ConfigError: on a quality out of range.
-
-    Spec: FIL-014, FIL-015, FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-034, FIL-040
+        OutputError: the suffix is unknown, or the file exists or cannot be written.
+        ConfigError: the quality is out of range.
     """
     kind = format_of(path)
-    _checked(quality)
+    _check_quality(quality)
 
     def write(file: io.BufferedIOBase) -> None:
         try:
@@ -105,37 +99,34 @@ def encode_photo(photo: Photo | Pixels, format: str, *, quality: int = 95) -> by
     """Encode a photo in memory.
 
     Args:
-        photo: a photo, or only its pixels; 16 bits, alpha and metadata are dropped where the format has none.
-        format: a key of `SUFFIXES`, except "GIF".
-        quality: of the lossy formats, 1 to 100; chroma is not subsampled where the format can do without.
+        photo: A photo, or only its pixels. 16 bits, alpha and metadata are dropped where the format does not support
+            them.
+        format: A key of `SUFFIXES`, except "GIF".
+        quality: The quality of lossy formats, 1 to 100. Chroma is not subsampled if the format allows that.
 
     Raises:
-        ConfigError: on a quality out of range.
-        OutputError: if the format cannot be written here or cannot hold the photo.
-
-    Spec: FIL-016, FIL-017, FIL-025, FIL-026, FIL-028, FIL-032
+        ConfigError: the quality is out of range.
+        OutputError: the format is not available here, or cannot hold the photo.
     """
     photo = photo if isinstance(photo, Photo) else Photo(photo)
-    return _encoded(
-        encoding.encode, photo.pixels, photo.alpha, format, _checked(quality), photo.metadata
+    return _encode(
+        encoding.encode, photo.pixels, photo.alpha, format, _check_quality(quality), photo.metadata
     )
 
 
 def encode_frames(photos: Iterable[Photo], format: str, *, quality: int = 95) -> bytes:
-    """Encode photos as the pages or frames of one file; one photo alone as `encode_photo` does.
+    """Encode photos as the pages or frames of one file. A single photo is encoded as by `encode_photo`.
 
     Args:
-        photos: at least one; taken one by one for TIFF, all at once for an animation. What the first carries along, and
-            its number of plays, count for all.
+        photos: At least one photo. TIFF takes them one by one, an animation all at once. The metadata and the number of
+            plays of the first one count for all.
         format: "TIFF", or "PNG", "WEBP" or "AVIF" for an animation of frames of one size.
-        quality: as for `encode_photo`.
+        quality: As for `encode_photo`.
 
     Raises:
-        ConfigError: on a quality out of range.
-        OutputError: if the format holds one photo only, or cannot hold these.
-        PhotoError: what an iterator of photos raises.
-
-    Spec: FIL-034
+        ConfigError: the quality is out of range.
+        OutputError: the format holds one photo only, or cannot hold these.
+        PhotoError: the iterator of photos raised it.
     """
     file = io.BytesIO()
     write_frames(file, photos, format, quality=quality)
@@ -145,22 +136,20 @@ def encode_frames(photos: Iterable[Photo], format: str, *, quality: int = 95) ->
 def write_frames(
     file: io.BufferedIOBase, photos: Iterable[Photo], format: str, *, quality: int = 95
 ) -> None:
-    """Write what `encode_frames` gives into an open file.
+    """Write the result of `encode_frames` to an open file.
 
     Args:
-        file: new, to be read and written.
-        photos: pages of a TIFF are written as they come.
-        format: as for `encode_frames`.
-        quality: as for `encode_photo`.
+        file: A new file, open for reading and writing.
+        photos: The photos. Pages of a TIFF are written as they come.
+        format: As for `encode_frames`.
+        quality: As for `encode_photo`.
 
     Raises:
-        ConfigError: as `encode_frames`.
-        OutputError: as `encode_frames`.
+        ConfigError: as for `encode_frames`.
+        OutputError: as for `encode_frames`.
         OSError: the file cannot be written.
-
-    Spec: FIL-034, FIL-040
     """
-    _checked(quality)
+    _check_quality(quality)
     photos = iter(photos)
     first = next(photos)
     second = next(photos, None)
@@ -170,41 +159,41 @@ def write_frames(
     metadata, plays = first.metadata, first.plays
     both = [first, second]
     del first, second
-    frames = _drained(both, photos)
+    frames = _drain(both, photos)
     if format == "TIFF":
         pages = ((page.pixels, page.alpha) for page in frames)
-        _encoded(encoding.encode_pages, pages, format, file, metadata)
+        _encode(encoding.encode_pages, pages, format, file, metadata)
         return
     shown = ((frame.pixels, frame.alpha, frame.milliseconds) for frame in frames)
-    file.write(_encoded(encoding.encode_animation, shown, plays, format, quality, metadata))
+    file.write(_encode(encoding.encode_animation, shown, plays, format, quality, metadata))
 
 
-def _drained(first: list[Photo], rest: Iterator[Photo]) -> Iterator[Photo]:
-    """Yield photos, and keep none that was yielded."""
+def _drain(first: list[Photo], rest: Iterator[Photo]) -> Iterator[Photo]:
+    """Yield photos without keeping a reference to them."""
     while first:
         yield first.pop(0)
     yield from rest
 
 
-def _checked(quality: int) -> int:
+def _check_quality(quality: int) -> int:
     if not 1 <= quality <= 100:
         raise ConfigError(f"quality {quality}; expected 1 to 100")
     return quality
 
 
-def _encoded(encoder: Callable[..., Any], *arguments: Any) -> Any:
-    """Encode, and turn whatever goes wrong into `OutputError`."""
+def _encode(encoder: Callable[..., Any], *arguments: Any) -> Any:
+    """Call an encoder, and turn whatever goes wrong into an `OutputError`."""
     try:
         return encoder(*arguments)
-    except ColorjaxError:  # of a photo that is decoded while others are encoded
+    except ColorjaxError:  # raised by a photo that is decoded while others are encoded
         raise
-    except decoding.Refused as error:
+    except formats.UnsupportedError as error:
         raise OutputError(f"cannot write {error.found}; expected {error.expected}") from error
     except MemoryError as error:
-        raise OutputError("too large for the memory here; expected a smaller photo") from error
+        raise OutputError("does not fit in memory; expected a smaller photo") from error
     except Exception as error:  # such as a side longer than the format allows
         if isinstance(error, OSError) and error.errno:
-            raise  # of the disk
+            raise  # an error of the disk
         kind = next(each for each in arguments if isinstance(each, str))
         raise OutputError(
             f"cannot write {kind} ({in_one_line(error)[:160]}); expected another format"
@@ -212,14 +201,12 @@ def _encoded(encoder: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None:
-    """Write a file under a temporary name in its folder, flush it to disk, and give it its name.
+    """Write a file under a temporary name in the same folder, flush it to disk, and rename it.
 
-    Of two writers of a new name without `overwrite` the second raises, whatever the moment.
+    If two writers create the same new file without `overwrite`, the second one raises, whatever the timing.
 
     Raises:
-        OutputError: in one line, if the file exists (and not `overwrite`) or cannot be written.
-
-    Spec: FIL-014, FIL-015, FIL-036
+        OutputError: the file exists and `overwrite` is false, or it cannot be written.
     """
     _write_file(path, lambda file: file.write(data), overwrite=overwrite)
 
@@ -227,7 +214,7 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
 def _write_file(
     path: PathLike, write: Callable[[io.BufferedIOBase], object], *, overwrite: bool
 ) -> None:
-    """Do what `write_bytes` says, with a function that writes the content."""
+    """Do what `write_bytes` does, with a function that writes the content."""
     if not overwrite:
         _check_free(path)
     temporary = None
@@ -238,65 +225,65 @@ def _write_file(
             file.flush()
             os.fsync(file.fileno())
             if fcntl:
-                _name(temporary, path, overwrite)
-        if not fcntl:  # Windows names closed files only
-            _name(temporary, path, overwrite)
+                _rename(temporary, path, overwrite)
+        if not fcntl:  # Windows renames closed files only
+            _rename(temporary, path, overwrite)
     except FileExistsError:
         _check_free(path)
     except OSError as error:
         found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(f"{in_one_line(path)}: {found}; expected a place to write to") from error
+        raise OutputError(f"{in_one_line(path)}: {found}; expected a writable place") from error
     finally:
         if temporary:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
 
-def sweep(folder: PathLike) -> None:
-    """Remove what killed writers left in a folder; what is being written, or cannot be removed, stays.
-
-    Spec: FIL-036
-    """
+def remove_temporaries(folder: PathLike) -> None:
+    """Remove the temporary files that killed writers left in a folder. Files that are being written stay."""
     if not fcntl:
         return
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             if _TEMPORARY.fullmatch(name):
-                with contextlib.suppress(OSError), open(path, "rb", opener=_at_once) as file:
+                with (
+                    contextlib.suppress(OSError),
+                    open(path, "rb", opener=_open_without_waiting) as file,
+                ):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                         os.unlink(path)
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Open a file, also a pipe that nobody writes to, without waiting, and no link."""
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file without following links, and without waiting if it is a pipe."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def _open_temporary(folder: str) -> tuple[str, io.BufferedIOBase]:
-    """Open a new file that is locked as long as it is open, or its process lives: `sweep` leaves it alone."""
+    """Open a new file and lock it. `remove_temporaries` leaves it alone while it is open or its process lives."""
     while True:
         name = os.path.join(folder, f".colorjax-{secrets.token_hex(8)}.tmp")
         file = open(name, "x+b")  # the caller closes it
         if not fcntl:
             return name, file
-        with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there
+        with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return name, file
-        file.close()  # swept before it was locked
+        file.close()  # it was removed before it was locked
 
 
-def _name(temporary: str, path: PathLike, overwrite: bool) -> None:
-    """Give a file its name; FileExistsError if that is taken and not to be overwritten."""
+def _rename(temporary: str, path: PathLike, overwrite: bool) -> None:
+    """Give a file its name. Raise FileExistsError if the name is taken and must not be overwritten."""
     if not overwrite:
         try:
-            os.link(temporary, path)  # unlike renaming, it replaces nothing
+            os.link(temporary, path)  # unlike renaming, this never replaces a file
             return
         except FileExistsError:
             raise
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             _check_free(path)
     os.replace(temporary, path)
 
@@ -304,5 +291,5 @@ def _name(temporary: str, path: PathLike, overwrite: bool) -> None:
 def _check_free(path: PathLike) -> None:
     if os.path.lexists(path):
         raise OutputError(
-            f"{in_one_line(path)}: exists; expected a new name, or leave to overwrite"
+            f"{in_one_line(path)}: already exists; expected a new name or permission to overwrite"
         )

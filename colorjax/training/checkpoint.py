@@ -66,10 +66,7 @@ class Checkpoints:
             self._manager.close()
 
     def latest(self) -> int | None:
-        """Return the step of the newest complete checkpoint, or None.
-
-        Spec: TRN-012
-        """
+        """Return the step of the newest complete checkpoint, or None."""
         return self._manager.latest_step()
 
     def save(self, step: int, arrays: PyTree, facts: dict[str, Any]) -> None:
@@ -77,8 +74,6 @@ class Checkpoints:
 
         Raises:
             OutputError: it, or the one before it, cannot be written.
-
-        Spec: TRN-012, TRN-042, TRN-075, TRN-076
         """
         if step == self.latest():
             return
@@ -100,8 +95,6 @@ class Checkpoints:
 
         Raises:
             OutputError: it cannot be.
-
-        Spec: TRN-042
         """
         with self._writing():
             self._manager.wait_until_finished()
@@ -123,8 +116,6 @@ class Checkpoints:
 
         Raises:
             CheckpointError: it is damaged, of another config or of another format; the line names the one before it.
-
-        Spec: TRN-012, TRN-013, TRN-041, TRN-075, TRN-076
         """
         facts = self._read(step, "facts", ocp.args.JsonRestore())
         if not isinstance(facts, dict):
@@ -163,8 +154,6 @@ class Checkpoints:
 
         Raises:
             CheckpointError: always; its line names the checkpoint before this one.
-
-        Spec: TRN-041, TRN-076, TRN-077
         """
         older = [s for s in self._manager.all_steps() if s < step]
         before = f"from the one before it, of step {max(older)}" if older else "from the start"

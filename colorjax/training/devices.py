@@ -33,8 +33,6 @@ def join_processes(
 
     Raises:
         UsageError: no cluster tells, or the others cannot be reached.
-
-    Spec: TRN-063
     """
     try:
         jax.distributed.initialize(
@@ -53,8 +51,6 @@ def training_mesh(config: Config) -> Mesh:
 
     Raises:
         ConfigError: there are too few devices for `shard`, or several processes cannot share the batch evenly.
-
-    Spec: TRN-062, TRN-063
     """
     devices, shard = jax.devices(), config.shard
     photos = config.batch // config.accumulate
@@ -76,10 +72,7 @@ def training_mesh(config: Config) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of what each device has a copy of.
-
-    Spec: TRN-062
-    """
+    """Return the sharding of what each device has a copy of."""
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -89,8 +82,6 @@ def parameter_shardings(shapes: PyTree, mesh: Mesh) -> PyTree:
     Args:
         shapes: a tree of arrays or of their shapes.
         mesh: of `training_mesh`; if its second axis has one device, all is replicated.
-
-    Spec: TRN-062
     """
     parts = mesh.shape["shard"]
 
@@ -104,18 +95,12 @@ def parameter_shardings(shapes: PyTree, mesh: Mesh) -> PyTree:
 
 
 def photo_sharding(mesh: Mesh, *, steps: bool = False) -> NamedSharding:
-    """Return the sharding of a batch of photos, or with `steps` of a chunk (steps, batch, …): each device its photos.
-
-    Spec: TRN-062
-    """
+    """Return the sharding of a batch of photos, or with `steps` of a chunk of batches."""
     return NamedSharding(mesh, PartitionSpec(*[None] * steps, AXES))
 
 
 def own_slots(batch: int, mesh: Mesh) -> range:
-    """Return the places of a batch whose photos this process reads.
-
-    Spec: TRN-050, TRN-063
-    """
+    """Return the places of a batch whose photos this process reads."""
     places = photo_sharding(mesh).addressable_devices_indices_map((batch,))
     parts = [part[0] for part in places.values() if part is not None]
     rows = sorted(row for part in parts for row in range(*part.indices(batch)))
@@ -123,47 +108,32 @@ def own_slots(batch: int, mesh: Mesh) -> range:
 
 
 def put(array: Shaped[np.ndarray, "..."], sharding: NamedSharding) -> Shaped[jax.Array, "..."]:
-    """Copy an array to the devices; of one that lies in parts each process copies its own.
-
-    Spec: TRN-062, TRN-063
-    """
+    """Copy an array to the devices; of one that lies in parts each process copies its own."""
     places = sharding.addressable_devices_indices_map(array.shape)
     parts = [jax.device_put(array[part], device) for device, part in places.items()]
     return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
 
 
 def is_first() -> bool:
-    """Tell whether this is the process that writes and prints.
-
-    Spec: TRN-063
-    """
+    """Tell whether this is the process that writes and prints."""
     return jax.process_index() == 0
 
 
 def wait_for_all(name: str) -> None:
-    """Return when all processes are here.
-
-    Spec: TRN-063
-    """
+    """Return when all processes are here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 
 
 def any_process(number: int) -> int:
-    """Return the largest of the numbers that the processes ask with.
-
-    Spec: TRN-063
-    """
+    """Return the largest of the numbers that the processes ask with."""
     if jax.process_count() == 1:
         return number
     return int(np.max(multihost_utils.process_allgather(np.array(number))))
 
 
 def count_operations(function: Callable, *arguments: Any, **options: Any) -> float:
-    """Count the floating-point operations of a jitted function as XLA estimates them; loops count once.
-
-    Spec: TRN-072
-    """
+    """Count the floating-point operations of a jitted function as XLA estimates them; loops count once."""
     cost = function.lower(*arguments, **options).cost_analysis()
     return float((cost or {}).get("flops", math.nan))
 
@@ -173,8 +143,6 @@ def operations_per_second(config: Config) -> float:
 
     It is what utilization is counted against: of a CPU nobody else knows the peak, and of an accelerator it is what
     can be had.
-
-    Spec: TRN-072
     """
     return _matrix_speed(
         config.network.compute if isinstance(config.network, PhotoConfig) else "float32"

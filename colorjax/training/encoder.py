@@ -29,8 +29,6 @@ def load_encoder(path: str | os.PathLike, config: Config) -> PyTree:
 
     Raises:
         WeightsError: the file is absent, damaged, or holds another encoder than the config's.
-
-    Spec: NET-032
     """
     network = config.network
     if not isinstance(network, PhotoConfig):

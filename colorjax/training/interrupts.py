@@ -16,13 +16,11 @@ class Interrupted(TrainingError):
 
 
 @contextlib.contextmanager
-def collected_signals() -> Iterator[list[int]]:
+def collect_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM in place of dying of them; a second one kills as usual.
 
     Yields:
         The signals so far, as they come.
-
-    Spec: TRN-012
     """
     received: list[int] = []
     before = {}

@@ -13,7 +13,7 @@ from jaxtyping import PyTree, UInt8
 
 from colorjax.config import Config
 from colorjax.errors import UsageError
-from colorjax.evaluation.baselines import LUMA
+from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import read_metrics, write_curves, write_samples
 from colorjax.inference.pipeline import recolor
 from colorjax.training import runs
@@ -21,7 +21,7 @@ from colorjax.training import runs
 SELDOM = 20  # times as long as pictures take to draw goes by before they are drawn again
 
 
-class Logbook:
+class RunLogger:
     """Writes into the folder of a run, from its first process; a context manager.
 
     Attributes:
@@ -55,7 +55,7 @@ class Logbook:
             writer = _tensorboard().SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
             self._writer = self._events.enter_context(contextlib.closing(writer))
 
-    def __enter__(self) -> "Logbook":
+    def __enter__(self) -> "RunLogger":
         return self
 
     def __exit__(self, *_) -> None:
@@ -66,8 +66,6 @@ class Logbook:
 
         Raises:
             OSError: it cannot be written.
-
-        Spec: TRN-010, TRN-071
         """
         runs.append_metrics(self.run, line)
         if self._writer:
@@ -77,10 +75,7 @@ class Logbook:
             self._writer.flush()
 
     def is_time_for_pictures(self) -> bool:
-        """Tell whether pictures may be drawn again without taking much of the time.
-
-        Spec: TRN-070
-        """
+        """Tell whether pictures may be drawn again without taking much of the time."""
         return time.perf_counter() >= self._next_pictures
 
     def draw(self, params: PyTree, best_step: int) -> None:
@@ -89,13 +84,11 @@ class Logbook:
         Args:
             params: on the host.
             best_step: marked in the plot.
-
-        Spec: EVL-023, EVL-024, TRN-070
         """
         started = time.perf_counter()
         lines = read_metrics(self.run / "metrics.jsonl")
         write_curves(self.run / "loss.png", lines, best_step / self.config.pass_steps)
-        gray = np.rint(self.shown @ LUMA).astype(np.uint8)
+        gray = np.rint(self.shown @ LUMA_WEIGHTS).astype(np.uint8)
         colored = self._recolor(params, jnp.asarray(self.shown), config=self.config)
         write_samples(self.run / "samples.png", self.shown, gray, np.asarray(colored))
         ended = time.perf_counter()

@@ -13,18 +13,18 @@ import numpy as np
 from jaxtyping import Int, PyTree, UInt8
 
 from colorjax.config import Config
-from colorjax.data import order, photosets
-from colorjax.data.loader import Feed
+from colorjax.data import datasets, order
+from colorjax.data.loader import Loader
 from colorjax.errors import ConfigError, TrainingError
 from colorjax.evaluation.baselines import fit_baselines
 from colorjax.evaluation.report import read_metrics
 from colorjax.networks import init_params
 from colorjax.training import devices, runs
 from colorjax.training.checkpoint import Checkpoints
-from colorjax.training.interrupts import Interrupted, collected_signals
-from colorjax.training.log import Logbook
+from colorjax.training.compiled import CompiledTraining
+from colorjax.training.interrupts import Interrupted, collect_signals
+from colorjax.training.log import RunLogger
 from colorjax.training.profiling import Speed, Trace
-from colorjax.training.programs import Programs
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def train(
-    photos: photosets.Photos,
+    photos: datasets.Photos,
     validation: UInt8[np.ndarray, "_ n n 3"],
     config: Config,
     run: str | os.PathLike,
@@ -75,7 +75,7 @@ def train(
     Args:
         photos: to train on; at least one, of the config's source size.
         validation: to choose the best pass by; may be empty.
-        config: fitted to the photos by `training.fit_config`.
+        config: fitted to the photos by `config.fit_config`.
         run: the folder; new or empty unless `resume`. Several processes share it.
         source: for each photo the place it is from; only with `mix`.
         mix: for each place its share of the draws, in any unit.
@@ -94,9 +94,6 @@ def train(
         TrainingError: too many steps in a row are not finite, the disk is full, or another process is gone.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         OutputError: the folder cannot be written.
-
-    Spec: TRN-010, TRN-011, TRN-012, TRN-013, TRN-014, TRN-015, TRN-040, TRN-062, TRN-063, TRN-070, TRN-071, TRN-072,
-        TRN-073
     """
     run = pathlib.Path(run)
     _check_memory(config, COPIES + bool(len(validation)))
@@ -104,18 +101,18 @@ def train(
     if devices.is_first():
         runs.open_run(run, manifest, resume=resume)
     devices.wait_for_all("the run's folder")
-    programs = Programs(config)
-    state = programs.start(jax.random.key(seed), initial_params)
+    compiled = CompiledTraining(config)
+    state = compiled.start(jax.random.key(seed), initial_params)
     # without validation photos there is nothing to choose a pass by: the last one is kept
-    best_params = programs.copy(state.averaged) if len(validation) else None
-    judged = programs.put(validation)
+    best_params = compiled.copy(state.averaged) if len(validation) else None
+    judged = compiled.put(validation)
     reached = _Reached()
-    feed = Feed(
+    loader = Loader(
         photos,
         order.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix),
         size=config.source_size or config.size,
         seed=seed,
-        slots=devices.own_slots(config.batch, programs.mesh) if jax.process_count() > 1 else None,
+        slots=devices.own_slots(config.batch, compiled.mesh) if jax.process_count() > 1 else None,
     )
     shown = validation[:SHOWN] if len(validation) else _squares(photos, config, SHOWN)
 
@@ -123,7 +120,7 @@ def train(
         stack.enter_context(_ending_cleanly(run))
         checkpoints = Checkpoints(run / "checkpoints", runs.digest(manifest))
         stack.enter_context(checkpoints)
-        received = stack.enter_context(collected_signals())
+        received = stack.enter_context(collect_signals())
         if (latest := checkpoints.latest()) is not None:
             arrays, facts = checkpoints.restore(latest, {"state": state, "best": best_params})
             state, best_params = arrays["state"], arrays["best"]
@@ -131,25 +128,25 @@ def train(
             if reached is None:
                 checkpoints.refuse(latest, "cannot be read (it tells not what was reached)")
         step = saved = int(state.step)
-        book = None
+        logger = None
         if devices.is_first():
-            book = Logbook(run, shown, config, step=step, tensorboard=tensorboard)
-            stack.enter_context(book)
+            logger = RunLogger(run, shown, config, step=step, tensorboard=tensorboard)
+            stack.enter_context(logger)
 
         def save() -> None:
             """Write what the run has reached by now."""
             arrays = {"state": state, "best": best_params}
             checkpoints.save(step, arrays, {"reached": dataclasses.asdict(reached)})
 
-        speed = Speed(config, devices_used=programs.mesh.size)
+        speed = Speed(config, devices_used=compiled.mesh.size)
         signal = devices.any_process(received[0] if received else 0)
-        chunks = feed.chunks(step, config.steps, _chunk_steps(config))
+        chunks = loader.chunks(step, config.steps, _chunk_steps(config))
         trace = Trace(run / "profile", step, profile)
         while step < config.steps and not signal:
             batches = next(chunks)
             steps = len(batches)
             with trace.step(step):
-                state, metrics = programs.step(state, batches)
+                state, metrics = compiled.step(state, batches)
             loss = reached.add(metrics)
             step, seen = step + steps, speed.count(steps)
 
@@ -158,19 +155,19 @@ def train(
                     "step": step,
                     "pass": step / config.pass_steps,
                     **reached.means(),
-                    "validation_loss": programs.evaluate(state, judged),
+                    "validation_loss": compiled.evaluate(state, judged),
                     "learning_rate": metrics["learning_rate"][-1].item(),
                     "skipped": int(metrics["skipped"][-1]),
-                    **speed.measure(programs.operations or math.nan),
+                    **speed.measure(compiled.operations or math.nan),
                 }
                 if reached.judge(line) and best_params is not None:
-                    best_params = programs.copy(state.averaged)
-                if book:
-                    book.write(line)
-                if devices.any_process(int(book is not None and book.is_time_for_pictures())):
-                    host = programs.fetch(state.averaged)
-                    if book:
-                        book.draw(host, reached.best_step)
+                    best_params = compiled.copy(state.averaged)
+                if logger:
+                    logger.write(line)
+                if devices.any_process(int(logger is not None and logger.is_time_for_pictures())):
+                    host = compiled.fetch(state.averaged)
+                    if logger:
+                        logger.draw(host, reached.best_step)
             progress(step, {"loss": loss, "best": reached.best_loss, "photos_per_second": seen})
             signal = devices.any_process(received[0] if received else 0)
             hopeless = np.flatnonzero(metrics["skipped_in_a_row"] >= HOPELESS)
@@ -189,10 +186,10 @@ def train(
             raise Interrupted(signal, step)
         save()
 
-        last = programs.fetch(state.averaged)
-        kept = last if best_params is None else programs.fetch(best_params)
+        last = compiled.fetch(state.averaged)
+        kept = last if best_params is None else compiled.fetch(best_params)
         weights = run / "weights.safetensors"
-        if book:
+        if logger:
             best = {"loss": reached.best_loss, "step": reached.best_step}
             facts = {
                 **(record or {}),
@@ -202,7 +199,7 @@ def train(
             save_weights(weights, kept, config, record={**facts, **best})
             file = run / "weights-last.safetensors"
             save_weights(file, last, config, record={**facts, "step": step})
-            book.draw(kept, reached.best_step)
+            logger.draw(kept, reached.best_step)
         checkpoints.wait()
         devices.wait_for_all("the weights")
         lines = read_metrics(run / "metrics.jsonl")
@@ -229,10 +226,7 @@ class _Reached:
 
     @classmethod
     def of(cls, facts: Any) -> "_Reached | None":
-        """Return what a checkpoint tells, or None if that is something else.
-
-        Spec: TRN-077
-        """
+        """Return what a checkpoint tells, or None if that is something else."""
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(facts, dict) or sorted(facts) != sorted(names):
             return None
@@ -241,10 +235,7 @@ class _Reached:
         return cls(**facts) if fits else None
 
     def add(self, metrics: dict[str, np.ndarray]) -> float:
-        """Count a chunk's steps; return their mean loss, or objective.
-
-        Spec: TRN-010, TRN-043
-        """
+        """Count a chunk's steps; return their mean loss, or objective."""
         good = metrics["skipped_in_a_row"] == 0
         sums = {
             name: float(np.asarray(metrics[name], np.float64)[good].sum())
@@ -258,10 +249,7 @@ class _Reached:
         return sums.get("loss", sums["objective"]) / good.sum() if good.any() else math.nan
 
     def means(self) -> dict[str, float | None]:
-        """Return the means since the last evaluation; None if no step was good, or for what is not computed.
-
-        Spec: TRN-010
-        """
+        """Return the means since the last evaluation; None if no step was good, or for what is not computed."""
         return {
             "train_loss": None if self.loss is None or not self.steps else self.loss / self.steps,
             "train_objective": self.objective / self.steps if self.steps else None,
@@ -271,8 +259,6 @@ class _Reached:
         """Tell whether an evaluation is the best so far, and begin to count anew.
 
         Without validation photos the last is the best.
-
-        Spec: TRN-011
         """
         self.objective, self.loss, self.steps = 0.0, None, 0
         found = line["validation_loss"]
@@ -309,9 +295,7 @@ def _baselines(photos, config):
 def _squares(photos, config, most):
     """Return the center squares of some photos from all over the set."""
     some = np.arange(0, len(photos), -(-len(photos) // most))
-    return photosets.center_squares(
-        photosets.subset(photos, some), config.source_size or config.size
-    )
+    return datasets.center_squares(datasets.subset(photos, some), config.source_size or config.size)
 
 
 def _check_memory(config: Config, copies: int) -> None:
@@ -341,6 +325,6 @@ def _identity(photos, validation, mix) -> dict[str, Any]:
     return {
         "training": len(photos),
         "validation": len(validation),
-        "digest": photosets.digest(photos) + photosets.digest(validation),
+        "digest": datasets.digest(photos) + datasets.digest(validation),
         "mix": list(mix),
     }

@@ -15,7 +15,6 @@ def schedule(config: Config) -> optax.Schedule:
     """Return the share of the learning rate at a step: warm-up, then the config's schedule.
 
     Source: seed S7 for 1 / pass³.
-    Spec: TRN-004
     """
     optimizer = config.optimizer
     warmup = round(optimizer.warmup * config.steps)
@@ -48,8 +47,6 @@ def make_optimizer(
         config: its `optimizer`, `steps` and `pass_steps` decide.
         learning_rate: in place of the config's; may be traced, as in a sweep.
         weight_decay: likewise.
-
-    Spec: TRN-001, TRN-004, TRN-005, TRN-018, TRN-037
     """
     check_config(config)
     optimizer = config.optimizer
@@ -67,10 +64,7 @@ def make_optimizer(
 
 
 def is_frozen(params: PyTree, config: Config) -> PyTree:
-    """Tell of each parameter whether the config holds it as it is.
-
-    Spec: TRN-038
-    """
+    """Tell of each parameter whether the config holds it as it is."""
 
     def frozen(path, leaf):
         names = [entry.key for entry in path]
@@ -85,10 +79,7 @@ def is_frozen(params: PyTree, config: Config) -> PyTree:
 
 
 def hold_frozen(params: PyTree, config: Config) -> PyTree:
-    """Return the parameters with frozen ones cut off from the gradient, which then is not computed.
-
-    Spec: TRN-038
-    """
+    """Return the parameters with frozen ones cut off from the gradient, which then is not computed."""
     return jax.tree.map(
         lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf,
         is_frozen(params, config),
@@ -131,7 +122,6 @@ def orthogonalize(
         The same singular vectors; the singular values, but for the tiniest, lie between 0.7 and 1.2.
 
     Source: Jordan 2024 (Muon: the quintic); Boissin et al. 2025, arXiv:2512.04632 (AOL, the scale it starts from).
-    Spec: TRN-037
     """
     if matrix.shape[0] < matrix.shape[1]:
         return orthogonalize(matrix.T, iterations=iterations).T

@@ -27,10 +27,7 @@ class Speed:
         self.counted = 0
 
     def count(self, steps: int) -> float:
-        """Count a chunk; return photos a second.
-
-        Spec: TRN-070
-        """
+        """Count a chunk; return photos a second."""
         self.photos += steps * self.config.batch
         return self.photos / (time.perf_counter() - self.started)
 
@@ -39,8 +36,6 @@ class Speed:
 
         Args:
             operations: floating-point operations of a step.
-
-        Spec: TRN-072
         """
         now = time.perf_counter()
         rate = (self.photos - self.counted) / (now - self.since)
@@ -61,10 +56,7 @@ class Trace:
 
     @contextlib.contextmanager
     def step(self, step: int) -> Iterator[None]:
-        """Trace the chunk that begins at a step, if it is one of those asked for.
-
-        Spec: TRN-071
-        """
+        """Trace the chunk that begins at a step, if it is one of those asked for."""
         if self.steps and self.began is None and step > self.first:
             jax.profiler.start_trace(str(self.folder))
             self.began = step
@@ -74,10 +66,7 @@ class Trace:
             yield
 
     def stop(self) -> None:
-        """End the trace, if one is under way.
-
-        Spec: TRN-071
-        """
+        """End the trace, if one is under way."""
         if self.began is not None and self.steps:
             jax.profiler.stop_trace()
             self.steps = 0

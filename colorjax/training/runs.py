@@ -24,17 +24,12 @@ def make_manifest(config: Config, *, seed: int, photos: dict[str, Any]) -> dict[
         config: of the run.
         seed: of all its randomness.
         photos: JSON-able facts that tell its photos from others, such as a digest.
-
-    Spec: TRN-013
     """
     return {"config": json.loads(configs.to_json(config)), "seed": seed, "photos": photos}
 
 
 def digest(manifest: dict[str, Any]) -> str:
-    """Return 64 hexadecimal digits that tell one manifest from another.
-
-    Spec: TRN-041
-    """
+    """Return 64 hexadecimal digits that tell one manifest from another."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
@@ -49,8 +44,6 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
     Raises:
         CheckpointError: a run is there and not to be gone on with, or another run.
         OutputError: the place holds other things, or cannot be written.
-
-    Spec: TRN-010, TRN-013, TRN-040
     """
     file = run / "config.json"
     if file.exists() and not resume:
@@ -107,8 +100,6 @@ def append_metrics(run: pathlib.Path, line: dict[str, Any]) -> None:
 
     Raises:
         OSError: it cannot be written.
-
-    Spec: TRN-010
     """
     with open(run / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -119,8 +110,6 @@ def cut_metrics(run: pathlib.Path, step: int) -> None:
 
     Raises:
         CheckpointError: a line is not what a run writes.
-
-    Spec: TRN-012, TRN-040, TRN-077
     """
     path = run / "metrics.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -160,8 +149,6 @@ def ending_cleanly(run: pathlib.Path) -> Iterator[None]:
 
     Raises:
         TrainingError: in place of an OSError or OutputError.
-
-    Spec: TRN-042
     """
     try:
         yield

@@ -1,7 +1,6 @@
 """The pure training step: state in, state out."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,11 +10,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
-from colorjax import config as configs
 from colorjax.color import rgb_to_gray
 from colorjax.config import Config
 from colorjax.data import augment
-from colorjax.errors import ConfigError, check, is_numeric
+from colorjax.errors import check, is_numeric
 from colorjax.networks import check_config, check_key, init_params
 from colorjax.networks.convolution import CONVOLVED
 from colorjax.training.losses import loss, objective
@@ -58,35 +56,6 @@ class TrainState:
         Spec: TRN-034
         """
         return self.params if self.ema_params is None else self.ema_params
-
-
-def fit_config(
-    config: Config, *, photos: int, passes: int | None = None, steps: int | None = None
-) -> Config:
-    """Fit a config to the number of training photos: batch, steps a pass, length of the run.
-
-    Args:
-        config: its batch shrinks to the number of photos.
-        photos: at least 1.
-        passes: length of the run; `steps` wins over it, and the config's own steps over neither.
-        steps: length of the run.
-
-    Raises:
-        ConfigError: zero passes or steps, or parts that do not divide the batch.
-
-    Spec: TRN-016, TRN-060
-    """
-    batch = min(config.batch, photos)
-    pass_steps = math.ceil(photos / batch)
-    if passes is not None and passes < 1:
-        raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
-    if batch % config.accumulate:
-        raise ConfigError(
-            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
-        )
-    if steps is None:
-        steps = config.steps if passes is None else passes * pass_steps
-    return configs.replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})
 
 
 def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) -> TrainState:

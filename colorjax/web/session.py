@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from colorjax.inference.hints import Hints
-from colorjax.jobs.coloring import Weights, Wishes, color, color_frames, likely_colors, set_apart
+from colorjax.jobs.coloring import (
+    ColorOptions,
+    Weights,
+    color_frames,
+    color_photo,
+    likely_colors,
+    variant_options,
+)
 from colorjax.jobs.planning import COLOR
 from colorjax.photos import (
     MAX_PIXELS,
@@ -37,7 +44,7 @@ class Setting:
     """What is set for a photo.
 
     Attributes:
-        vividness: as in `Wishes`.
+        vividness: as in `ColorOptions`.
         variant: the coloring chosen, from 0, the usual one.
         hints: (row, column, color) of the places that were given a color; of two at one place the later holds.
     """
@@ -115,7 +122,9 @@ def colorings(work: Work, weights: Weights) -> list[Photo]:
 
     Spec: APP-001
     """
-    return [color(work.frames[0], weights, each) for each in _wishes(work, weights, VARIANTS)]
+    return [
+        color_photo(work.frames[0], weights, each) for each in _options(work, weights, VARIANTS)
+    ]
 
 
 def colored(work: Work, weights: Weights) -> Sequence[Photo]:
@@ -124,8 +133,8 @@ def colored(work: Work, weights: Weights) -> Sequence[Photo]:
     Spec: APP-001, APP-002
     """
     variant = work.setting.variant
-    wishes = _wishes(work, weights, VARIANTS if variant else 1)[variant]
-    return list(color_frames(work.frames, weights, wishes))
+    options = _options(work, weights, VARIANTS if variant else 1)[variant]
+    return list(color_frames(work.frames, weights, options))
 
 
 def marked(work: Work, photo: Photo) -> Photo:
@@ -218,11 +227,11 @@ def zipped(
     return file.getvalue()
 
 
-def _wishes(work: Work, weights: Weights, variants: int) -> list[Wishes]:
+def _options(work: Work, weights: Weights, variants: int) -> list[ColorOptions]:
     """Return what is wished of each variant."""
     setting, hints = work.setting, None
     if setting.hints:
         places = np.array([each[:2] for each in setting.hints])
         hints = Hints(places, np.array([each[2] for each in setting.hints], np.uint8))
-    wishes = Wishes(vividness=setting.vividness, variants=variants, hints=hints)
-    return set_apart(work.frames[len(work.frames) // 2], weights, wishes)
+    options = ColorOptions(vividness=setting.vividness, variants=variants, hints=hints)
+    return variant_options(work.frames[len(work.frames) // 2], weights, options)

@@ -41,7 +41,7 @@ class StreamedPhotos(Sequence):
 
 
 @dataclasses.dataclass(frozen=True)
-class PhotoSet:
+class PhotoDataset:
     """Color photos, and what was left out.
 
     Attributes:
@@ -66,7 +66,7 @@ def load_photos(
     framing: str = "squash",
     method: str = "lanczos",
     memory: int | None = None,
-) -> PhotoSet:
+) -> PhotoDataset:
     """Read the color photos of files, folders or `samples`.
 
     Args:
@@ -80,13 +80,11 @@ def load_photos(
     Raises:
         PhotoError: a place does not exist.
         NoPhotosError: no color photo is among them.
-
-    Spec: TRN-017, TRN-050, TRN-052
     """
     found = [(i, *photo) for i, place in enumerate(places) for photo in photos.find_photos([place])]
     room = _memory() if memory is None else memory
     if framing == "whole":
-        read = functools.partial(photos.load_whole, side=size, widest=WIDEST, method=method)
+        read = functools.partial(photos.load_resized, side=size, widest=WIDEST, method=method)
     else:
         read = functools.partial(photos.load_square, size=size, framing=framing, method=method)
 
@@ -128,7 +126,7 @@ def load_photos(
         rgb = StreamedPhotos([path for _, path, _ in kept], read, marks)
     else:
         rgb = pixels if framing == "whole" else np.stack(pixels)
-    return PhotoSet(
+    return PhotoDataset(
         rgb=rgb,
         names=tuple(name for _, _, name in kept),
         source=np.array([i for i, _, _ in kept]),
@@ -144,13 +142,11 @@ def _memory() -> int:
     return int(MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def check_readable(found: PhotoSet) -> None:
+def check_readable(found: PhotoDataset) -> None:
     """Refuse a set of which too many files are broken.
 
     Raises:
         PhotoError: more than 5 % of the files could not be read.
-
-    Spec: TRN-017
     """
     broken, files = len(found.failures), len(found.names) + len(found.gray) + len(found.failures)
     if broken > UNREADABLE * files:
@@ -160,10 +156,7 @@ def check_readable(found: PhotoSet) -> None:
 
 
 def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
-    """Return some of the photos, in the order asked for.
-
-    Spec: TRN-016, TRN-050
-    """
+    """Return some of the photos, in the order asked for."""
     if isinstance(rgb, np.ndarray):
         return rgb[places]
     if isinstance(rgb, StreamedPhotos):
@@ -173,10 +166,7 @@ def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
 
 
 def digest(rgb: Photos) -> str:
-    """Return 32 hexadecimal digits that tell these photos, in this order, from others.
-
-    Spec: TRN-013
-    """
+    """Return 32 hexadecimal digits that tell these photos, in this order, from others."""
     total = hashlib.blake2b(digest_size=16)
     if isinstance(rgb, StreamedPhotos):
         marks = rgb.marks
@@ -201,8 +191,6 @@ def cut_square(
         rgb: a photo whose short side is at least `size`.
         size: of the square.
         place: where along each side, from 0 (left, top) to 1 (right, bottom).
-
-    Spec: TRN-052
     """
     h, w, _ = rgb.shape
     top, left = (min(int(place * (side - size + 1)), side - size) for side in (h, w))
@@ -210,10 +198,7 @@ def cut_square(
 
 
 def center_squares(rgb: Photos, size: int) -> UInt8[np.ndarray, "photos size size 3"]:
-    """Return the center square of each photo.
-
-    Spec: TRN-052
-    """
+    """Return the center square of each photo."""
     if isinstance(rgb, np.ndarray):
         return rgb
     squares = np.zeros((len(rgb), size, size, 3), np.uint8)

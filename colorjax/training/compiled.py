@@ -20,7 +20,7 @@ from colorjax.training.step import (
 )
 
 
-class Programs:
+class CompiledTraining:
     """What a run compiles: its start, its steps, its evaluation.
 
     Attributes:
@@ -55,27 +55,18 @@ class Programs:
         self._gather = jax.jit(lambda tree: tree, out_shardings=everywhere)
 
     def start(self, key: PRNGKeyArray, params: PyTree | None) -> TrainState:
-        """Return the state before the first step.
-
-        Spec: TRN-062
-        """
+        """Return the state before the first step."""
         return self._init(key, config=self.config, params=params)
 
     def put(self, photos: UInt8[np.ndarray, "photos n n 3"]) -> list[Any]:
-        """Copy validation photos to every device, in parts that are evaluated one by one.
-
-        Spec: TRN-062
-        """
+        """Copy validation photos to every device, in parts that are evaluated one by one."""
         starts = range(0, len(photos), EVALUATED)
         return [devices.put(photos[i : i + EVALUATED], self._everywhere) for i in starts]
 
     def step(
         self, state: TrainState, batches: UInt8[np.ndarray, "steps batch n n 3"]
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """Take a chunk's steps; the metrics of each come back to the host.
-
-        Spec: TRN-006, TRN-072, TRN-073
-        """
+        """Take a chunk's steps; the metrics of each come back to the host."""
         each = []
         with jax.transfer_guard("disallow"):
             for photos in [batches] if self._scans else batches:
@@ -90,10 +81,7 @@ class Programs:
         return state, {name: np.hstack([metrics[name] for metrics in each]) for name in each[0]}
 
     def evaluate(self, state: TrainState, parts: list[Any]) -> float | None:
-        """Return the mean loss of the averaged parameters over parts of photos; None without any.
-
-        Spec: TRN-011, TRN-073
-        """
+        """Return the mean loss of the averaged parameters over parts of photos; None without any."""
         if not parts:
             return None
         with jax.transfer_guard("disallow"):
@@ -101,8 +89,5 @@ class Programs:
             return np.average(jax.device_get(losses), weights=[len(p) for p in parts]).item()
 
     def fetch(self, params: PyTree) -> PyTree:
-        """Return parameters on the host, whole.
-
-        Spec: TRN-062
-        """
+        """Return parameters on the host, whole."""
         return jax.device_get(self._gather(params))

@@ -1,0 +1,210 @@
+"""ffmpeg: the frames of a video as a stream of arrays, and back."""
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator
+from typing import IO
+
+import numpy as np
+from jaxtyping import UInt8
+
+from colorjax.errors import ColorjaxError, OutputError, PhotoError
+from colorjax.jobs.matroska import matroska_header
+
+SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
+CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is usual
+FORMATS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg"  # none that names other files
+STILL = 250  # the latest frame that stands for a video
+CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
+BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv".split()
+MATROSKA = ".mkv"
+Frame = UInt8[np.ndarray, "h w 3"]
+
+
+def is_video(path: str | os.PathLike) -> bool:
+    """Tell by its suffix whether a file is a video."""
+    return pathlib.Path(path).suffix.lower() in SUFFIXES
+
+
+def video_suffix(path: str | os.PathLike) -> str:
+    """Return the suffix of a video in color: its own where H.264 is usual in it, else Matroska's."""
+    suffix = pathlib.Path(path).suffix
+    return suffix if suffix.lower() in CONTAINERS else MATROSKA
+
+
+def frame_times(source: pathlib.Path) -> list[float]:
+    """Return the time in seconds of each frame of a video, in order.
+
+    Raises:
+        PhotoError: ffprobe is not there, or finds no pictures.
+    """
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0"]
+    command += ["-show_entries", "packet=pts_time", "-of", "json", *_input(source)]
+    packets = json.loads(_run(source, command)).get("packets", [])
+    times = sorted(float(packet["pts_time"]) for packet in packets if "pts_time" in packet)
+    if not times:
+        raise PhotoError(f"{source}: no pictures; expected a video")
+    return times
+
+
+def still(source: pathlib.Path) -> Frame:
+    """Return the frame that stands for a video: its middle one, or frame 250 if that comes earlier.
+
+    Raises:
+        PhotoError: ffmpeg is not there, or cannot read the video.
+    """
+    number = min(STILL, len(frame_times(source)) // 2)
+    with contextlib.closing(decode(source, skip=number)) as frames:
+        for frame in frames:
+            return frame
+    raise PhotoError(f"{source}: frame {number} is missing; expected a video")
+
+
+def frame_time(times: list[float], number: int) -> float:
+    """Return the time of a frame, also of one beyond the last that is known."""
+    beyond = max(0, number - len(times) + 1)
+    return times[min(number, len(times) - 1)] + beyond * last_duration(times)
+
+
+def last_duration(times: list[float]) -> float:
+    """Return how long the last frame shows, as far as the one before tells."""
+    return times[-1] - times[-2] if len(times) > 1 else 0.04
+
+
+def decode(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
+    """Yield the frames of a video from one on, upright."""
+    command = ["ffmpeg", "-v", "error", "-nostdin", *_input(source), "-map", "0:v:0"]
+    command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+        except FileNotFoundError:
+            raise _no_ffmpeg(source) from None
+        assert process.stdout is not None
+        whole = False
+        try:
+            for number in itertools.count():
+                frame = _read_ppm(process.stdout)
+                if frame is None:
+                    break
+                if number >= skip:
+                    yield frame
+            whole = True
+        finally:
+            if not whole:
+                process.kill()
+            process.stdout.close()
+            process.wait()
+        if process.returncode:
+            said.seek(0)
+            raise _failed(source, said.read().decode(errors="replace"))
+
+
+@contextlib.contextmanager
+def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[IO]:
+    """Yield a pipe that takes Matroska frames and encodes them to a part, whose times are the video's."""
+    h, w = shape[:2]
+    pixels = "yuv444p" if h % 2 or w % 2 else "yuv420p"  # what most players show, if it can be
+    command = [
+        "ffmpeg",
+        "-y",
+        "-v",
+        "error",
+        "-f",
+        "matroska",
+        "-copyts",
+        "-i",
+        "-",
+        *CODEC,
+        *BT709,
+    ]
+    command += ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", pixels]
+    command += "-fps_mode passthrough -enc_time_base 1:90000 -muxdelay 0 -muxpreload 0".split()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [*command, "-f", "mpegts", _plain(path)], stdin=subprocess.PIPE, stderr=said
+        )
+        assert process.stdin is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # then its exit status says more
+                process.stdin.write(matroska_header(w, h))
+                yield process.stdin
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            process.wait()
+        if process.returncode:
+            said.seek(0)
+            raise _failed(source, said.read().decode(errors="replace"))
+
+
+def concatenate(
+    source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float
+) -> None:
+    """Put the parts one after the other, and the video's sound, subtitles and titles beside them."""
+    whole = parts / f"whole{target.suffix}"
+    names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
+    command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
+    command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
+    last = round(90_000 * step)  # the last frame of the stream says not how long it shows
+    command += ["-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
+    command += ["-map_metadata", "1", "-c", "copy", _plain(whole)]
+    done = subprocess.run(command, cwd=parts, capture_output=True, text=True)
+    if done.returncode:
+        raise _failed(source, done.stderr)
+    try:
+        os.replace(whole, target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from None
+
+
+def _plain(path: pathlib.Path) -> str:
+    """Return a path that ffmpeg takes for no option and no address."""
+    return f"file:{os.path.abspath(path)}"
+
+
+def _input(source: pathlib.Path) -> list[str]:
+    """Return the options that make ffmpeg read a video, and no other file that it may name."""
+    return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
+
+
+def _run(source: pathlib.Path, command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise _no_ffmpeg(source) from None
+    if done.returncode:
+        raise _failed(source, done.stderr)
+    return done.stdout
+
+
+def _no_ffmpeg(source: pathlib.Path) -> ColorjaxError:
+    return PhotoError(f"{source}: a video; expected ffmpeg and ffprobe to be installed")
+
+
+def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
+    if "not on whitelist" in said:
+        return PhotoError(
+            f"{source}: a playlist, or no video; expected one of {' '.join(SUFFIXES)}"
+        )
+    lines = [line for line in said.splitlines() if line.strip()] or ["it says nothing"]
+    reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())
+    return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a video")
+
+
+def _read_ppm(pipe: IO[bytes]) -> Frame | None:
+    """Read one picture as ffmpeg writes it: "P6", width and height, 255, bytes."""
+    if pipe.readline() != b"P6\n":
+        return None
+    w, h = map(int, pipe.readline().split())
+    pipe.readline()
+    data = pipe.read(3 * w * h)
+    return np.frombuffer(data, np.uint8).reshape(h, w, 3) if len(data) == 3 * w * h else None
