@@ -98,7 +98,7 @@ def described(value: object) -> str:
 
 
 def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
-    """Tell whether a value is an array of real numbers with at least so many axes, none empty, the last one of a size."""
+    """Tell whether a value is an array of real numbers: at least so many axes, none empty, the last one of a size."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if not isinstance(shape, tuple) or getattr(dtype, "kind", "O") not in "biufV":
         return False

@@ -38,7 +38,8 @@ def test_path_and_pil_image(tmp_path):
     image = Image.fromarray(GRAY)
     image.info["dpi"] = (300, 300)
     found = colorjax.colorize(image)
-    assert found.mode == "RGB" and found.info["dpi"] == (300, 300)
+    assert found.mode == "RGB"
+    assert found.info["dpi"] == (300, 300)
     assert (np.asarray(found) == expected).all()
 
 
@@ -72,9 +73,11 @@ def test_arrays_of_all_kinds():
     assert expected.dtype == np.uint8
     assert (colorjax.colorize(GRAY[..., None]) == expected).all()
     found = colorjax.colorize(jnp.asarray(GRAY))
-    assert isinstance(found, jax.Array) and (found == expected).all()
+    assert isinstance(found, jax.Array)
+    assert (found == expected).all()
     deep = colorjax.colorize(GRAY.astype(np.uint16) * 257)
-    assert deep.dtype == np.uint16 and np.abs(deep / 257 - expected).max() <= 1
+    assert deep.dtype == np.uint16
+    assert np.abs(deep / 257 - expected).max() <= 1
     for dtype in (np.float32, np.float64, np.float16):
         unit = colorjax.colorize((GRAY / 255).astype(dtype))
         assert unit.dtype == dtype
@@ -107,7 +110,8 @@ def test_pure_pipeline_equals_colorize(shape):
     found = pure(params, gray.astype(np.float32), config=config)
     expected = colorjax.colorize(gray, (params, config)).astype(float)
     off = np.abs(np.rint(found) - expected)
-    assert off.max() <= 2 and (off > 1).mean() <= 1e-3
+    assert off.max() <= 2
+    assert (off > 1).mean() <= 1e-3
 
 
 @pytest.mark.req("API-021")
@@ -121,7 +125,8 @@ def test_pure_pipeline_under_transformations():
     mapped = jax.jit(jax.vmap(pure, in_axes=(None, 0)))(params, batch)
     assert np.abs(mapped - expected).max() < 1e-2
     gradient = jax.jit(jax.grad(lambda g: (pure(params, g) ** 2).mean()))(batch[0])
-    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() > 0
     gradients = jax.jit(jax.grad(lambda p: (pure(p, batch[0]) ** 2).mean()))(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 

@@ -239,7 +239,10 @@ def choose_coefficients(
     temperature: float | Float[Array, ""] = 1.0,
     tilt: float | Float[Array, " bins"] = 0.0,
 ) -> Float[Array, "4 n m"]:
-    """Choose colors as coefficients from gray to chroma: the pure part of `choose_colors`; arguments as for `choose_chroma`."""
+    """Choose colors as coefficients from gray to chroma: the pure part of `choose_colors`.
+
+    Arguments as for `choose_chroma`.
+    """
     # a dense network's cells are too coarse for slopes
     share = 0.0 if isinstance(config.network, DenseConfig) else SLOPE
     chroma = choose_chroma(
