@@ -92,7 +92,7 @@ def described(value: object) -> str:
     if value is None:
         return "None"
     kind = type(value).__name__
-    if isinstance(value, str | bytes | int | float | complex):
+    if isinstance(value, str | bytes | int | float | complex | tuple):
         return f"{in_one_line(reprlib.repr(value))} ({kind})"
     return f"of type {kind}"
 

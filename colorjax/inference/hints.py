@@ -1,18 +1,18 @@
 """Colors that a person knows, at places of a photo, and how far they spread."""
 
 import dataclasses
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.sparse.linalg import cg
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.errors import HintError
+from colorjax.inference.things import affinity
 
-EDGE = 20.0  # levels of gray over three cells at which color hardly passes
-LEAK = 3e-4  # pull of a cell back to what the network says, against 1 from each like neighbor
-HOLD = 30.0  # pull of a hinted cell to its hint
+DOUBT = 0.005  # variance of a hint, against 1 of what the network misses
+MOST = 1024  # hinted cells that are spread; of more, every so-manieth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +45,6 @@ class Hints:
 
         Raises:
             HintError: the first such place.
-
-        Spec: INF-023
         """
         outside = (self.places < 0) | (self.places >= np.array(shape[:2]))
         if outside.any():
@@ -57,68 +55,90 @@ class Hints:
             )
 
     def chroma(self) -> Float[np.ndarray, "n 2"]:
-        """Return R − Y and B − Y in levels.
-
-        Spec: INF-020
-        """
+        """Return R − Y and B − Y in levels."""
         chroma = rgb_to_luma_chroma(pad_rows(self.rgb.astype(np.float32)))[1]
         return np.asarray(chroma)[: len(self.rgb)]
 
-    def on_grid(
-        self, shape: tuple[int, ...], grid: tuple[int, int]
-    ) -> Float[np.ndarray, "rows columns 3"]:
-        """Return mean chroma and mask of each cell of a grid laid over a photo of (h, w).
+    def on_cells(self, shape: tuple[int, ...], grid: tuple[int, int]) -> "CellHints":
+        """Return the hints as cells of a grid laid over a photo of (h, w).
 
-        Spec: INF-020, INF-022
+        Hints in one cell count by their mean. Beyond 1024 cells only an even choice of them is spread.
+
+        Args:
+            shape: (h, w) of the photo.
+            grid: rows and columns of cells.
         """
         cells = self.places * np.array(grid) // np.array(shape[:2])
-        total = np.zeros((*grid, 3), np.float32)
-        np.add.at(
-            total, tuple(cells.T), np.concatenate([self.chroma(), np.ones((len(cells), 1))], 1)
-        )
-        count = total[..., 2:]
-        return np.concatenate([total[..., :2] / np.maximum(count, 1), np.minimum(count, 1)], -1)
+        cells, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+        total = np.zeros((len(cells), 2), np.float32)
+        np.add.at(total, which.ravel(), self.chroma())
+        chosen = slice(None, None, -(-len(cells) // MOST))
+        chroma = (total / count[:, None].astype(np.float32))[chosen]
+        given = np.ones(len(chroma), bool)
+        most = min(
+            MOST, len(self.places)
+        )  # not of the cells: as many hints share a program wherever they are
+        filled = (pad_rows(a, most) for a in (cells[chosen].astype(np.int32), chroma, given))
+        return CellHints(*filled)
 
 
-def pad_rows(array: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "m ..."]:
-    """Add rows of zeros up to a power of two, so that any number of hints shares few programs.
+class CellHints(NamedTuple):
+    """Known chroma of cells; filled up to a power of two.
 
-    Spec: INF-004
+    Attributes:
+        cells: row and column of each.
+        chroma: in levels.
+        given: which are hints; the others fill up.
     """
-    missing = (1 << max(0, len(array) - 1).bit_length()) - len(array)
+
+    cells: Int[Array | np.ndarray, "k 2"]
+    chroma: Float[Array | np.ndarray, "k 2"]
+    given: Bool[Array | np.ndarray, " k"]
+
+
+def pad_rows(
+    array: Shaped[np.ndarray, "n ..."], count: int | None = None
+) -> Shaped[np.ndarray, "m ..."]:
+    """Add rows of zeros, so that any number of hints shares few programs.
+
+    Args:
+        array: of n rows.
+        count: the number of rows becomes the next power of two from this; n unless told.
+    """
+    count = len(array) if count is None else count
+    missing = (1 << max(0, count - 1).bit_length()) - len(array)
     return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)])
 
 
 def spread_hints(
-    chroma: Float[Array, "n m 2"], gray: Float[Array, "n m"], hints: Float[Array, "n m 3"]
+    chroma: Float[Array, "n m 2"], features: Float[Array, "n m features"], hints: CellHints
 ) -> Float[Array, "n m 2"]:
-    """Pull predicted chroma to the hints, and let that pass between neighbors of like gray.
+    """Correct predicted chroma by the hints, and what belongs to the same thing with it.
 
-    The correction d is least in Σ_hinted HOLD (d − missing)² + Σ_neighbors a (dᵢ − dⱼ)² + Σ LEAK d², a falling with
-    the steepness of the gray between the neighbors: a linear system, solved by conjugate gradients.
+    What the network misses at a place is taken for a Gaussian process over the cells, with `things.affinity` as its
+    covariance: cells of one thing are wrong alike. The hints tell its value at some cells, and the mean of the others
+    given these is the correction.
 
     Args:
         chroma: predicted, in levels.
-        gray: levels.
-        hints: chroma and mask, as `Hints.on_grid` gives them.
+        features: of the cells, as in `Prediction`.
+        hints: from `Hints.on_cells`.
 
-    Source: Levin, Lischinski and Weiss, Colorization using Optimization, SIGGRAPH 2004; here screened.
-    Spec: INF-021, INF-022
+    Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.23.
     """
-    hold = HOLD * hints[..., 2:]
-    along, down = _passage(gray), _passage(gray.T).swapaxes(0, 1)
-
-    def system(d):
-        flow_down, flow_along = down * jnp.diff(d, axis=0), along * jnp.diff(d, axis=1)
-        arriving = jnp.diff(jnp.pad(flow_down, ((1, 1), (0, 0), (0, 0))), axis=0)
-        arriving += jnp.diff(jnp.pad(flow_along, ((0, 0), (1, 1), (0, 0))), axis=1)
-        return (hold + LEAK) * d - arriving
-
-    correction, _ = cg(system, hold * (hints[..., :2] - chroma), tol=1e-3, maxiter=300)
-    return chroma + correction
-
-
-def _passage(gray):
-    """Return how easily color passes from each cell to the next in its row; an edge may lie in a cell, too."""
-    wide = jnp.pad(gray, ((0, 0), (1, 1)), mode="edge")
-    return jnp.exp(-(((wide[:, 3:] - wide[:, :-3]) / EDGE) ** 2))[..., None]
+    rows, columns = hints.cells.T
+    told = features[rows, columns]
+    among = affinity(told, hints.cells, told, hints.cells, chroma.shape[:2])
+    among = jnp.where(hints.given[:, None] & hints.given[None], among, 0)
+    missing = jnp.where(hints.given[:, None], hints.chroma - chroma[rows, columns], 0)
+    noise = jnp.where(hints.given, DOUBT, 1.0)
+    pull = jnp.linalg.solve(among + jnp.diag(noise), missing)
+    grid = jnp.stack(jnp.meshgrid(*map(jnp.arange, chroma.shape[:2]), indexing="ij"), -1)
+    toward = affinity(
+        features.reshape(-1, features.shape[-1]),
+        grid.reshape(-1, 2),
+        told,
+        hints.cells,
+        chroma.shape[:2],
+    )
+    return chroma + jnp.matmul(toward, pull, precision="highest").reshape(chroma.shape)

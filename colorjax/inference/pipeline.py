@@ -17,12 +17,13 @@ from jaxtyping import Array, Float, PyTree, UInt, UInt8
 from colorjax.color import compress_chroma, fit_gamut, rgb_to_gray, rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
-from colorjax.inference.hints import Hints, pad_rows, spread_hints
+from colorjax.inference.hints import CellHints, Hints, pad_rows, spread_hints
 from colorjax.inference.resampling import SLOPE, guided_coefficients
+from colorjax.inference.things import describe
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
 from colorjax.networks.bins import decode
-from colorjax.networks.photo import CELL, STRIDE, apply_photo
+from colorjax.networks.photo import CELL, STRIDE, apply_photo_features
 
 ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the working copy
 
@@ -35,12 +36,14 @@ class Prediction:
     Attributes:
         cells: (n, m, bins), logits of the photo network's chroma bins; (n, m, 2), a dense network's chroma.
         gray: (n, m), of the cells, in levels.
-        hints: (n, m, 3), chroma and mask of the cells, or None.
+        features: (n, m, k), from `things.describe`: alike where cells belong to one thing.
+        hints: known colors of some cells, or None.
     """
 
     cells: Array
     gray: Array
-    hints: Array | None
+    features: Array
+    hints: CellHints | None = None
 
 
 def predict(
@@ -63,8 +66,7 @@ def predict(
     if hints is None or not len(hints.places):
         return prediction
     hints.check_inside(photo.shape)
-    on_cells = hints.on_grid(photo.shape, prediction.gray.shape)
-    return dataclasses.replace(prediction, hints=jnp.asarray(on_cells))
+    return dataclasses.replace(prediction, hints=hints.on_cells(photo.shape, prediction.gray.shape))
 
 
 def choose_colors(
@@ -118,7 +120,7 @@ def choose_chroma(
     return (
         chroma
         if prediction.hints is None
-        else spread_hints(chroma, prediction.gray, prediction.hints)
+        else spread_hints(chroma, prediction.features, prediction.hints)
     )
 
 
@@ -212,10 +214,12 @@ def predict_working_copy(params: PyTree, gray: Float[Array, "n m"], config: Conf
     """
     network, gray = config.network, jnp.clip(gray, 0, 255)
     if isinstance(network, DenseConfig):
-        return Prediction(rgb_to_luma_chroma(forward(params, gray, config))[1], gray, None)
-    logits = apply_photo(params, gray, network)
+        chroma = rgb_to_luma_chroma(forward(params, gray, config))[1]
+        return Prediction(chroma, gray, describe(jnp.zeros((*gray.shape, 0)), gray))
+    logits, features = apply_photo_features(params, gray, network)
     rows, columns = logits.shape[:2]
-    return Prediction(logits, gray.reshape(rows, CELL, columns, CELL).mean((1, 3)), None)
+    means = gray.reshape(rows, CELL, columns, CELL).mean((1, 3))
+    return Prediction(logits, means, describe(features, means))
 
 
 @partial(jax.jit, static_argnames="config")

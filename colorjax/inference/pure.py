@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PyTree, Real
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
 from colorjax.config import Config
@@ -14,7 +14,7 @@ from colorjax.networks import check_config, check_gray, check_params
 
 def colorize_gray(
     params: PyTree,
-    gray: Float[Array, "*batch h w"],
+    gray: Real[Array | np.ndarray, "*batch h w"],
     config: Config,
     *,
     vividness: float | Float[Array, ""] = 1.0,

@@ -78,8 +78,26 @@ def apply_photo(
     Returns:
         For each cell of 4 × 4 pixels the logits of the bins, of which `bins.decode` makes chroma; ⌈h / 4⌉ × ⌈w / 4⌉
         cells.
+    """
+    return apply_photo_features(params, gray, config)[0]
 
-    Spec: NET-020
+
+def apply_photo_features(
+    params: PyTree, gray: Float[Array, "*batch h w"], config: PhotoConfig
+) -> tuple[
+    Float[Array, "*batch rows columns bins"], Float[Array, "*batch rows columns head_width"]
+]:
+    """Run the network, and return beside the logits what its last layer sees.
+
+    Cells of one thing have features of like direction: the last layer makes their colors of them.
+
+    Args:
+        params: as for `apply_photo`.
+        gray: likewise.
+        config: likewise.
+
+    Returns:
+        The logits, and features that are 0 or above.
     """
     *batch, height, width = gray.shape
     pictures = gray.reshape(-1, height, width, 1).astype(config.compute)
@@ -106,8 +124,11 @@ def apply_photo(
         x += apply_conv(up["conv_1"], active(up["norm_1"], y))
     head = params["head"]
     x = apply_conv(head["conv_0"], active(head["norm_0"], x))
-    logits = apply_conv(head["conv_1"], active(head["norm_1"], x)).astype(jnp.float32)
-    return logits.reshape(*batch, *logits.shape[1:])
+    features = active(head["norm_1"], x)
+    logits = apply_conv(head["conv_1"], features)
+    return tuple(
+        found.astype(jnp.float32).reshape(*batch, *found.shape[1:]) for found in (logits, features)
+    )
 
 
 def _used_stages(config: PhotoConfig) -> list[int]:

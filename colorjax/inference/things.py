@@ -1,0 +1,61 @@
+"""Which places of a photo belong to one thing, from the network's own features: pure."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+SPREAD = 0.28  # mean squared distance of features from their mean, as photos commonly have it
+ALIKE = 0.6  # distance of features, in such a photo, at which another thing begins
+SHADES = 1.7  # standard deviations of a photo's gray over which one thing is shaded
+NEAR = 0.8  # short sides of the photo over which likeness counts
+LOCAL = 0.1  # share of the affinity that depends on nearness alone
+NEXT = 0.7  # cells: reach of that share
+
+
+def describe(
+    features: Float[Array | np.ndarray, "n m features"], gray: Float[Array | np.ndarray, "n m"]
+) -> Float[Array, "n m _"]:
+    """Describe each cell so that a distance of 1 begins another thing.
+
+    Where the features of a photo vary little, as in a drawing, their differences count for more: the network is then
+    unsure of all, but not of what differs.
+
+    Args:
+        features: of the network, 0 or above; with none, gray alone tells things apart.
+        gray: levels.
+    """
+    features = features / jnp.maximum(jnp.linalg.norm(features, axis=-1, keepdims=True), 1e-6)
+    spread = jnp.maximum(1 - (features.mean((0, 1)) ** 2).sum(), 1e-3)
+    scale = ALIKE * (spread / SPREAD) ** 0.75
+    shade = gray / jnp.maximum(SHADES * gray.std(), 1.0)
+    return jnp.concatenate([features / scale, shade[..., None]], -1)
+
+
+def affinity(
+    features: Float[Array, "p features"],
+    cells: Int[Array, "p 2"],
+    other_features: Float[Array, "q features"],
+    other_cells: Int[Array, "q 2"],
+    grid: tuple[int, int],
+) -> Float[Array, "p q"]:
+    """Tell how much two places belong to one thing: 1 for the same place, near 0 for other things.
+
+    It is a positive semidefinite kernel: a Gaussian in features and place, and a narrow one in place alone.
+
+    Args:
+        features: of the places, from `describe`.
+        cells: row and column of the places.
+        other_features: of the other places.
+        other_cells: likewise.
+        grid: rows and columns of all cells.
+    """
+    apart = _squared_distances(features, other_features)
+    steps = _squared_distances(cells.astype(jnp.float32), other_cells.astype(jnp.float32))
+    far = steps / (NEAR * min(grid)) ** 2
+    local = jnp.exp(-steps / (2 * NEXT**2))
+    return (1 - LOCAL) * jnp.exp(-(apart + far) / 2) + LOCAL * local
+
+
+def _squared_distances(a, b):
+    products = jnp.matmul(a, b.T, precision="highest")
+    return jnp.maximum((a**2).sum(-1)[:, None] + (b**2).sum(-1)[None] - 2 * products, 0)

@@ -1,0 +1,80 @@
+"""Call public functions with wrong arguments, and print what each raises: without the tests' type checks."""
+
+import json
+
+import jax
+import numpy as np
+from PIL import Image
+
+import colorjax
+
+GRAY = np.full((48, 64), 128, np.uint8)
+PACKAGED = colorjax.load_weights()
+
+WRONG = {
+    "five axes": lambda: colorjax.colorize(np.zeros((1, 1, 4, 4, 3), np.uint8)),
+    "empty": lambda: colorjax.colorize(np.zeros((0, 4), np.uint8)),
+    "integers": lambda: colorjax.colorize(np.zeros((4, 4), np.int64)),
+    "strings": lambda: colorjax.colorize(np.array([["a"]])),
+    "out of range": lambda: colorjax.colorize(np.full((4, 4), 200.0)),
+    "NaN": lambda: colorjax.colorize(np.full((4, 4), np.nan)),
+    "range": lambda: colorjax.colorize(np.zeros((4, 4)), value_range=(1, 1)),
+    "range of integers": lambda: colorjax.colorize(np.zeros((4, 4), np.uint8), value_range=(0, 1)),
+    "none": lambda: colorjax.colorize(None),
+    "list": lambda: colorjax.colorize([[1, 2]]),
+    "no file": lambda: colorjax.colorize("no-such-photo.jpg"),
+    "deep PIL": lambda: colorjax.colorize(Image.new("F", (4, 4))),
+    "tracer": lambda: jax.jit(colorjax.colorize)(GRAY),
+    "weights": lambda: colorjax.colorize(GRAY, 5),
+    "config as weights": lambda: colorjax.colorize(GRAY, colorjax.preset("photo")),
+    "hints": lambda: colorjax.colorize(GRAY, hints=[(1, 2)]),
+    "vividness": lambda: colorjax.colorize(GRAY, vividness="high"),
+    "gray without channels": lambda: colorjax.rgb_to_gray(np.zeros((4, 4))),
+    "text as levels": lambda: colorjax.rgb_to_gray("abc"),
+    "key": lambda: colorjax.init_params(5, colorjax.preset("seed-relu")),
+    "swapped init": lambda: colorjax.init_params(colorjax.preset("seed-relu"), jax.random.key(0)),
+    "forward swapped": lambda: colorjax.forward(np.zeros((16, 16)), PACKAGED[0], PACKAGED[1]),
+    "forward params": lambda: colorjax.forward(
+        PACKAGED[0], np.zeros((16, 16)), colorjax.preset("seed-relu")
+    ),
+    "forward config": lambda: colorjax.forward(PACKAGED[0], np.zeros((32, 32)), "photo"),
+    "forward text": lambda: colorjax.forward(PACKAGED[0], "gray", PACKAGED[1]),
+    "forward axes": lambda: colorjax.forward(PACKAGED[0], np.zeros(16), PACKAGED[1]),
+    "pure swapped": lambda: colorjax.colorize_gray(np.zeros((16, 16)), *PACKAGED),
+    "pure empty": lambda: colorjax.colorize_gray(PACKAGED[0], np.zeros((0, 16)), PACKAGED[1]),
+    "loss shapes": lambda: colorjax.loss(
+        PACKAGED[0], np.zeros((32, 32)), np.zeros((32, 31, 3)), PACKAGED[1]
+    ),
+    "loss swapped": lambda: colorjax.loss(
+        PACKAGED[0], np.zeros((32, 32, 3)), np.zeros((32, 32)), PACKAGED[1]
+    ),
+    "state": lambda: colorjax.init_state(jax.random.key(0), None),
+    "step state": lambda: colorjax.train_step(
+        np.zeros((1, 16, 16, 3)), np.zeros((1, 16, 16, 3)), colorjax.preset("seed-relu")
+    ),
+    "step batch": lambda: colorjax.train_step(
+        colorjax.init_state(jax.random.key(0), colorjax.preset("seed-relu")),
+        np.zeros((1, 16, 16)),
+        colorjax.preset("seed-relu"),
+    ),
+    "optimizer": lambda: colorjax.make_optimizer("adam"),
+    "preset": lambda: colorjax.preset(3),
+    "load": lambda: colorjax.load_weights(3),
+    "save params": lambda: colorjax.save_weights("w.safetensors", 5, colorjax.preset("seed-relu")),
+    "save config": lambda: colorjax.save_weights("w.safetensors", PACKAGED[0], "photo"),
+}
+
+
+WRONG["gradient"] = lambda: jax.grad(lambda x: colorjax.colorize(x).sum())(GRAY / 255)
+
+
+def raised(call):
+    """Return the kind and the text of what a call raises."""
+    try:
+        call()
+    except Exception as error:
+        return [isinstance(error, colorjax.ColorjaxError), str(error)]
+    return [False, "nothing was raised"]
+
+
+print(json.dumps({name: raised(call) for name, call in WRONG.items()}))
