@@ -15,7 +15,7 @@ from colorjax.cli.options import (
 
 
 def add_archive(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "archive",

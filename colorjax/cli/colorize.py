@@ -33,7 +33,7 @@ STATUSES = ("done", "skipped", "busy", "failed")
 
 
 def add_colorize(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "colorize",
@@ -220,7 +220,7 @@ def _colorize(args: Any, printer: Printer) -> int:
 
 
 class _Tally:
-    """Counts what became of photos and videos, and prints what failed."""
+    """Counts results of photos and videos, and prints errors."""
 
     def __init__(self, printer: Printer, failures: list[str], *, variants: int) -> None:
         self.printer, self.variants, self.start = printer, variants, time.monotonic()
@@ -264,17 +264,17 @@ class _Tally:
         self.exit_code = max(self.exit_code, result.error.exit_code)
 
     def summary(self) -> dict[str, Any]:
-        """Return all numbers up to now."""
+        """Return all numbers so far, for `--json`."""
         numbers = {"seconds": time.monotonic() - self.start, "photos_per_second": self.rate()}
         return self.counts | numbers | {"photos": self.photos, "videos": self.videos}
 
     def rate(self) -> float:
-        """Return how many photos were colored in a second, until the videos began."""
+        """Return the photos colored per second, until the videos began."""
         done = sum(photo["status"] == "done" for photo in self.photos)
         return done / self.photo_seconds if done else 0.0
 
     def line(self) -> str:
-        """Return the summary in a line; for a single input it names the files, and gives no rate."""
+        """Return the summary in one line. For a single input it names the files and gives no rate."""
         alone = sum(self.counts.values()) == 1
         named = f": {', '.join(self.outputs)}" if alone else ""
         parts = [f"{self.counts['done']} colorized"]
@@ -295,7 +295,7 @@ class _Tally:
 
 
 def in_color_line(sources: list[str]) -> str:
-    """Return the line about photos that were in color before."""
+    """Return the line about photos that were already in color."""
     if len(sources) == 1:
         found = f"{sources[0]}: in color already; its gray was colored"
         return f"{found} (--keep-color keeps its own color)"
@@ -304,7 +304,7 @@ def in_color_line(sources: list[str]) -> str:
 
 
 def show_file(path: pathlib.Path, printer: Printer) -> None:
-    """Show a file or folder in the program that the system opens it with."""
+    """Show a file or folder in the system's default program."""
     try:
         shown = webbrowser.open(path.absolute().as_uri())
     except (OSError, webbrowser.Error):
@@ -321,7 +321,7 @@ def truncated_line(source: object) -> str:
 def _colorize_stream(
     args: Any, options: Any, suffix: str | None, written: Any, printer: Printer
 ) -> int:
-    """Color one photo from or to a standard stream, on which nothing else is printed."""
+    """Color one photo from or to a standard stream, and print nothing else on it."""
     from colorjax.jobs import batch
     from colorjax.jobs.hintfiles import check_hints
     from colorjax.jobs.outputs import Claims
@@ -379,7 +379,7 @@ def _colorize_stream(
 
 
 def _is_file(stream: Any) -> bool:
-    """Return whether a standard stream is a file of its own, which a path may name, too."""
+    """Return whether a standard stream is a regular file."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError, AttributeError):  # it is closed
@@ -387,7 +387,7 @@ def _is_file(stream: Any) -> bool:
 
 
 def _standard_input() -> bytes:
-    """Read all of standard input, unless it is longer than any photo may be."""
+    """Read all of standard input, up to a limit."""
     try:
         given: Any = sys.stdin
         data = given.buffer.read(LARGEST_STREAM + 1)
@@ -403,7 +403,7 @@ def _standard_input() -> bytes:
 
 
 def _suffix(name: str | None, out: str | None) -> str | None:
-    """Return the suffix of a format by its name, which must not contradict that of an output file."""
+    """Return the suffix of a format, which must not contradict the suffix of an output file."""
     if name is None:
         return None
     from colorjax.photos import SUFFIXES, format_of

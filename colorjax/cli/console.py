@@ -45,7 +45,7 @@ class _Output(Console):
 
 
 class Printer:
-    """Prints to stdout, or nothing at all when quiet; errors always go to stderr, a line each."""
+    """Prints to stdout, or nothing if quiet. Errors always go to stderr, one line each."""
 
     def __init__(self, *, quiet: bool = False):
         with contextlib.suppress(AttributeError, ValueError):  # what stands in for stdout has none
@@ -63,7 +63,7 @@ class Printer:
         _say(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print rows under columns, numbers to the right."""
+        """Print rows under column headings, with numbers aligned right."""
         table = Table(box=None, pad_edge=False)
         for i, column in enumerate(columns):
             table.add_column(column, justify="right" if i else "left", no_wrap=True)
@@ -73,7 +73,7 @@ class Printer:
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
-        """Show progress: the function yielded takes how much is done, and a note such as the loss."""
+        """Show progress. The yielded function takes the amount that is done and a note, such as the loss."""
         if self.console.is_terminal and not self.console.quiet:
             bar = Progress(
                 BarColumn(),
@@ -104,14 +104,14 @@ class Printer:
 
 
 def _say(text: str) -> None:
-    """Print a line on stderr, if there is one that can be written."""
+    """Print a line on stderr, if that is possible."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(f"colorjax: {in_one_line(text)}", file=sys.stderr)
 
 
 def _time_left(done: int, missing: int, seconds: float) -> str:
-    """Return ", 1:02:03 left" at the pace so far, or nothing where there is no pace or nothing is left."""
+    """Return ", 1:02:03 left" at the current rate, or nothing if there is no rate or nothing is left."""
     if done <= 0 or missing <= 0:
         return ""
     return f", {datetime.timedelta(seconds=round(seconds * missing / done))} left"

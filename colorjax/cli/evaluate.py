@@ -1,4 +1,4 @@
-"""`colorjax evaluate`: weights measured on photos beside the baselines."""
+"""`colorjax evaluate`."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ PROTOCOL = 256  # side of the photos that colorizers are compared on
 
 
 def add_evaluate(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "evaluate",
@@ -82,7 +82,7 @@ def _evaluate(args: Any, printer: Printer) -> int:
 
 
 def _claim(args: Any) -> None:
-    """Refuse to write over a photo, the weights, or what exists."""
+    """Check that --json overwrites neither a photo, nor the weights, nor an existing file."""
     from colorjax.jobs.outputs import Claims
     from colorjax.photos import find_photos
 

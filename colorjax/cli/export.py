@@ -7,7 +7,7 @@ from colorjax.cli.options import add_command, add_weights
 
 
 def add_export(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "export",

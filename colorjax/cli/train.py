@@ -34,7 +34,7 @@ MEASURED = 50  # training photos measured at the end of a run without validation
 
 
 def add_train(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "train",
@@ -127,10 +127,10 @@ def add_train(commands: Any) -> None:
 
 
 def join_processes(args: argparse.Namespace) -> None:
-    """Make this one of several processes, if the command says so, before JAX starts any device.
+    """Join the other processes of the run, if there are any, before JAX starts a device.
 
     Raises:
-        UsageError: no cluster tells, or the others cannot be reached.
+        UsageError: no cluster manager was found, or the other processes cannot be reached.
     """
     if args.command != "train" or not (args.distributed or args.coordinator):
         return
@@ -253,7 +253,7 @@ def _train(args, printer: Printer) -> int:
 
 
 def _note(metrics: dict[str, Any]) -> str:
-    """Return what the line of progress says; the best loss only when there is one."""
+    """Return the text of the progress line. The best loss appears as soon as there is one."""
     shown = [f"loss {metrics['loss']:.4g}"] if math.isfinite(metrics["loss"]) else []
     if math.isfinite(metrics["best"]):
         shown.append(f"best {metrics['best']:.4g}")
@@ -263,7 +263,7 @@ def _note(metrics: dict[str, Any]) -> str:
 
 
 def _share(validation: str) -> float | None:
-    """Return the share that --validation names, or None if it names a place."""
+    """Return the share that --validation names, or None if it names a folder."""
     value = parse_value(validation)
     if not isinstance(value, int | float):
         if validation != "samples" and not os.path.exists(validation):
@@ -289,7 +289,7 @@ def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
 
 
 def _bytes(memory: Any) -> int | None:
-    """Return the bytes of --memory."""
+    """Return the bytes that --memory names."""
     if memory is None:
         return None
     if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:
