@@ -115,7 +115,7 @@ def test_nothing_is_lost(weights, tmp_path, capsys):
     (tmp_path / "kept.png").write_text("mine")
     one = ["colorize", str(folders[0] / "old.png"), "--weights", weights]
     assert cli.main([*one, "--out", str(tmp_path / "kept.png")]) == 0
-    assert "1 there already" in capsys.readouterr().out
+    assert "1 already there" in capsys.readouterr().out
     assert (tmp_path / "kept.png").read_text() == "mine"
     assert cli.main([*one, "--out", str(tmp_path / "kept.png"), "--overwrite"]) == 0
     with Image.open(tmp_path / "kept.png") as written:

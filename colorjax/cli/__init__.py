@@ -73,7 +73,7 @@ def make_parser() -> Parser:
   colorjax train my-photos --preset photo --out run
   colorjax evaluate my-photos --weights run/weights.safetensors
 
-`colorjax train --help` and so on tell more.""",
+`colorjax COMMAND --help` lists the options of each command.""",
     )
     parser.add_argument(
         "--version",
@@ -102,5 +102,5 @@ def _choose_device(device: str | None) -> None:
         jax.devices()
     except RuntimeError:
         raise UsageError(
-            f"--device {device}: there is none here, or JAX has no support for it"
+            f"--device {device}: this machine has none, or JAX is installed without support for it"
         ) from None

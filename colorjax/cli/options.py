@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from colorjax.cli.console import Printer
 from colorjax.errors import ConfigError, UsageError
 
-COLUMNS = {  # of the table: each number, its heading with the unit and which way is better, and how it is written
+COLUMNS = {  # of the table: the heading of each number, with its unit and which direction is better, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
     "gain_pooled": ("pooled\ndB ↑", "+.2f"),
     "psnr": ("PSNR\ndB ↑", ".2f"),
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         else:
             photo = first == "-" or os.path.exists(first) or bool(os.path.splitext(first)[1])
             if not photo:
-                self.error(f"{first}: no command and no photo{_near(first, self.commands)}")
+                self.error(f"{first}: neither a command nor a photo{_near(first, self.commands)}")
         return ["colorize", *given] if photo else given
 
     def error(self, message: str) -> NoReturn:
@@ -94,7 +94,7 @@ def handle_sigterm() -> Iterator[None]:
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets only the main thread handle signals
+        yield  # only the main thread can handle signals
         return
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -117,7 +117,7 @@ def add_command(
         help="where to compute (default: the fastest kind that JAX finds)",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
+    parser.add_argument("--no-cache", action="store_true", help="do not store compiled programs")
     return parser
 
 
@@ -126,7 +126,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="or `photo` or `photo-small`, the packaged ones (default: photo)",
+        help="a weights file, or the packaged `photo` or `photo-small` (default: photo)",
     )
 
 
@@ -153,12 +153,12 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         ]
         rows.append([method, *cells])
     printer.table(["", *(heading for heading, _ in COLUMNS.values())], rows)
-    printer.line("gain: PSNR above gray's, the mean of the photos, and of all pixels pooled")
-    printer.line("↑ more is better, ↓ less is better")
+    printer.line("gain: PSNR minus that of gray: mean of the photos, and over all pixels (pooled)")
+    printer.line("↑ higher is better, ↓ lower is better")
     truth = next(iter(methods.values()))
     color, warm = truth.get("truth_colorfulness"), truth.get("truth_warm")
     if color is not None and warm is not None:
-        printer.line(f"color and warm are best near the truth's: {color:.1f} and {warm:.0%}")
+        printer.line(f"color and warm are best close to the truth: {color:.1f} and {warm:.0%}")
 
 
 def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
