@@ -1,4 +1,10 @@
-"""Color for black-and-white photos, in pure functional JAX; the public names are in __init__.pyi."""
+"""Color for black-and-white photos, in pure functional JAX.
+
+`colorize` colors one photo, `colorize_variants` gives several plausible colorings, and `palette` the likely colors at a
+place. `load_weights`, `forward`, `loss` and `train_step` are the pure functions behind them, `evaluate` and `metrics`
+measure results, `export` writes the network for other programs, and `color` converts between color spaces.
+`__init__.pyi` lists the public names; each is imported when it is first used.
+"""
 
 import lazy_loader
 

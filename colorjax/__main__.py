@@ -9,7 +9,7 @@ from colorjax.errors import INTERRUPTED
 
 
 def run() -> int:
-    """Run the command; Ctrl-C while it is being loaded ends it at once, whatever library would have caught that."""
+    """Run the command. While it loads, Ctrl-C ends it at once, whatever library would otherwise catch the signal."""
     usual = signal.getsignal(signal.SIGINT)
     if usual is signal.default_int_handler:  # else a shell's background job, which ignores it
         signal.signal(signal.SIGINT, _end)

@@ -1,6 +1,6 @@
-"""Frozen, checked configs; the presets; JSON in and out.
+"""Configs: frozen, checked dataclasses; the presets; and JSON in and out.
 
-Fields declare their own domain: a Literal annotation lists the choices, `number(...)` the range.
+Each field declares its own domain. A Literal annotation lists the choices, and `number(...)` gives the range.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 from colorjax.jsontext import parse_json
 
-MAX_NUMBER = 1e300  # that a number may be: larger integers overflow
+MAX_NUMBER = 1e300  # larger integers overflow
 
 
 def number(
@@ -23,13 +23,13 @@ def number(
     above: int | float | None = None,
     at_most: int | float | None = None,
 ) -> Any:
-    """Declare a field: a finite int or float (as the default is) within the bounds."""
+    """Declare a field: a finite int or float, like the default, within bounds."""
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
     return dataclasses.field(default=default, metadata=bounds)
 
 
 class Checked:
-    """Base of all configs: checks each field when made."""
+    """The base of all configs. It checks every field when a config is made."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
@@ -39,7 +39,7 @@ class Checked:
 
 
 def _fault(field, value) -> str | None:
-    """Return what was expected of a field, or None if its value is fine."""
+    """Return what was expected of a field, or None if its value is valid."""
     kind = field.type
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
@@ -67,15 +67,15 @@ def _fault(field, value) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class DenseConfig(Checked):
-    """A fully connected network n² → (3 · multiple · n²) depth times → 3 n², without biases.
+    """A fully connected network of widths n² → (3 · multiple · n²) depth times → 3 n², without biases.
 
     Attributes:
-        depth: number of hidden layers.
-        hidden_activation: of every hidden layer.
-        output_activation: maps the last pre-activation to [0, 1].
-        hidden_multiple: hidden width over output width.
-        initial_scale: k; every weight starts uniform in [-k, k].
-        copy_gray: whether the start copies gray to the outputs, on top of the uniform weights.
+        depth: The number of hidden layers.
+        hidden_activation: The activation of every hidden layer.
+        output_activation: Maps the last pre-activation to [0, 1].
+        hidden_multiple: The ratio of hidden width to output width.
+        initial_scale: k. Initial weights are uniform in [-k, k].
+        copy_gray: Whether the initial weights also copy gray to the outputs.
     """
 
     depth: int = number(1, at_least=1, at_most=100)
@@ -88,23 +88,24 @@ class DenseConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class PhotoConfig(Checked):
-    """The photo network: a pretrained encoder, a decoder, and the log-polar chroma bins of its head.
+    """The photo network: a pretrained encoder, a decoder, and a head over chroma bins in log-polar coordinates.
 
     Attributes:
-        encoder: EfficientNet-Lite's size.
-        stages: of the encoder's seven; with five or fewer its coarsest stride is 16.
-        bottom: channels of the decoder at the encoder's coarsest stride.
-        coarse: channels at stride 16, if that is not the coarsest.
-        middle: channels at stride 8.
-        fine: channels at stride 4.
-        group: channels that share a normalization.
-        head_width: channels before the head's last layer.
-        rings: rings of bins around the neutral one.
-        hues: bins a ring.
-        ring_scale: levels; ring j lies at ring_scale · (exp(ring_growth · j) − 1).
-        ring_growth: growth of the radius from ring to ring.
-        compute: type of activations inside the network; parameters, outputs and losses are float32.
-        depthwise: the fastest way for depthwise convolutions on each device, or always its native operation.
+        encoder: The size of EfficientNet-Lite.
+        stages: How many of the encoder's seven stages are used. With five or fewer, its coarsest stride is 16.
+        bottom: Channels of the decoder at the coarsest stride of the encoder.
+        coarse: Channels at stride 16, if that is not the coarsest.
+        middle: Channels at stride 8.
+        fine: Channels at stride 4.
+        group: Channels that share a normalization.
+        head_width: Channels before the last layer of the head.
+        rings: Rings of bins around the neutral bin.
+        hues: Bins per ring.
+        ring_scale: In levels. Ring j lies at ring_scale · (exp(ring_growth · j) − 1).
+        ring_growth: The growth of the radius from ring to ring.
+        compute: The type of activations inside the network. Parameters, outputs and losses are always float32.
+        depthwise: "fastest" uses the fastest implementation of depthwise convolutions on each device, "native" always
+            the native operation.
     """
 
     encoder: Literal["lite0", "lite2"] = "lite0"
@@ -125,15 +126,16 @@ class PhotoConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Checked):
-    """What training minimizes: one objective, or a weighted sum of the photo network's.
+    """What training minimizes: one objective, or a weighted sum for the photo network.
 
     Attributes:
-        name: `matching` (LOS-005) or `squared-error` (LOS-007) for any network; `chroma` for the photo network: the sum
-            of the terms below by their weights (LOS-020 to LOS-022).
-        likelihood: weight of the cross-entropy of the chroma distribution.
-        robust: weight of the robust distance between the decoded chroma and the truth.
-        photo_error: weight of the logarithm of each photo's mean squared chroma error.
-        rebalance: how much more rare colors count in the likelihood: 0 all alike, 1 by their inverse frequency.
+        name: "matching" or "squared-error" for any network. "chroma" for the photo network: the weighted sum of the
+            terms below.
+        likelihood: Weight of the cross-entropy of the chroma distribution.
+        robust: Weight of the robust distance between the decoded chroma and the truth.
+        photo_error: Weight of the logarithm of each photo's mean squared chroma error.
+        rebalance: How much more rare colors count in the likelihood: at 0 all count alike, at 1 by their inverse
+            frequency.
     """
 
     name: Literal["matching", "squared-error", "chroma"] = "matching"
@@ -145,21 +147,21 @@ class ObjectiveConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig(Checked):
-    """What happens to training photos; 0 is nothing everywhere.
+    """Augmentation of training photos. Each value of 0 turns one augmentation off.
 
     Attributes:
-        mirror: probability that a photo is mirrored left to right.
-        zoom: a view's side is between 1 − zoom and 1 of the photo's, its aspect a little changed.
-        exposure: standard deviation of the logarithm of the power that a photo is raised to.
-        orthochromatic: probability of film that sees blue and not red.
-        tone_curve: standard deviation of the logarithm of the power that the gray alone is raised to.
-        fading: how far black may rise and white fall.
-        low_contrast: how far levels may be drawn toward their mean.
-        blur: probability of a soft picture.
-        scratches: probability of scratches.
-        stains: probability of stains.
-        grain: how strong film grain may be.
-        jpeg: probability of a poor JPEG's blocks.
+        mirror: The probability that a photo is mirrored left to right.
+        zoom: The side of a view is between 1 − zoom and 1 of the photo's. Its aspect ratio also changes a little.
+        exposure: The standard deviation of the logarithm of the power to which a photo is raised.
+        orthochromatic: The probability of film that is sensitive to blue but not to red.
+        tone_curve: The standard deviation of the logarithm of the power to which only the gray is raised.
+        fading: How far black may rise and white may fall.
+        low_contrast: How far levels may move toward their mean.
+        blur: The probability of blur.
+        scratches: The probability of scratches.
+        stains: The probability of stains.
+        grain: The strength of film grain.
+        jpeg: The probability of the blocks of a low-quality JPEG.
     """
 
     mirror: float = number(0.5, at_least=0, at_most=1)
@@ -178,18 +180,19 @@ class AugmentConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Checked):
-    """The optax chain: clipping, Adam, Muon or momentum, weight decay, a schedule.
+    """The optimizer: clipping, Adam, Muon or momentum, weight decay, and a schedule.
 
     Attributes:
-        algorithm: Adam; Muon for kernels with Adam for the rest; or gradient descent with momentum 0.9.
-        second_moment: decay of Adam's second moment.
-        learning_rate: peak step size.
-        schedule: after the warm-up: constant, a cosine to 0, or 1 / pass³.
-        warmup: share of the steps over which the rate rises from 0.
-        weight_decay: λ; each update also takes rate · λ of every weight away, biases and norms apart.
-        clip_norm: largest global norm of a gradient.
-        encoder_rate: factor on the rate of the photo network's encoder, which starts pretrained.
-        frozen: what of the photo network never changes.
+        algorithm: "adam"; "muon" for kernels, with Adam for the rest; or "momentum", gradient descent with momentum
+            0.9.
+        learning_rate: The peak learning rate.
+        schedule: After the warm-up: "constant", "cosine" to 0, or "inverse-cube", which is 1 / pass³.
+        warmup: The share of the steps in which the learning rate rises from 0.
+        weight_decay: λ. Each update also subtracts rate · λ · weight, except from biases and normalizations.
+        clip_norm: The largest global norm of a gradient.
+        second_moment: The decay of Adam's second moment.
+        encoder_rate: A factor on the learning rate of the photo network's pretrained encoder.
+        frozen: The part of the photo network that never changes.
     """
 
     algorithm: Literal["adam", "muon", "momentum"] = "adam"
@@ -205,26 +208,26 @@ class OptimizerConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class Config(Checked):
-    """All that decides a network and how it is trained.
+    """Everything that decides a network and its training.
 
     Attributes:
-        network: the architecture.
-        size: n; training sees photos as n × n, and so does a dense network always.
-        source_size: side at which training photos are kept, for views to be cut from; 0 for `size`.
-        working_size: short side of the copy of a photo that the photo network looks at; 0 for `size`.
-        vividness: factor on the predicted chroma that `colorize` counts as natural; means of distributions are dull.
-        knee: length in levels toward which strong predicted chroma is held back, before that factor; 0 for none.
-        framing: squash the aspect to the square, crop the center, or keep the photo whole for views from anywhere.
-        objective: what training minimizes.
-        augment: what happens to training photos.
-        optimizer: the optax chain.
-        ema_decay: a step's memory of the averaged parameters that are evaluated and kept; 0 for none.
-        steps: length of training; the schedule ends there.
-        pass_steps: steps a pass over the photos, for the schedule 1 / pass³.
-        batch: photos a step.
-        accumulate: parts that a step takes its batch in; divides the batch.
-        remat: save memory by computing what lies between convolutions again for the gradient.
-        shard: devices that share one copy of the parameters, for networks that outgrow one.
+        network: The architecture.
+        size: n. Training uses photos of n × n, and a dense network always does.
+        source_size: The side at which training photos are stored, for views to be cut from them. 0 means `size`.
+        working_size: The short side of the working copy that the photo network sees. 0 means `size`.
+        vividness: The factor on predicted chroma that `colorize` treats as natural. Means of distributions look dull.
+        knee: The length in levels toward which strong predicted chroma is compressed, before that factor. 0 means none.
+        framing: "squash" the photo to a square, "crop" its center, or keep it "whole" for random views.
+        objective: What training minimizes.
+        augment: How training photos are augmented.
+        optimizer: The optimizer.
+        ema_decay: The decay of the averaged parameters, which are evaluated and stored. 0 means no averaging.
+        steps: The length of training. The schedule ends there.
+        pass_steps: The steps per pass over the photos, for the schedule 1 / pass³.
+        batch: Photos per step.
+        accumulate: The number of parts in which a step processes its batch. It must divide the batch.
+        remat: Whether to save memory by recomputing what lies between convolutions for the gradient.
+        shard: The number of devices that share one copy of the parameters, for networks that are too large for one.
     """
 
     network: DenseConfig | PhotoConfig = DenseConfig()
@@ -246,7 +249,7 @@ class Config(Checked):
     shard: int = number(1, at_least=1)
 
 
-# Fields of older versions that weights files still name; all of them say how training was done, none what comes out.
+# fields of older versions in existing weights files; they only say how the network was trained
 RETIRED = ("augment.old", "augment.hints")
 
 NETWORKS = {"DenseConfig": DenseConfig, "PhotoConfig": PhotoConfig}
@@ -302,21 +305,29 @@ PRESETS = {
 
 
 def preset(name: str) -> Config:
-    """Return a named config.
+    """Return a preset by name.
+
+    Args:
+        name: One of "seed-relu", "seed-relu2", "seed-sigmoid", "seed-sigmoid2", "seed-tanh2", "photo" and
+            "photo-small".
 
     Raises:
         ConfigError: there is no such preset.
+
+    Example:
+        >>> colorjax.preset("photo").working_size
+        128
     """
     if name not in PRESETS:
-        raise ConfigError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
+        raise ConfigError(f"there is no preset {name!r}; expected one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def replace(config: Config, changes: dict[str, Any]) -> Config:
-    """Return the config with fields replaced, by dotted name: `{"network.depth": 2}`.
+    """Return a config with some fields replaced, by dotted name, such as `{"network.depth": 2}`.
 
     Raises:
-        ConfigError: an unknown field, or a value outside its domain.
+        ConfigError: a field is unknown, or a value is outside its domain.
     """
     for path, value in changes.items():
         config = _replace(config, path, path.split("."), value)
@@ -327,7 +338,7 @@ def _replace(config, path, names, value):
     name, *inner = names
     field = next((f for f in dataclasses.fields(config) if f.name == name), None)
     if field is None or (inner and not dataclasses.is_dataclass(getattr(config, name))):
-        raise ConfigError(f"{_short(path)} is no field of the config")
+        raise ConfigError(f"{_short(path)} is not a field of the config")
     if inner:
         value = _replace(getattr(config, name), path, inner, value)
     elif fault := _fault(field, value):
@@ -338,16 +349,22 @@ def _replace(config, path, names, value):
 def fit_config(
     config: Config, *, photos: int, passes: int | None = None, steps: int | None = None
 ) -> Config:
-    """Fit a config to the number of training photos: batch, steps a pass, length of the run.
+    """Fit a config to the number of training photos: the batch, the steps per pass, and the length of the run.
 
     Args:
-        config: its batch shrinks to the number of photos.
-        photos: at least 1.
-        passes: length of the run; `steps` wins over it, and the config's own steps over neither.
-        steps: length of the run.
+        config: The config. Its batch shrinks to the number of photos.
+        photos: The number of photos, at least 1.
+        passes: The length of the run in passes.
+        steps: The length of the run in steps, which takes precedence over `passes`. Without either, the config's own
+            number of steps is used.
 
     Raises:
-        ConfigError: zero passes or steps, or parts that do not divide the batch.
+        ConfigError: the number of passes or steps is below 1, or `accumulate` does not divide the batch.
+
+    Example:
+        >>> config = colorjax.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
+        >>> config.batch, config.pass_steps, config.steps
+        (50, 3, 9)
     """
     batch = min(config.batch, photos)
     pass_steps = math.ceil(photos / batch)
@@ -363,17 +380,17 @@ def fit_config(
 
 
 def to_json(config: Config) -> str:
-    """Return the config as sorted, indented JSON."""
+    """Return a config as sorted, indented JSON."""
     fields = dataclasses.asdict(config)
     fields["network"]["kind"] = type(config.network).__name__
     return json.dumps(fields, indent=1, sort_keys=True)
 
 
 def from_json(text: str) -> Config:
-    """Return the config that `to_json` wrote; absent fields take their defaults.
+    """Return the config from a text that `to_json` wrote. Missing fields take their defaults.
 
     Raises:
-        ConfigError: not JSON, an unknown field, or a value outside its domain.
+        ConfigError: the text is not JSON, a field is unknown, or a value is outside its domain.
     """
     try:
         fields = parse_json(text)

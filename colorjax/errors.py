@@ -1,22 +1,22 @@
-"""The exceptions that colorjax raises on purpose: one tree, one clear line each; and the check of arguments."""
+"""The exceptions that colorjax raises on purpose, each with one clear line of text, and the check of arguments."""
 
 import reprlib
 
-INTERRUPTED = "interrupted; what is done stays, the same command does the rest"
+INTERRUPTED = "interrupted; finished outputs stay, and the same command does the rest"
 
 
 class ColorjaxError(Exception):
-    """Base of all errors of this package; its text is one line that names the culprit.
+    """The base of all errors of this package. Its text is one line that names what is at fault.
 
     Attributes:
-        exit_code: what the command exits with when this error ends it.
+        exit_code: The exit code of the command if this error ends it.
     """
 
     exit_code = 1
 
 
 class UsageError(ColorjaxError):
-    """The command itself, its options, its weights or its output place are wrong."""
+    """The command, its options, its weights or its output are wrong."""
 
     exit_code = 2
 
@@ -26,35 +26,35 @@ class ArgumentError(UsageError):
 
 
 class ConfigError(UsageError):
-    """A config field is unknown, of the wrong type, out of range or not finite."""
+    """A field of a config is unknown, of the wrong type, out of range or not finite."""
 
 
 class WeightsError(UsageError):
-    """A weights file is absent, corrupt, of another format or of another config."""
+    """A weights file is missing, damaged, or of another format or config."""
 
 
 class HintError(UsageError):
-    """Hints are of the wrong shape or type, outside their photo, or in a file that cannot be read."""
+    """Hints have the wrong shape or type, lie outside their photo, or are in a file that cannot be read."""
 
 
 class OutputError(UsageError):
-    """The place to write to exists already, cannot be written, or is an input."""
+    """The output already exists, cannot be written, or is an input."""
 
 
 class BusyError(OutputError):
-    """Another run is at work on the output."""
+    """Another run is working on the output."""
 
 
 class PhotoError(ColorjaxError):
-    """A photo file cannot be read: missing, empty, truncated, too large, not an image."""
+    """A photo file cannot be read: it is missing, empty, truncated, too large, or not an image."""
 
 
 class TooLargeError(PhotoError):
-    """A photo has more pixels, frames or scans than the limit allows, which can be raised."""
+    """A photo has more pixels, frames or scans than the limit, which can be raised."""
 
 
 class TruncatedError(PhotoError):
-    """The end of a photo's file is missing; what is there can be opened on request."""
+    """The end of a photo file is missing. The rest can be opened on request."""
 
 
 class NoPhotosError(ColorjaxError):
@@ -62,15 +62,15 @@ class NoPhotosError(ColorjaxError):
 
 
 class CheckpointError(UsageError):
-    """A run folder or its checkpoints do not fit what was asked, or cannot be read."""
+    """A run folder or its checkpoints do not fit the command, or cannot be read."""
 
 
 class TrainingError(ColorjaxError):
-    """Training cannot go on, such as when the loss is no longer finite."""
+    """Training cannot continue, for example because the loss is no longer finite."""
 
 
 def in_one_line(text: object) -> str:
-    """Return a text with all that would break its line escaped."""
+    """Return a text with every character escaped that would break its line."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 

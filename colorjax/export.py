@@ -1,4 +1,4 @@
-"""Networks for other programs: ONNX by jax2onnx, StableHLO by jax.export (the extra `export`)."""
+"""Networks for other programs: ONNX by jax2onnx, StableHLO by jax.export. Needs the extra `export`."""
 
 import functools
 import logging
@@ -32,13 +32,15 @@ def export_network(
     format: str = "onnx",
     overwrite: bool = False,
 ) -> Iterator[pathlib.Path]:
-    """Write `forward` of working copies to RGB levels as one program for any number and size, and how to use it.
+    """Write the network as one program for any number and size of photos, and a text that explains its use.
+
+    The program computes `forward`: from working copies in gray to RGB levels.
 
     Args:
-        folder: made if it is not there.
+        folder: The folder, which is made if necessary.
         weights: (params, config).
         format: "onnx" or "stablehlo".
-        overwrite: replace files that exist.
+        overwrite: Whether to replace existing files.
 
     Yields:
         The path of each file, after it is written.
@@ -63,16 +65,16 @@ def export_network(
 
 
 def shapes(config: Config) -> list[tuple[int, int]]:
-    """Return the shapes of all working copies that `colorize` makes, the square first."""
+    """Return the shapes of all working copies that `colorize` makes. The square comes first."""
     wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in ASPECTS]
     return list(dict.fromkeys([*wide, *((w, h) for h, w in wide)]))
 
 
 def usage(config: Config) -> str:
-    """Return how to use the program, in a few lines of text."""
+    """Return a text that explains how to use the program."""
     copies = ", ".join(f"{h} x {w}" for h, w in shapes(config))
     sides = (
-        "of just this size"
+        "of exactly this size"
         if _multiple(config) is None
         else (f"whose height and width are multiples of {_multiple(config)}")
     )
@@ -83,10 +85,11 @@ Output "rgb": float32 [photos, height, width, 3], sRGB levels 0 to 255.
 
 Any number of photos of one size {sides}.
 The sizes of working copies that colorjax itself makes: {copies}.
-It squashes the gray of a photo to the one whose aspect is closest (antialiased, such as Lanczos).
+It resizes the gray of a photo to the size with the closest aspect ratio, with antialiasing (such as Lanczos).
 
-For a photo at its own size: take r = R - Y and b = B - Y of the output, Y = 0.21 R + 0.72 G + 0.07 B, enlarge both
-to its size (bilinear), and put them on its own gray g: R = g + r, B = g + b, G = (g - 0.21 R - 0.07 B) / 0.72.
+To color a photo at full size: take r = R - Y and b = B - Y of the output, with Y = 0.21 R + 0.72 G + 0.07 B, resize
+both to the size of the photo (bilinear), and add them to its own gray g: R = g + r, B = g + b,
+G = (g - 0.21 R - 0.07 B) / 0.72.
 """
 
 
@@ -105,14 +108,14 @@ def to_onnx(params: PyTree, config: Config) -> bytes:
     if multiple is None:
         shape = ("photos", config.size, config.size)
         model = _converted(lambda gray: forward(params, gray, config), shape, "gray")
-    else:  # jax2onnx knows no size that is a multiple of another
+    else:  # jax2onnx cannot express that a size is a multiple of a number
         shape = ("photos", "rows", multiple, "columns", multiple)
         model = _from_plain(_converted(from_blocks, shape, "blocks"), multiple)
     return model.SerializeToString()
 
 
 def to_stablehlo(params: PyTree, config: Config) -> bytes:
-    """Return the network as the bytes that `jax.export.deserialize` reads.
+    """Return the network as bytes that `jax.export.deserialize` reads.
 
     Raises:
         UsageError: the extra is not installed.
@@ -135,21 +138,21 @@ def to_stablehlo(params: PyTree, config: Config) -> bytes:
 
 
 def _multiple(config: Config) -> int | None:
-    """Return what height and width are multiples of; None where they are given."""
+    """Return the number of which height and width must be multiples, or None if they are fixed."""
     return None if isinstance(config.network, DenseConfig) else STRIDE
 
 
 def _portable(config: Config) -> Config:
-    """Return the config with operations that other programs know."""
+    """Return the config with operations that other programs support."""
     if isinstance(config.network, DenseConfig):
         return config
     return configs.replace(config, {"network.depthwise": "native"})
 
 
 def _converted(function: Callable, shape: tuple[int | str, ...], name: str) -> Any:
-    """Return a function of a float32 array as ONNX."""
+    """Convert a function of a float32 array to ONNX."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)  # it tells of plugins for other libraries that it cannot load
+    logging.disable(logging.ERROR)  # it logs plugins for other libraries that it cannot load
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -162,14 +165,12 @@ def _converted(function: Callable, shape: tuple[int | str, ...], name: str) -> A
     finally:
         logging.disable(disabled)
     _make_bounds_float(model.graph)
-    model.graph.ClearField(
-        "value_info"
-    )  # some of its notes on shapes are wrong, and none is needed
+    model.graph.ClearField("value_info")  # some of these shapes are wrong, and none is needed
     return model
 
 
 def _from_plain(model: Any, multiple: int) -> Any:
-    """Let a model of blocks take [photos, height, width]: nodes in front of it cut columns, then rows into blocks."""
+    """Add nodes in front of a model of blocks, so that it accepts [photos, height, width]."""
     from onnx import compose, parser  # pyright: ignore[reportMissingImports]
 
     versions = ", ".join(f'"{each.domain}": {each.version}' for each in model.opset_import)
@@ -186,7 +187,7 @@ def _from_plain(model: Any, multiple: int) -> Any:
 
 
 def _make_bounds_float(graph: Any) -> None:
-    """Make the numbers that arrays are bounded by float32: jax2onnx leaves Python's as double or integer."""
+    """Convert the bounds of Max and Min to float32. jax2onnx leaves Python numbers as double or integer."""
     from onnx import numpy_helper  # pyright: ignore[reportMissingImports]
 
     bounds = {name for node in graph.node if node.op_type in ("Max", "Min") for name in node.input}
@@ -197,4 +198,5 @@ def _make_bounds_float(graph: Any) -> None:
 
 
 def _not_installed() -> UsageError:
+    """Return the error for a missing extra."""
     return UsageError("export needs more packages; expected: pip install 'colorjax[export]'")

@@ -1,17 +1,17 @@
-"""JSON of files that anybody may have written."""
+"""JSON from untrusted files."""
 
 import json
 from typing import Any
 
-MAX_DEPTH = 50  # of objects and lists in each other
+MAX_DEPTH = 50  # of nested objects and lists
 MAX_DIGITS = 400  # of an integer; float64 ends at 309
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return what a JSON text holds.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: in one line, if it is no JSON, is nested too deeply, or holds a number too long.
+        ValueError: the text is not JSON, is nested too deeply, or holds a number with too many digits.
     """
     try:
         tree = json.loads(text, parse_int=_integer)

@@ -1,4 +1,4 @@
-"""Weights files: safetensors, whose one metadata key holds the config and the record of the training."""
+"""Weights files: safetensors, with the config and the training record in one metadata key."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ FORMAT = 1
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 PACKAGED = {name: _PRETRAINED / f"{name}.safetensors" for name in ("photo", "photo-small")}
 DEFAULT = "photo"
-KEY = "colorjax"  # one key: safetensors writes several in random order
-DTYPES = ("F16", "F32")  # that are written, by safetensors' names
+KEY = "colorjax"  # a single key, because safetensors writes several in random order
+DTYPES = ("F16", "F32")  # the dtypes that are written, as safetensors names them
 
 
 def save_weights(
@@ -36,18 +36,24 @@ def save_weights(
     record: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
-    """Write parameters and config as a safetensors file, whole or not at all; replaces an older file.
+    """Write parameters and config to a safetensors file, completely or not at all. An existing file is replaced.
 
     Args:
-        path: of the file; its folder exists.
-        params: a nested dict of finite arrays.
-        config: of the network.
-        record: JSON-able facts about the training, such as the baselines.
-        half: store float16, half the bytes; it is read as float32 again.
+        path: The file. Its folder exists.
+        params: A nested dict of finite arrays.
+        config: The config of the network.
+        record: Facts about the training that JSON can hold, such as the baselines.
+        half: Whether to store float16, which needs half the bytes. It is read as float32.
 
     Raises:
         WeightsError: a parameter is not finite.
         OutputError: the file cannot be written.
+
+    Example:
+        >>> config = colorjax.preset("seed-relu")
+        >>> params = colorjax.init_params(jax.random.key(0), config)
+        >>> colorjax.save_weights("weights.safetensors", params, config)
+        >>> params, config = colorjax.load_weights("weights.safetensors")
     """
     check_config(config)
     check(
@@ -67,13 +73,21 @@ def save_weights(
 
 
 def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]:
-    """Read the parameters and the config of a weights file.
+    """Read the parameters and the config from a weights file.
 
     Args:
-        path: of the file; `photo` or `photo-small` for the packaged weights, None for the former.
+        path: The file, or "photo" or "photo-small" for packaged weights. None means "photo".
+
+    Returns:
+        The parameters as float32 arrays on the default device, and the config.
 
     Raises:
-        WeightsError: the file is absent, damaged, of another format, or does not fit its config.
+        WeightsError: the file is missing, damaged, of another format, or does not fit its config.
+
+    Example:
+        >>> params, config = colorjax.load_weights("photo-small")
+        >>> config.working_size
+        96
     """
     check(path is None or isinstance(path, str | os.PathLike), "path", path, "a path or None")
     path = _find(path)
@@ -81,36 +95,39 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     for name, tensor in tensors.items():
         _check_finite(path, name, tensor)
     params = _unflatten({name: t.astype(np.float32) for name, t in tensors.items()})
-    return jax.device_put(params), config  # once, not with each call
+    return jax.device_put(params), config  # once, and not at each call
 
 
 def fits(params: PyTree, config: Config) -> bool:
-    """Tell whether parameters have the names and shapes of a config's network."""
+    """Return whether parameters have the names and shapes of a config's network."""
     return {name: np.shape(leaf) for name, leaf in _flatten(params)} == _shapes(config)
 
 
 def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
-    """Read what `save_weights` recorded beside the parameters; paths as for `load_weights`.
+    """Read the record that `save_weights` stored next to the parameters.
+
+    Args:
+        path: As for `load_weights`.
 
     Raises:
-        WeightsError: the file is absent, damaged or of another format.
+        WeightsError: the file is missing, damaged, or of another format.
     """
     return _read(_find(path))[0]["record"]
 
 
 def _find(path):
-    """Return the path of packaged weights that are named, or the path itself."""
+    """Return the path of packaged weights by name, or the path itself."""
     return PACKAGED.get(os.fspath(path or DEFAULT), path)
 
 
 def _shapes(config):
-    """Return the shape of each parameter of a config's network, by its dotted name."""
+    """Return the shape of each parameter of a config's network, by dotted name."""
     expected = jax.eval_shape(lambda: init_params(jax.random.key(0), config))
     return {name: leaf.shape for name, leaf in _flatten(expected)}
 
 
 def _read(path):
-    """Return the header, the config and the tensors of a file, checked in that order."""
+    """Return header, config and tensors of a file, checked in this order."""
     if not os.path.exists(path):
         raise WeightsError(f"{path}: no such file; expected weights (.safetensors)")
     if not os.path.isfile(path):
@@ -130,12 +147,12 @@ def _read(path):
             f"{path}: not a safetensors file ({_short(str(error).splitlines()[0])})"
         ) from None
     if header.pop("sha256") != _digest(header, tensors):
-        raise WeightsError(f"{path}: its content is not what was saved: the SHA-256 differs")
+        raise WeightsError(f"{path}: its content differs from what was saved (SHA-256)")
     return header, config, tensors
 
 
 def _header(path, text):
-    """Return the metadata of a file, of the form that `save_weights` gives it."""
+    """Return the metadata of a file, after checking that it has the form that `save_weights` writes."""
     if text is None:
         raise WeightsError(f"{path}: not written by colorjax (no metadata key {KEY!r})")
     try:
@@ -149,30 +166,32 @@ def _header(path, text):
         if not isinstance(header.get(name), dict):
             raise WeightsError(f"{path}: its {name} is missing; expected a JSON object")
     if not isinstance(header.get("sha256"), str):
-        raise WeightsError(f"{path}: no SHA-256 of its content; expected one, as colorjax saves it")
+        raise WeightsError(
+            f"{path}: no SHA-256 of its content; expected a file that colorjax saved"
+        )
     if header["record"].get("baselines"):
         _check_baselines(path, header["record"]["baselines"])
     return header
 
 
 def _check_shapes(path, file, config):
-    """Check names, types and shapes of the tensors, before memory is taken for any."""
+    """Check names, types and shapes of the tensors before allocating memory for them."""
     there, wanted = set(file.keys()), _shapes(config)
     for name in sorted(there | {*wanted}):
         if name not in wanted or name not in there:
-            where = "is missing" if name in wanted else "is no part of its config's network"
+            where = "is missing" if name in wanted else "is not part of its config's network"
             raise WeightsError(f"{path}: {_short(name)} {where}")
         part = file.get_slice(name)
         shape, kind = tuple(part.get_shape()), part.get_dtype()
         if shape != wanted[name]:
             found, asked = (" × ".join(map(str, s)) for s in (shape, wanted[name]))
-            raise WeightsError(f"{path}: {name} is {found}; its config asks for {asked}")
+            raise WeightsError(f"{path}: {name} is {found}; its config needs {asked}")
         if kind not in DTYPES:
             raise WeightsError(f"{path}: {name} is of type {kind}; expected {' or '.join(DTYPES)}")
 
 
 def _check_baselines(path, baselines):
-    """Check that baselines are what `baselines.fit_baselines` gives."""
+    """Check that baselines have the form of `baselines.fit_baselines`."""
     known = {"tint": r"\(3,\)", "level_tint": r"\(3, 4\)", "mean_photo": r"\(0,\)|\(\d+, \d+, 3\)"}
     for name, shape in known.items():
         try:
@@ -180,18 +199,18 @@ def _check_baselines(path, baselines):
         except (KeyError, TypeError, ValueError, OverflowError):
             found = np.array(np.nan)
         if not re.fullmatch(shape, str(found.shape)) or not np.isfinite(found).all():
-            raise WeightsError(f"{path}: its record's baselines.{name} is no array of numbers")
+            raise WeightsError(f"{path}: its record's baselines.{name} is not an array of numbers")
 
 
 def _short(value):
-    """Return a value of a file in one short line."""
+    """Return a value from a file as one short line."""
     text = str(value)
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:80])
     return text if len(text) < 80 else text[:77] + "…"
 
 
 def _digest(header, tensors):
-    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    """Return the SHA-256 of the content of a file, in hexadecimal digits."""
     total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
@@ -205,7 +224,7 @@ def _check_finite(path, name, tensor):
 
 
 def _flatten(tree, prefix=""):
-    """Yield (dotted name, leaf) of a nested dict."""
+    """Yield (dotted name, leaf) for each leaf of a nested dict."""
     for name, branch in tree.items():
         if isinstance(branch, dict):
             yield from _flatten(branch, f"{prefix}{name}.")

@@ -150,7 +150,7 @@ def test_outputs_inside_are_no_inputs(album, tiny_weights, capsys):
     before = contents(album)
     assert colorize(*command) == 0
     assert contents(album) == before
-    assert "0 colorized, 9 there already" in capsys.readouterr().out
+    assert "0 colorized, 9 already there" in capsys.readouterr().out
     assert colorize(album, "--weights", tiny_weights, "--exclude", "new/*") == 0
     after = files(album)
     assert colorize(album, "--weights", tiny_weights, "--exclude", "new/*") == 0
@@ -213,8 +213,8 @@ def test_summary(album, tiny_weights, tmp_path, capsys):
     assert colorize(*command) == 1
     captured = capsys.readouterr()
     last = captured.out.splitlines()[-1]
-    assert last.startswith("8 colorized, 1 there already (--overwrite to redo), 2 failed, ")
-    assert last.endswith(" photos a second")
+    assert last.startswith("8 colorized, 1 already there (--overwrite to replace), 2 failed, ")
+    assert last.endswith(" photos per second")
     summary = json.loads(report.read_text())
     assert [summary[status] for status in ("done", "skipped", "failed")] == [8, 1, 2]
     assert len(summary["photos"]) == 11

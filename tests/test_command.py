@@ -115,7 +115,7 @@ def test_nothing_is_lost(weights, tmp_path, capsys):
     (tmp_path / "kept.png").write_text("mine")
     one = ["colorize", str(folders[0] / "old.png"), "--weights", weights]
     assert cli.main([*one, "--out", str(tmp_path / "kept.png")]) == 0
-    assert "1 there already" in capsys.readouterr().out
+    assert "1 already there" in capsys.readouterr().out
     assert (tmp_path / "kept.png").read_text() == "mine"
     assert cli.main([*one, "--out", str(tmp_path / "kept.png"), "--overwrite"]) == 0
     with Image.open(tmp_path / "kept.png") as written:
@@ -177,7 +177,7 @@ BAD = {
     "negative decay": ([*TRAIN, "--weight-decay", "-1"], "weight_decay is -1"),
     "activation": ([*TRAIN, "--hidden-activation", "gelu"], "gelu"),
     "depth": ([*TRAIN, "--depth", "0"], "depth is 0"),
-    "set": ([*TRAIN, "--set", "color=1"], "color is no field"),
+    "set": ([*TRAIN, "--set", "color=1"], "color is not a field"),
     "set what": ([*TRAIN, "--set", "color"], "--set color"),
     "set value": ([*TRAIN, "--set", "augment.mirror=2"], "augment.mirror is 2"),
     "share": ([*TRAIN, "--validation", "1.5"], "--validation 1.5"),
@@ -191,7 +191,7 @@ BAD = {
     "no coordinator": ([*TRAIN, "--distributed", "--processes", "2"], "--coordinator"),
     "missing photos": (["train", "nowhere", "--out", "RUN"], "nowhere"),
     "empty folder": (["train", "{empty}", "--out", "RUN"], "empty"),
-    "only gray": (["train", "{gray}", "--out", "RUN"], "no color photo"),
+    "only gray": (["train", "{gray}", "--out", "RUN"], "no color photos"),
     "run in a file": (["train", "samples", "--out", "{text}"], "text"),
     "run below a file": (["train", "samples", "--out", "{text}/run"], "text/run"),
     "init from": ([*TRAIN, "--init-from", "nowhere"], "nowhere"),

@@ -55,7 +55,7 @@ def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):
     assert [f"{i:02}.png" in line for i, line in enumerate(lines[:broken])] == [True] * broken
     assert (tmp_path / "run").exists() is not stops
     assert lines[broken:] == (
-        ["colorjax: 2 of 20 files cannot be read, more than 5 %: they are named above"]
+        ["colorjax: 2 of 20 files cannot be read, more than 5 %; they are listed above"]
         if stops
         else []
     )

@@ -104,7 +104,7 @@ def test_a_single_photo(old, tiny_weights, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "1 colorized: old.color.png"
     assert colorize(*command, "--vividness", "2") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("0 colorized, 1 there already: old.color.png (")
+    assert last.startswith("0 colorized, 1 already there: old.color.png (")
     assert "--overwrite" in last
     assert "--out" in last
     assert "a second" not in last
@@ -123,7 +123,7 @@ def test_in_color_already(old, tiny_weights, capsys):
         (old / name).write_bytes(encoded(scene(24, 32), "PNG"))
     gray = np.repeat(scene(24, 32)[..., :1], 3, -1)
     (old / "sepia.png").write_bytes(encoded(gray, "PNG"))
-    told = "in color already"
+    told = "already in color"
     for name, count in (("one.png", 1), ("old.png", 0), ("sepia.png", 0)):
         options = ["--weights", tiny_weights, "--out", f"out-{name}"]
         assert colorize(name, *options) == 0
@@ -132,7 +132,7 @@ def test_in_color_already(old, tiny_weights, capsys):
         assert all(name in line for line in lines)
     options = ["--weights", tiny_weights, "--json", "all.json", "--out", "all"]
     assert colorize("one.png", "two.png", "old.png", *options) == 0
-    assert "2 photos were in color already" in capsys.readouterr().out
+    assert "2 photos were already in color" in capsys.readouterr().out
     photos = json.loads((old / "all.json").read_text())["photos"]
     assert [photo.get("in_color", False) for photo in photos] == [True, True, False]
     kept = ["--keep-color", "--weights", tiny_weights, "--out", "kept.png"]

@@ -211,8 +211,8 @@ def test_config_survives_json(name):
             float("inf"),
             "optimizer.weight_decay is inf; expected a finite number of at least 0",
         ),
-        ("color", 1, "color is no field of the config"),
-        ("network.layers", 1, "network.layers is no field of the config"),
+        ("color", 1, "color is not a field of the config"),
+        ("network.layers", 1, "network.layers is not a field of the config"),
     ],
 )
 def test_config_refuses_with_one_line(path, value, message):
@@ -224,6 +224,6 @@ def test_config_refuses_with_one_line(path, value, message):
 @pytest.mark.req("NET-011")
 def test_unknown_preset_is_one_error():
     with pytest.raises(
-        colorjax.ColorjaxError, match=r"^there is no preset 'photos'; there are seed-relu, "
+        colorjax.ColorjaxError, match=r"^there is no preset 'photos'; expected one of seed-relu, "
     ):
         colorjax.preset("photos")

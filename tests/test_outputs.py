@@ -13,7 +13,7 @@ from commanding import colorize, files
 from pictures import encoded, scene
 
 from colorjax import cli, errors, photos
-from colorjax.cli import colorize as command
+from colorjax.cli import stream as command
 from colorjax.jobs import gallery
 from colorjax.jobs.outputs import Claims, identity
 

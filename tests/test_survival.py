@@ -113,9 +113,9 @@ def damage(checkpoint, how):
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ("facts", "is damaged: its facts are not what was saved"),
-        ("form", "cannot be read (its facts are no JSON object)"),
-        ("reached", "cannot be read (it tells not what was reached)"),
+        ("facts", "is damaged: its facts differ from those saved"),
+        ("form", "cannot be read (its facts are not a JSON object)"),
+        ("reached", "cannot be read (it does not say what was reached)"),
         ("truncated", "cannot be read"),
         ("newer", "is of format 4 (this colorjax reads format 3)"),
         ("config", "is of another config"),
@@ -132,7 +132,7 @@ def test_bad_checkpoint_names_the_one_before(tmp_path, how, says):
     line = str(caught.value)
     assert caught.value.exit_code == 2
     assert f"checkpoint of step {STEPS} {says}" in line
-    assert f"remove its folder to go on from the one before it, of step {STEPS - 3}" in line
+    assert f"remove its folder to continue from the previous one, of step {STEPS - 3}" in line
     assert "\n" not in line
 
 
@@ -241,7 +241,9 @@ def test_full_disk_stops_cleanly(whole, tmp_path, limit):
     # as the limit comes, the checkpoint of step 9 may be under way still; what is refused first is open too
     last = max(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit())
     assert last in (6, 9)
-    kept = f"; the checkpoint of step {last} is whole: with room for more, --resume goes on"
+    kept = (
+        f"; the checkpoint of step {last} is complete; free some space and use --resume to continue"
+    )
     assert line.endswith(kept)
     refused = r"(/[\w.-]+: cannot be written \(File too large\)|: File too large)"
     assert re.fullmatch(re.escape(str(run)) + refused, line.removesuffix(kept))
@@ -258,7 +260,7 @@ def test_too_little_room_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(colorjax.ColorjaxError, match="No space left on device") as caught:
         training_process.run(run)
     assert caught.value.exit_code == 1
-    assert "the checkpoint of step 3 is whole: " in str(caught.value)
+    assert "the checkpoint of step 3 is complete; " in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -140,7 +140,7 @@ def test_runs_are_not_mixed(finished):
     before = {p: p.read_bytes() for p in run.iterdir() if p.is_file()}
     other_steps = "its config.steps is 18, this command's is 21; --init-from"
     refusals = [
-        (fitted(), PHOTOS, 5, False, "a run is there already"),
+        (fitted(), PHOTOS, 5, False, "already holds a run"),
         (fitted(), PHOTOS, 6, True, "its seed is 5, this command's is 6"),
         (fitted(passes=7), PHOTOS, 5, True, other_steps),
         (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
@@ -302,7 +302,7 @@ def test_only_color_teaches(tmp_path):
     (tmp_path / "a.png").unlink()
     with pytest.raises(
         colorjax.ColorjaxError,
-        match=r"no color photo there \(1 gray, 1 unreadable\); .*c\.png: not a photo",
+        match=r"no color photos \(1 gray, 1 unreadable\); .*c\.png: not a photo",
     ):
         datasets.load_photos([str(tmp_path)], 4)
 

@@ -193,7 +193,7 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert colorize(*command) == 0
     os.close(folder)
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[-1] == "0 colorized, 1 that another run is at work on"
+    assert captured.out.splitlines()[-1] == "0 colorized, 1 in progress in another run"
     assert not captured.err
     summary = json.loads(report.read_text())
     assert (summary["busy"], summary["videos"][0]["status"]) == (1, "busy")
@@ -276,7 +276,7 @@ def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
     for name in ("old.mp4", "old.color.mp4"):
         (tmp_path / name).write_bytes(b"mine")
     assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights) == 0
-    assert "1 there already" in capsys.readouterr().out
+    assert "1 already there" in capsys.readouterr().out
     assert (tmp_path / "old.color.mp4").read_bytes() == b"mine"
     with pytest.raises(errors.OutputError, match="exists"):
         video.colorize_video(
@@ -326,7 +326,7 @@ def test_films_in_folders(album, tiny_weights, tmp_path, capsys):
         "output": str(out / "inner" / "film.mkv"),
     }
     assert colorize(*command) == 0
-    assert "0 colorized, 2 there already" in capsys.readouterr().out
+    assert "0 colorized, 2 already there" in capsys.readouterr().out
     assert colorize(album, "--weights", tiny_weights, "--exclude", "*.avi") == 0
     assert colorize(album, "--weights", tiny_weights, "--include", "*.avi") == 0
     assert "1 colorized" in capsys.readouterr().out.splitlines()[-1]

@@ -115,8 +115,8 @@ def corrupt(kind, path):
         ("foreign", "not written by colorjax"),
         ("newer", "format 99; this colorjax reads format 1"),
         ("config", "size is -1"),
-        ("field", "color is no field"),
-        ("shape", "layer_0.kernel is 16 × 240; its config asks for 25 × 375"),
+        ("field", "color is not a field"),
+        ("shape", "layer_0.kernel is 16 × 240; its config needs 25 × 375"),
         ("name", "layer_0.kernel is missing"),
         ("nan", "layer_0.kernel holds values that are not finite"),
         ("garbled", "not JSON"),
@@ -162,7 +162,9 @@ def test_other_content_is_refused(tmp_path, what):
         case "config":
             header["config"]["steps"] += 1
     safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
-    with pytest.raises(colorjax.ColorjaxError, match="its content is not what was saved") as caught:
+    with pytest.raises(
+        colorjax.ColorjaxError, match="its content differs from what was saved"
+    ) as caught:
         colorjax.load_weights(path)
     assert "\n" not in str(caught.value)
     sign(header, tensors)
@@ -192,7 +194,7 @@ HOSTILE = {
     "infinite": ({"config": {"vividness": float("inf")}}, "vividness is inf"),
     "list for a word": ({"config": {"framing": ["crop"]}}, "framing is ['crop']"),
     "bool for a number": ({"config": {"size": True}}, "size is True"),
-    "line break": ({"config": {"a\nb" * 90: 1}}, "is no field"),
+    "line break": ({"config": {"a\nb" * 90: 1}}, "is not a field"),
 }
 
 
@@ -246,7 +248,7 @@ def test_shapes_come_before_memory(tmp_path, what):
         file.truncate(8 + len(text) + begin + room)
     with pytest.raises(colorjax.ColorjaxError) as caught:
         colorjax.load_weights(path)
-    assert ("its config asks for 16 × 240" if what == "shape" else f"of type {what}") in str(
+    assert ("its config needs 16 × 240" if what == "shape" else f"of type {what}") in str(
         caught.value
     )
 

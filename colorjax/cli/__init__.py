@@ -1,4 +1,9 @@
-"""The command: `colorjax train`, `colorjax colorize`, `colorjax evaluate`."""
+"""The command: one module for each subcommand.
+
+Start with `main` here. `options` holds the parser, the shared options and the checks of their values, `console` prints,
+and `cache` keeps compiled programs. Each subcommand module adds its options and imports what it runs only when it
+runs, so that `colorjax --help` is fast. This wing may import everything.
+"""
 
 import contextlib
 import gc
@@ -22,8 +27,8 @@ def main(
     """Run the command and return its exit code.
 
     Args:
-        arguments: of the command; None for those of the process.
-        loaded: called when the libraries are there and the work begins.
+        arguments: The arguments of the command. None means those of the process.
+        loaded: Called when all libraries are imported and the work begins.
     """
     try:
         args = make_parser().parse_args(arguments)
@@ -47,7 +52,7 @@ def main(
 
 @contextlib.contextmanager
 def _importing() -> Iterator[None]:
-    """Take what is imported for no garbage, now and later: looking for some in JAX takes a fifth of a short command."""
+    """Exclude imported objects from garbage collection: collecting them takes a fifth of a short command."""
     gc.disable()
     try:
         yield
@@ -68,7 +73,7 @@ def make_parser() -> Parser:
   colorjax train my-photos --preset photo --out run
   colorjax evaluate my-photos --weights run/weights.safetensors
 
-`colorjax train --help` and so on tell more.""",
+`colorjax COMMAND --help` lists the options of each command.""",
     )
     parser.add_argument(
         "--version",
@@ -87,7 +92,7 @@ def make_parser() -> Parser:
 
 
 def _choose_device(device: str | None) -> None:
-    """Make JAX use a kind of device, before it starts any."""
+    """Make JAX use one kind of device, before it starts any."""
     if device is None:
         return
     import jax
@@ -97,5 +102,5 @@ def _choose_device(device: str | None) -> None:
         jax.devices()
     except RuntimeError:
         raise UsageError(
-            f"--device {device}: there is none here, or JAX has no support for it"
+            f"--device {device}: this machine has none, or JAX is installed without support for it"
         ) from None

@@ -15,12 +15,12 @@ from colorjax.cli.options import (
 
 
 def add_app(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "app",
         _app,
-        "Open a page in the browser of this computer: drop photos, compare, set colors, download.",
+        "Open a page in the browser on this computer: drop photos, compare, set colors, download.",
         """  colorjax app
   colorjax app --port 8000 --no-browser --weights run/weights.safetensors""",
     )
@@ -30,7 +30,7 @@ def add_app(commands: Any) -> None:
         type=parse_value,
         default=0,
         metavar="N",
-        help="to listen on (default: any free one)",
+        help="port to listen on (default: any free port)",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument(
@@ -50,7 +50,7 @@ def _app(args: Any, printer: Printer) -> int:
     max_pixels = 1_000_000 * check_integer("max-megapixels", args.max_megapixels, 1)
     weights = load_weights(args.weights)
     with handle_sigterm(), serving(weights, port=port, max_pixels=max_pixels) as served:
-        printer.line(f"the page is at {served.address} for this computer only; Ctrl-C ends it")
+        printer.line(f"the page is at {served.address} (this computer only); press Ctrl-C to stop")
         if not args.no_browser:
             webbrowser.open(served.once)
         try:

@@ -15,28 +15,34 @@ from colorjax.cli.options import (
 
 
 def add_archive(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "archive",
         _archive,
-        "Color a large archive with many workers, through Ray: on this machine, or on the Ray cluster around it.",
+        "Color a large archive with many workers, using Ray on this machine or on its Ray cluster.",
         """  colorjax archive scans --out colored --workers 8
   RAY_ADDRESS=auto colorjax archive scans --out colored --workers 200""",
     )
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or `samples`")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="mirrors the inputs' tree")
+    parser.add_argument(
+        "--out", required=True, metavar="FOLDER", help="folder that mirrors the tree of the inputs"
+    )
     add_weights(parser)
     parser.add_argument(
         "--workers",
         type=parse_value,
         metavar="N",
-        help="a core each (default: this machine's cores)",
+        help="number of workers, one core each (default: the cores of this machine)",
     )
     add_vividness(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     parser.add_argument(
-        "--quality", type=parse_value, default=95, metavar="N", help="of lossy formats (default 95)"
+        "--quality",
+        type=parse_value,
+        default=95,
+        metavar="N",
+        help="quality of lossy formats (default 95)",
     )
 
 
@@ -53,7 +59,7 @@ def _archive(args: Any, printer: Printer) -> int:
         "overwrite": args.overwrite,
     }
     options = ColorOptions(vividness=check_vividness(args.vividness))
-    load_weights(args.weights)  # a wrong file is one line here, not one from each worker
+    load_weights(args.weights)  # reports a bad file once, and not once per worker
     claims = Claims([args.weights] if args.weights else [])
     jobs, failures = planning.plan(args.inputs, args.out, claims=claims)
     for failure in failures:

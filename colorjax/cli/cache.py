@@ -1,4 +1,4 @@
-"""Compiled programs, kept from one process to the next."""
+"""The cache of compiled programs."""
 
 import os
 import pathlib
@@ -9,11 +9,11 @@ import platformdirs
 
 
 def use_compilation_cache() -> pathlib.Path | None:
-    """Make JAX keep compiled programs in the user's cache folder, unless it keeps them somewhere already.
+    """Make JAX keep compiled programs in the user's cache folder, unless another folder is set already.
 
     Returns:
-        The folder; None if it could not be made, or belongs to another user, or others may write to it: what is read
-        from it is run.
+        The folder, or None if it cannot be made, belongs to another user, or is writable by others. Programs in the
+        cache are executed, so nobody else may write to it.
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return pathlib.Path(jax.config.jax_compilation_cache_dir)  # pyright: ignore[reportAttributeAccessIssue]

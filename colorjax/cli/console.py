@@ -14,12 +14,12 @@ from rich.table import Table
 
 from colorjax.errors import in_one_line
 
-WIDTH = 160  # columns of a table where there is no terminal
-LINES = 10  # progress lines of a run where there is no terminal
+WIDTH = 160  # columns of a table without a terminal
+LINES = 10  # progress lines of a run without a terminal
 
 
 class _Output(Console):
-    """Stdout, whose failure ends no work: from then on nothing is printed."""
+    """Stdout. If writing to it fails, nothing more is printed, and the work continues."""
 
     def _write_buffer(self) -> None:
         try:
@@ -28,11 +28,11 @@ class _Output(Console):
             self.give_up(error)
 
     def on_broken_pipe(self) -> None:
-        """Go on, where rich would end the process."""
+        """Continue; rich would end the process."""
         self.give_up(BrokenPipeError())
 
     def give_up(self, error: OSError) -> None:
-        """Print nothing more, neither now nor when Python ends; say why, if somebody may still read."""
+        """Print nothing more, not even when Python exits. Report the reason on stderr, except for a broken pipe."""
         if self.quiet:
             return
         self.quiet = True
@@ -41,14 +41,14 @@ class _Output(Console):
             os.dup2(nowhere, sys.stdout.fileno())
             os.close(nowhere)
         if not isinstance(error, BrokenPipeError):
-            _say(f"standard output: cannot be written ({error.strerror}); the work goes on")
+            _say(f"standard output: cannot be written ({error.strerror}); the work continues")
 
 
 class Printer:
-    """Prints to stdout, or nothing at all when quiet; errors always go to stderr, a line each."""
+    """Prints to stdout, or nothing if quiet. Errors always go to stderr, one line each."""
 
     def __init__(self, *, quiet: bool = False):
-        with contextlib.suppress(AttributeError, ValueError):  # what stands in for stdout has none
+        with contextlib.suppress(AttributeError, ValueError):  # a replacement of stdout may lack it
             sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
         self.console = _Output(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
         if not self.console.is_terminal:
@@ -63,7 +63,7 @@ class Printer:
         _say(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print rows under columns, numbers to the right."""
+        """Print rows under column headings, with numbers aligned right."""
         table = Table(box=None, pad_edge=False)
         for i, column in enumerate(columns):
             table.add_column(column, justify="right" if i else "left", no_wrap=True)
@@ -73,7 +73,7 @@ class Printer:
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
-        """Show progress: the function yielded takes how much is done, and a note such as the loss."""
+        """Show progress. The yielded function takes the amount that is done and a note, such as the loss."""
         if self.console.is_terminal and not self.console.quiet:
             bar = Progress(
                 BarColumn(),
@@ -91,10 +91,8 @@ class Printer:
         def plain(done: int, note: str) -> None:
             nonlocal printed, first
             if not first[0]:
-                first = (
-                    done,
-                    time.monotonic(),
-                )  # what a run that goes on had done before costs nothing
+                # what a resumed run had done before does not count
+                first = (done, time.monotonic())
             if done * LINES // total > printed:
                 printed = done * LINES // total
                 left = _time_left(done - first[0], total - done, time.monotonic() - first[1])
@@ -104,14 +102,14 @@ class Printer:
 
 
 def _say(text: str) -> None:
-    """Print a line on stderr, if there is one that can be written."""
+    """Print a line on stderr, if that is possible."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(f"colorjax: {in_one_line(text)}", file=sys.stderr)
 
 
 def _time_left(done: int, missing: int, seconds: float) -> str:
-    """Return ", 1:02:03 left" at the pace so far, or nothing where there is no pace or nothing is left."""
+    """Return ", 1:02:03 left" at the current rate, or nothing if there is no rate or nothing is left."""
     if done <= 0 or missing <= 0:
         return ""
     return f", {datetime.timedelta(seconds=round(seconds * missing / done))} left"

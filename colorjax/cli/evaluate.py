@@ -1,4 +1,4 @@
-"""`colorjax evaluate`: weights measured on photos beside the baselines."""
+"""`colorjax evaluate`."""
 
 import json
 from typing import Any
@@ -15,16 +15,16 @@ from colorjax.cli.options import (
     print_results,
 )
 
-PROTOCOL = 256  # side of the photos that colorizers are compared on
+PROTOCOL = 256  # side of the photos on which colorizers are usually compared
 
 
 def add_evaluate(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "evaluate",
         _evaluate,
-        "Measure weights on color photos, beside the baselines.",
+        "Measure weights on color photos, next to baselines.",
         """  colorjax evaluate my-photos --weights run/weights.safetensors
   colorjax evaluate my-photos --weights run/weights.safetensors --size 256 --json result.json
   colorjax evaluate my-photos --hints 10""",
@@ -35,7 +35,7 @@ def add_evaluate(commands: Any) -> None:
         "--size",
         type=parse_value,
         metavar="N",
-        help="of the photos (default: 256, or the dense network's own)",
+        help="side of the photos in pixels (default: 256, or the dense network's own size)",
     )
     add_vividness(parser)
     parser.add_argument(
@@ -43,10 +43,10 @@ def add_evaluate(commands: Any) -> None:
         type=parse_value,
         default=0,
         metavar="N",
-        help="tell the true color of N places: 1 is the center, more are random (default 0)",
+        help="give the network the true color of N places: 1 is the center, more are random (default 0)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write every number, per photo too")
-    parser.add_argument("--overwrite", action="store_true", help="replace a --json that exists")
+    parser.add_argument("--json", metavar="FILE", help="write all numbers, also for each photo")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing --json file")
 
 
 def _evaluate(args: Any, printer: Printer) -> int:
@@ -82,7 +82,7 @@ def _evaluate(args: Any, printer: Printer) -> int:
 
 
 def _claim(args: Any) -> None:
-    """Refuse to write over a photo, the weights, or what exists."""
+    """Check that --json overwrites neither a photo, nor the weights, nor an existing file."""
     from colorjax.jobs.outputs import Claims
     from colorjax.photos import find_photos
 

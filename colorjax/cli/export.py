@@ -7,7 +7,7 @@ from colorjax.cli.options import add_command, add_weights
 
 
 def add_export(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "export",
@@ -20,16 +20,16 @@ def add_export(commands: Any) -> None:
         "--out",
         required=True,
         metavar="FOLDER",
-        help="the program goes there, and a text on its use",
+        help="folder for the program and a text that explains its use",
     )
     parser.add_argument(
         "--format",
         choices=["onnx", "stablehlo"],
         default="onnx",
-        help="of the program (default: onnx)",
+        help="format of the program (default: onnx)",
     )
     add_weights(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def _export(args: Any, printer: Printer) -> int:

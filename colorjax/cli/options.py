@@ -1,4 +1,4 @@
-"""What the subcommands share: the parser whose errors are one line, common options, checks of values."""
+"""What the subcommands share: the parser, common options, and checks of values."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from colorjax.cli.console import Printer
 from colorjax.errors import ConfigError, UsageError
 
-COLUMNS = {  # of the table: each number, its heading with the unit and which way is better, and how it is written
+COLUMNS = {  # of the table: the heading of each number, with its unit and which direction is better, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
     "gain_pooled": ("pooled\ndB ↑", "+.2f"),
     "psnr": ("PSNR\ndB ↑", ".2f"),
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line.
 
     Attributes:
-        commands: the parsers of the subcommands by their names; none in a subcommand's own.
+        commands: The parsers of the subcommands by name. A subcommand's own parser has none.
     """
 
     def __init__(self, **options):
@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         self.commands: dict[str, Parser] = {}
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
-        """Parse what a person means: a photo alone is to be colored, nothing at all asks for help."""
+        """Parse arguments. A photo alone means `colorize`, and no arguments at all mean `--help`."""
         given = list(sys.argv[1:] if args is None else args)
         parsed, unknown = self.parse_known_args(self._meant(given), namespace)
         if unknown:
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _meant(self, given: list[str]) -> list[str]:
-        """Return the arguments with the subcommand that a person left out."""
+        """Return the arguments with the subcommand that the user left out."""
         if not self.commands:
             return given
         if not given:
@@ -66,35 +66,35 @@ class Parser(argparse.ArgumentParser):
         else:
             photo = first == "-" or os.path.exists(first) or bool(os.path.splitext(first)[1])
             if not photo:
-                self.error(f"{first}: no command and no photo{_near(first, self.commands)}")
+                self.error(f"{first}: neither a command nor a photo{_near(first, self.commands)}")
         return ["colorize", *given] if photo else given
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage."""
+        """Raise an error instead of printing the usage."""
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    """Return a question after the known word that is most like another, or nothing."""
+    """Return a question that suggests the most similar known word, or nothing."""
     found = difflib.get_close_matches(word, list(known), 1)
     return f"; did you mean {found[0]}?" if found else ""
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM)."""
+    """The process received SIGTERM."""
 
     exit_code = 143
 
 
 @contextlib.contextmanager
 def handle_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that what is being written is finished or removed."""
+    """Make SIGTERM end the block as Ctrl-C does, so that files in progress are finished or removed."""
 
     def stop(number: int, frame: object) -> NoReturn:
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets only the main thread handle signals
+        yield  # only the main thread can handle signals
         return
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -106,7 +106,7 @@ def handle_sigterm() -> Iterator[None]:
 def add_command(
     commands: Any, name: str, run: Callable[..., int], description: str, examples: str
 ) -> argparse.ArgumentParser:
-    """Add a subcommand with the options that all have."""
+    """Add a subcommand with the options that all subcommands have."""
     parser = commands.add_parser(
         name, help=description, description=description, epilog=f"examples:\n{examples}"
     )
@@ -117,7 +117,7 @@ def add_command(
         help="where to compute (default: the fastest kind that JAX finds)",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument("--no-cache", action="store_true", help="keep no compiled programs")
+    parser.add_argument("--no-cache", action="store_true", help="do not store compiled programs")
     return parser
 
 
@@ -126,7 +126,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="or `photo` or `photo-small`, the packaged ones (default: photo)",
+        help="a weights file, or the packaged `photo` or `photo-small` (default: photo)",
     )
 
 
@@ -153,22 +153,22 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         ]
         rows.append([method, *cells])
     printer.table(["", *(heading for heading, _ in COLUMNS.values())], rows)
-    printer.line("gain: PSNR above gray's, the mean of the photos, and of all pixels pooled")
-    printer.line("↑ more is better, ↓ less is better")
+    printer.line("gain: PSNR minus that of gray: mean of the photos, and over all pixels (pooled)")
+    printer.line("↑ higher is better, ↓ lower is better")
     truth = next(iter(methods.values()))
     color, warm = truth.get("truth_colorfulness"), truth.get("truth_warm")
     if color is not None and warm is not None:
-        printer.line(f"color and warm are best near the truth's: {color:.1f} and {warm:.0%}")
+        printer.line(f"color and warm are best close to the truth: {color:.1f} and {warm:.0%}")
 
 
 def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
-    """Return how far a number is above gray's, or None where one of them is not there."""
+    """Return by how much a number exceeds that of gray, or None if one of them is missing."""
     ours, base = summary.get(name), gray.get(name)
     return None if ours is None or base is None else ours - base
 
 
 def parse_value(text: str) -> Any:
-    """Return a number or a word; the config says whether it fits."""
+    """Parse an argument as a number if possible, else return it as text. Whoever uses the value checks it."""
     try:
         return json.loads(text)
     except ValueError:
@@ -176,7 +176,7 @@ def parse_value(text: str) -> Any:
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Check an option that is no field of the config."""
+    """Check an option that is not a field of the config."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigError(f"{name} is {value!r}; expected an integer of at least {least}")
     if most is not None and value > most:
@@ -185,7 +185,7 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
 
 
 def check_vividness(value: Any) -> float:
-    """Check the option."""
+    """Check the value of `--vividness`."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
         raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")

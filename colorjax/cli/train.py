@@ -12,29 +12,33 @@ from colorjax.cli.console import Printer
 from colorjax.cli.options import add_command, check_integer, parse_value, print_results
 from colorjax.errors import ConfigError, UsageError
 
-# Options of `train` that are fields of the config; --set reaches the others.
+# options of `train` that are fields of the config; --set can change the others
 FIELDS = {
     "--size": ("size", "N", "the network sees photos as N × N"),
     "--framing": (
         "framing",
         "HOW",
-        "squash the aspect, crop the center, or whole: views from anywhere",
+        "squash the photo, crop its center, or keep it whole for random views",
     ),
-    "--batch": ("batch", "N", "photos a step; shrinks to what is there"),
-    "--objective": ("objective.name", "NAME", "what is minimized: matching, squared-error, chroma"),
-    "--learning-rate": ("optimizer.learning_rate", "X", "peak step size"),
+    "--batch": ("batch", "N", "photos per step, at most the number of photos"),
+    "--objective": (
+        "objective.name",
+        "NAME",
+        "what to minimize: matching, squared-error or chroma",
+    ),
+    "--learning-rate": ("optimizer.learning_rate", "X", "peak learning rate"),
     "--schedule": ("optimizer.schedule", "NAME", "constant, cosine or inverse-cube"),
-    "--weight-decay": ("optimizer.weight_decay", "X", "λ"),
+    "--weight-decay": ("optimizer.weight_decay", "X", "weight decay λ"),
     "--depth": ("network.depth", "N", "hidden layers"),
     "--hidden-activation": ("network.hidden_activation", "NAME", "relu, sigmoid or tanh"),
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
-    "--hidden-multiple": ("network.hidden_multiple", "N", "hidden width over output width"),
+    "--hidden-multiple": ("network.hidden_multiple", "N", "ratio of hidden width to output width"),
 }
-MEASURED = 50  # training photos measured at the end of a run without validation photos
+MEASURED = 50  # training photos to measure at the end of a run without validation photos
 
 
 def add_train(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommand to the parser."""
     parser = add_command(
         commands,
         "train",
@@ -57,18 +61,18 @@ def add_train(commands: Any) -> None:
         "--validation",
         default="0.1",
         metavar="FOLDER|SHARE",
-        help="photos to choose the best pass by: a folder, or a share of PHOTOS (default 0.1)",
+        help="photos that decide which pass is best: a folder, or a share of PHOTOS (default 0.1)",
     )
     parser.add_argument(
         "--mix",
         metavar="X,X,…",
-        help="share of the draws for each of PHOTOS (default: by its number of photos)",
+        help="relative weight of each of PHOTOS (default: its number of photos)",
     )
     parser.add_argument(
         "--memory",
         type=parse_value,
         metavar="GB",
-        help="that decoded photos may take; more are read anew at each step (default: 40 %% of all)",
+        help="memory for decoded photos; others are read again at each step (default: 40 %% of all)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
@@ -86,30 +90,36 @@ def add_train(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="any field of the config, such as optimizer.warmup=0.1 or network.copy_gray=false",
+        help="change any field of the config, such as optimizer.warmup=0.1 or network.copy_gray=false",
     )
     parser.add_argument(
-        "--seed", type=parse_value, default=0, metavar="N", help="of all randomness (default 0)"
+        "--seed",
+        type=parse_value,
+        default=0,
+        metavar="N",
+        help="seed of all randomness (default 0)",
     )
     parser.add_argument(
         "--checkpoint-every",
         type=parse_value,
         default=500,
         metavar="N",
-        help="in steps (default 500)",
+        help="steps between checkpoints (default 500)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
+    parser.add_argument("--resume", action="store_true", help="continue the run in RUN")
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="start from these parameters; `packaged` for the preset's in the package",
+        help="start from these parameters, or from the `packaged` ones of the preset",
     )
     parser.add_argument(
         "--encoder",
         metavar="FILE",
         help="start the photo network's encoder from this file of scripts/convert-encoder",
     )
-    parser.add_argument("--tensorboard", action="store_true", help="TensorBoard events in RUN too")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="also write TensorBoard events to RUN"
+    )
     parser.add_argument(
         "--profile",
         type=parse_value,
@@ -117,20 +127,26 @@ def add_train(commands: Any) -> None:
         metavar="N",
         help="trace N steps into RUN/profile (default 0)",
     )
-    several = parser.add_argument_group("several processes, one a host or device")
+    several = parser.add_argument_group("several processes, one per host or device")
     several.add_argument(
-        "--distributed", action="store_true", help="ask the cluster: Slurm, Kubernetes, Cloud TPU"
+        "--distributed",
+        action="store_true",
+        help="let the cluster manager coordinate: Slurm, Kubernetes, Cloud TPU",
     )
-    several.add_argument("--coordinator", metavar="HOST:PORT", help="where no cluster tells")
-    several.add_argument("--processes", type=parse_value, metavar="N", help="how many there are")
-    several.add_argument("--process", type=parse_value, metavar="I", help="which this is, from 0")
+    several.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="address of process 0, without a cluster manager"
+    )
+    several.add_argument("--processes", type=parse_value, metavar="N", help="number of processes")
+    several.add_argument(
+        "--process", type=parse_value, metavar="I", help="number of this process, from 0"
+    )
 
 
 def join_processes(args: argparse.Namespace) -> None:
-    """Make this one of several processes, if the command says so, before JAX starts any device.
+    """Join the other processes of the run, if there are any, before JAX starts a device.
 
     Raises:
-        UsageError: no cluster tells, or the others cannot be reached.
+        UsageError: no cluster manager was found, or the other processes cannot be reached.
     """
     if args.command != "train" or not (args.distributed or args.coordinator):
         return
@@ -179,7 +195,7 @@ def _train(args, printer: Printer) -> int:
         printer = Printer(quiet=True)
     initial_params = None
     if args.encoder and args.init_from:
-        raise UsageError("--encoder and --init-from: expected one of them")
+        raise UsageError("--encoder and --init-from: expected only one of them")
     if args.encoder:
         initial_params = init_params(jax.random.key(args.seed), config)
         initial_params["encoder"] = load_encoder(args.encoder, config)
@@ -188,7 +204,7 @@ def _train(args, printer: Printer) -> int:
         name = packaged if args.init_from == "packaged" else args.init_from
         initial_params, _ = load_weights(name)
         if not fits(initial_params, config):
-            raise UsageError(f"{args.init_from}: of another network than this command's")
+            raise UsageError(f"{args.init_from}: does not fit the network of this command")
     share, mix = _share(args.validation), _mix(args.mix, len(args.photos))
     kept = config.source_size or config.size
     load = partial(
@@ -245,7 +261,7 @@ def _train(args, printer: Printer) -> int:
     result = evaluate(judged, names, params, config, baselines)
     text = json.dumps({"size": judged.shape[1], **result}, indent=1)
     photos.write_bytes(f"{args.out}/evaluation.json", text.encode(), overwrite=True)
-    kept = f"the best of {len(outcome.metrics)} passes is after step {outcome.best_step}"
+    kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
     printer.line(f"{kept}; on {which}:")
     print_results(printer, result)
     printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
@@ -253,7 +269,7 @@ def _train(args, printer: Printer) -> int:
 
 
 def _note(metrics: dict[str, Any]) -> str:
-    """Return what the line of progress says; the best loss only when there is one."""
+    """Return the text of the progress line. The best loss appears as soon as there is one."""
     shown = [f"loss {metrics['loss']:.4g}"] if math.isfinite(metrics["loss"]) else []
     if math.isfinite(metrics["best"]):
         shown.append(f"best {metrics['best']:.4g}")
@@ -263,13 +279,11 @@ def _note(metrics: dict[str, Any]) -> str:
 
 
 def _share(validation: str) -> float | None:
-    """Return the share that --validation names, or None if it names a place."""
+    """Return the share that --validation names, or None if it names a folder."""
     value = parse_value(validation)
     if not isinstance(value, int | float):
         if validation != "samples" and not os.path.exists(validation):
-            raise UsageError(
-                f"--validation {validation}: neither a share nor a folder that is there"
-            )
+            raise UsageError(f"--validation {validation}: neither a share nor an existing folder")
         return None
     if not 0 <= value < 1:
         raise UsageError(f"--validation {validation}: expected a share in [0, 1) or a folder")
@@ -282,14 +296,14 @@ def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
         return ()
     weights = tuple(parse_value(part) for part in text.split(","))
     if not all(isinstance(w, int | float) and math.isfinite(w) and w > 0 for w in weights):
-        raise ConfigError(f"mix is {text!r}; expected finite numbers above 0, with commas between")
+        raise ConfigError(f"mix is {text!r}; expected finite numbers above 0, separated by commas")
     if len(weights) != places:
         raise ConfigError(f"mix is {text!r}; expected {places} numbers, one for each of PHOTOS")
     return weights
 
 
 def _bytes(memory: Any) -> int | None:
-    """Return the bytes of --memory."""
+    """Return the bytes that --memory names."""
     if memory is None:
         return None
     if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:

@@ -1,6 +1,6 @@
-"""Photos for training: which there are, in what order they come, and how they are changed.
+"""Photos for training: which photos there are, in what order they come, and how they are augmented.
 
-Read `datasets` first: it reads the photos of folders. `order` splits and shuffles them, `loader` makes batches
-ahead of the step, `augment` holds the pure functions that make views and old photos of them. This wing imports
-`photos`, `evaluation.metrics` and `color`; `augment` and `order` know no files.
+Start with `datasets`, which reads the photos of folders. `order` splits and shuffles them, `loader` prepares batches
+ahead of the step, and `augment` holds pure functions that make random views and old photos. This wing imports `photos`,
+`evaluation.metrics` and `color`. `augment` and `order` read no files.
 """

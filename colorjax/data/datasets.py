@@ -1,4 +1,4 @@
-"""Which photos teach, which validate, and in what order."""
+"""Sets of photos for training and evaluation."""
 
 import dataclasses
 import functools
@@ -14,15 +14,15 @@ from colorjax import photos
 from colorjax.errors import NoPhotosError, PhotoError
 from colorjax.evaluation.metrics import COLORLESS, colorfulness
 
-MEMORY = 0.4  # share of the machine's memory that decoded photos may take
-UNREADABLE = 0.05  # share of broken files that a training does not go on with
-WIDEST = 3.0  # long over short side of a photo kept whole
+MEMORY = 0.4  # share of the machine's memory for decoded photos
+UNREADABLE = 0.05  # largest share of broken files with which training continues
+WIDEST = 3.0  # largest ratio of long to short side of a whole photo
 
 Photos = UInt8[np.ndarray, "_ n n 3"] | Sequence[UInt8[np.ndarray, "_ _ 3"]]
 
 
 class StreamedPhotos(Sequence):
-    """Photos that are read from their files each time: more than memory holds."""
+    """Photos that are read from their files each time, because they do not fit in memory."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class StreamedPhotos(Sequence):
         read: Callable[[str | os.PathLike], UInt8[np.ndarray, "h w 3"]],
         marks: Sequence[bytes],
     ):
-        """Keep the paths, how to read them, and for each a digest of what was read first."""
+        """Store the paths, a function that reads one of them, and a digest of each photo."""
         self.paths, self.read, self.marks = paths, read, marks
 
     def __len__(self) -> int:
@@ -45,11 +45,11 @@ class PhotoDataset:
     """Color photos, and what was left out.
 
     Attributes:
-        rgb: levels: an array of squares, or a sequence of photos kept whole or streamed.
-        names: one a photo, relative to the place it was found in.
-        source: for each photo, which of the places it was found in.
-        gray: names of the photos left out because they have no color.
-        failures: one line for each file that could not be read.
+        rgb: Levels: an array of squares, or a sequence of whole or streamed photos.
+        names: The name of each photo, relative to the place where it was found.
+        source: For each photo, the index of the place where it was found.
+        gray: The names of photos that were left out because they have no color.
+        failures: One line for each file that could not be read.
     """
 
     rgb: Photos
@@ -70,16 +70,17 @@ def load_photos(
     """Read the color photos of files, folders or `samples`.
 
     Args:
-        places: files, folders (searched recursively), or `samples`.
+        places: Files, folders (searched recursively), or `samples`.
         size: n, in pixels.
-        framing: `squash` or `crop` to n × n, as in `photos.load_square`; `whole` keeps the aspect, up to 3 : 1, at a
-            short side of n.
-        method: `lanczos` or `bicubic`, likewise.
-        memory: bytes that decoded photos may take before they are streamed; None for a share of the machine's.
+        framing: "squash" or "crop" to n × n, as for `photos.load_square`. "whole" keeps the aspect ratio, up to 3 : 1,
+            with a short side of n.
+        method: The filter, "lanczos" or "bicubic".
+        memory: The bytes that decoded photos may use before they are streamed. None means a share of the machine's
+            memory.
 
     Raises:
         PhotoError: a place does not exist.
-        NoPhotosError: no color photo is among them.
+        NoPhotosError: there is no color photo.
     """
     found = [(i, *photo) for i, place in enumerate(places) for photo in photos.find_photos([place])]
     room = _memory() if memory is None else memory
@@ -98,7 +99,7 @@ def load_photos(
         return (rgb if colored else None), _mark(rgb)
 
     kept, pixels, marks, gray, failures = [], [], [], [], []
-    # Pillow lets go of the interpreter while it works; two threads a core, as one often waits for it
+    # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
     pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
     try:
         looks = pool.map(look, [path for _, path, _ in found])
@@ -121,7 +122,7 @@ def load_photos(
         left_out = f"{len(gray)} gray, {len(failures)} unreadable"
         first = f"; {failures[0]}" if failures else ""
         where = ", ".join(map(str, places))
-        raise NoPhotosError(f"{where}: no color photo there ({left_out}){first}")
+        raise NoPhotosError(f"{where}: no color photos ({left_out}){first}")
     if room < 0:
         rgb = StreamedPhotos([path for _, path, _ in kept], read, marks)
     else:
@@ -136,14 +137,14 @@ def load_photos(
 
 
 def _memory() -> int:
-    """Return how many bytes photos may take."""
+    """Return how many bytes photos may use."""
     if not hasattr(os, "sysconf"):
         return 4 << 30
     return int(MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def check_readable(found: PhotoDataset) -> None:
-    """Refuse a set of which too many files are broken.
+    """Check that most files of a set could be read.
 
     Raises:
         PhotoError: more than 5 % of the files could not be read.
@@ -151,12 +152,12 @@ def check_readable(found: PhotoDataset) -> None:
     broken, files = len(found.failures), len(found.names) + len(found.gray) + len(found.failures)
     if broken > UNREADABLE * files:
         raise PhotoError(
-            f"{broken} of {files} files cannot be read, more than {100 * UNREADABLE:g} %: they are named above"
+            f"{broken} of {files} files cannot be read, more than {100 * UNREADABLE:g} %; they are listed above"
         )
 
 
 def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
-    """Return some of the photos, in the order asked for."""
+    """Return some of the photos, in the given order."""
     if isinstance(rgb, np.ndarray):
         return rgb[places]
     if isinstance(rgb, StreamedPhotos):
@@ -166,7 +167,7 @@ def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
 
 
 def digest(rgb: Photos) -> str:
-    """Return 32 hexadecimal digits that tell these photos, in this order, from others."""
+    """Return 32 hexadecimal digits that identify these photos in this order."""
     total = hashlib.blake2b(digest_size=16)
     if isinstance(rgb, StreamedPhotos):
         marks = rgb.marks
@@ -178,7 +179,7 @@ def digest(rgb: Photos) -> str:
 
 
 def _mark(rgb) -> bytes:
-    """Return 16 bytes that tell one photo from another."""
+    """Return 16 bytes that identify a photo."""
     return hashlib.blake2b(np.ascontiguousarray(rgb).data, digest_size=16).digest()
 
 
@@ -188,9 +189,9 @@ def cut_square(
     """Cut a square out of a photo.
 
     Args:
-        rgb: a photo whose short side is at least `size`.
-        size: of the square.
-        place: where along each side, from 0 (left, top) to 1 (right, bottom).
+        rgb: A photo whose short side is at least `size`.
+        size: The side of the square.
+        place: The position along each side, from 0 (left, top) to 1 (right, bottom).
     """
     h, w, _ = rgb.shape
     top, left = (min(int(place * (side - size + 1)), side - size) for side in (h, w))

@@ -1,4 +1,4 @@
-"""The photos of each step, made ready while the device works: from memory, or streamed from files."""
+"""The data loader: the photos of each step, read ahead from memory or from files."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,15 +9,15 @@ from jaxtyping import Int, UInt8
 
 from colorjax.data.datasets import Photos, cut_square
 
-AHEAD = 4  # chunks that wait, ready
+PREFETCH = 4  # chunks to read ahead
 
 
 class Loader:
     """Batches by step.
 
-    The order of photos is a function of the step (`order.photo_order`), and so is where a view's window lies: it has
-    no state, and a run that goes on asks for the steps that are missing. grain reads chunks ahead in threads and hands
-    them out in order; its elements are chunks, as its price is one an element and small photos are cheaper than that.
+    The order of the photos is a function of the step (`order.photo_order`), and so is the window of each view. The
+    loader therefore has no state: a resumed run asks for the remaining steps. grain reads ahead in threads and returns
+    results in order. Its elements are chunks of steps, because its cost is per element and small photos are cheap.
     """
 
     def __init__(
@@ -29,14 +29,14 @@ class Loader:
         seed: int,
         slots: range | None = None,
     ):
-        """Keep what decides the batches.
+        """Store what decides the batches.
 
         Args:
-            photos: squares of `size`, or photos of at least that short side.
-            order: from a step to the places of its photos.
-            size: of the views.
-            seed: decides where a view's window lies.
-            slots: the places of a batch that are filled; the others are another process's. None for all.
+            photos: Squares of `size`, or photos whose short side is at least `size`.
+            order: A function from a step to the indices of its photos.
+            size: The side of the views.
+            seed: The seed of the windows of the views.
+            slots: The positions in a batch that this process fills. None means all of them.
         """
         self.photos, self.order, self.size, self.seed, self.slots = (
             photos,
@@ -47,7 +47,7 @@ class Loader:
         )
 
     def batch(self, step: int) -> UInt8[np.ndarray, "batch n n 3"]:
-        """Return the views of a step; the slots of other processes stay black."""
+        """Return the views of a step. The slots of other processes stay black."""
         chosen = self.order(step)
         if isinstance(self.photos, np.ndarray) and self.slots is None:
             return self.photos[chosen]
@@ -61,12 +61,14 @@ class Loader:
     def chunks(
         self, first: int, last: int, steps: int
     ) -> Iterator[UInt8[np.ndarray, "steps batch n n 3"]]:
-        """Yield the batches from a step to another, so many steps at a time."""
+        """Yield the batches of the steps from `first` to `last`, in chunks of `steps`."""
 
         def chunk(start):
             end = min(int(start) + steps, last)
             return np.stack([self.batch(step) for step in range(int(start), end)])
 
         threads = 2 * (os.cpu_count() or 1)
-        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(AHEAD, threads))
+        options = grain.ReadOptions(
+            num_threads=threads, prefetch_buffer_size=max(PREFETCH, threads)
+        )
         yield from grain.MapDataset.range(first, last, steps).map(chunk).to_iter_dataset(options)

@@ -1,4 +1,4 @@
-"""Which photos validate, and in what order the others teach."""
+"""The split into training and validation photos, and the order of training photos."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -10,13 +10,13 @@ from jaxtyping import Int
 def split(
     count: int, share: float, *, seed: int
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " validation"]]:
-    """Split photos at random into training and validation, both sorted.
+    """Split photos at random into training and validation photos. Both lists of indices are sorted.
 
     Args:
-        count: number of photos, at least 1.
-        share: of validation, in [0, 1]; at least one photo stays for training, and a share above 0 takes at least
-            one of two or more photos.
-        seed: decides which.
+        count: The number of photos, at least 1.
+        share: The share of validation photos, in [0, 1]. At least one photo stays for training. A share above 0 takes
+            at least one of two or more photos.
+        seed: The seed of the split.
     """
     wanted = round(share * count)
     validation = 0 if share == 0 or count == 1 else min(max(wanted, 1), count - 1)
@@ -32,16 +32,16 @@ def photo_order(
     source: Int[np.ndarray, " count"] | None = None,
     weights: Sequence[int | float] = (),
 ) -> Callable[[int], Int[np.ndarray, " batch"]]:
-    """Return the function from a step to its photos: reshuffled passes, one after the other.
+    """Return a function from a step to the indices of its photos: reshuffled passes, one after the other.
 
-    Random access by step makes resuming exact: nothing but the step has to be kept.
+    A run can be resumed exactly, because the photos depend on nothing but the step.
 
     Args:
-        count: number of photos.
-        batch: photos a step.
-        seed: decides all.
-        source: for each photo its place, from 0; only with `weights`.
-        weights: for each place its share of the draws, in any unit; without, all photos are drawn alike.
+        count: The number of photos.
+        batch: The number of photos per step.
+        seed: The seed of the order.
+        source: For each photo, the index of its place. Used only with `weights`.
+        weights: For each place, its relative weight. Without weights, all photos are equally likely.
     """
     members = [np.arange(count)]
     if source is not None and len(weights):
@@ -71,7 +71,7 @@ def photo_order(
 
 
 def _shares(count, weights):
-    """Share draws out by weight in whole numbers: the largest remainders get what rounding left."""
+    """Distribute draws by weight in whole numbers. The largest remainders get what rounding left over."""
     exact = count * np.asarray(weights, np.float64) / np.sum(weights)
     draws = np.floor(exact).astype(int)
     draws[np.argsort(draws - exact, kind="stable")[: count - draws.sum()]] += 1

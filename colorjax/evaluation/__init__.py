@@ -1,8 +1,8 @@
-"""Results: metrics, baselines, and how they are shown.
+"""Results: metrics, baselines and reports.
 
-Read `metrics` first: numbers of one photo, then of many. `baselines` are what a network has to beat, `evaluate`
-measures weights beside them, `report` draws curves and sheets. This wing imports `inference`, `photos` and
-`color`; `metrics` knows no files.
+Start with `metrics`, which measures one photo and then summarizes many. `baselines` holds colorings that a network has
+to beat, `evaluate` measures weights next to them, and `report` draws curves and sheets. This wing imports `inference`,
+`photos` and `color`. `metrics` reads no files.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What a colorizer has to beat: colorings that need no network, fitted on training photos."""
+"""Baselines: colorings that need no network, fitted on training photos."""
 
 from typing import Any
 
@@ -6,20 +6,19 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 LUMA_WEIGHTS = np.array([0.21, 0.72, 0.07])
-PIXELS = 2_000_000  # that the tints are fitted on
-SMALL = 64  # side in pixels; larger photos have no mean worth keeping
+PIXELS = 2_000_000  # to fit the tints
+SMALL = 64  # largest side in pixels for which the mean photo is stored
 
 
 def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
     """Fit the baselines on training photos of one size.
 
     Returns:
-        JSON-able: `tint`, the mean of RGB − gray; `level_tint`, for each channel the cubic in gray / 255 closest to it
-        in least squares; `mean_photo`, in whole levels, for photos so small that a dense network may see them.
-
-    Source: facts (the seed's baselines).
+        A dict that JSON can hold. `tint` is the mean of RGB − gray. `level_tint` is, for each channel, the cubic in
+        gray / 255 that fits best in the least-squares sense. `mean_photo` is the mean photo in whole levels, or empty
+        for photos that are too large for a dense network.
     """
-    chosen = rgb[:: max(1, rgb.size // (3 * PIXELS))]  # a few million pixels are plenty
+    chosen = rgb[:: max(1, rgb.size // (3 * PIXELS))]  # a few million pixels are enough
     levels = chosen.reshape(-1, 3).astype(np.float64)
     gray = levels @ LUMA_WEIGHTS
     cubic, *_ = np.linalg.lstsq(_powers(gray), levels, rcond=None)
@@ -33,11 +32,11 @@ def fit_baselines(rgb: UInt8[np.ndarray, "photos h w 3"]) -> dict[str, Any]:
 def apply_baselines(
     baselines: dict[str, Any], gray: Float[np.ndarray, "h w"]
 ) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
-    """Color a gray photo by each baseline; the mean photo only at its own size.
+    """Color a gray photo with each baseline. The mean photo applies only at its own size.
 
     Args:
-        baselines: as `fit_baselines` gives them, or empty for the copied gray alone.
-        gray: levels in [0, 255].
+        baselines: The result of `fit_baselines`. If it is empty, only the copied gray is returned.
+        gray: Levels in [0, 255].
     """
     colored = {"gray": np.repeat(gray[..., None], 3, -1)}
     if baselines:

@@ -1,4 +1,4 @@
-"""Weights and baselines measured on photos, by one protocol."""
+"""Evaluation of weights and baselines on photos, with one protocol."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,21 +31,31 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure weights and baselines on photos of one size.
 
-    At a dense network's own size `forward` is measured as it is; else `colorize` of the rounded gray, and beside it the
-    upper bound: the truth's chroma at the network's resolution, lifted like a prediction.
+    A dense network at its own size is measured by `forward`. Everything else is measured by `colorize` of the rounded
+    gray, next to an upper bound: the true chroma at the resolution of the network, upsampled like a prediction.
 
     Args:
-        rgb: the truth.
-        names: of the photos.
-        params: of the network.
-        config: of the network.
-        baselines: as `fit_baselines` gives them.
-        vividness: as for `colorize`; not for a dense network at its own size.
-        hints: places whose true color is told, the same at each call: one is the center, more are random; likewise.
+        rgb: The true photos, uint8.
+        names: The names of the photos.
+        params: The parameters of the network.
+        config: The config of the network.
+        baselines: The result of `fit_baselines`.
+        vividness: As for `colorize`. Not for a dense network at its own size.
+        hints: The number of places whose true color is given, the same at each call: one is the center, more are
+            random. Not for a dense network at its own size.
 
     Returns:
-        JSON-able: `summary`, from method to its mean metrics, and `photos`, each with its name and its metrics by
-        method.
+        A dict that JSON can hold: `summary` maps each method to its mean metrics, and `photos` lists for each photo its
+        name and its metrics by method.
+
+    Example:
+        >>> from colorjax.photos import load_square, sample_photos
+        >>> path = sample_photos()[3]
+        >>> photo = load_square(path, 32, framing="crop")
+        >>> params, config = colorjax.load_weights("photo-small")
+        >>> result = colorjax.evaluate([photo], [path.name], params, config, baselines={})
+        >>> sorted(result["summary"])
+        ['gray', 'upper bound', 'weights']
     """
     own_size = isinstance(config.network, DenseConfig) and rgb[0].shape[0] == config.size
     if own_size:
@@ -75,7 +85,7 @@ def evaluate(
 
 
 def _true_hints(truth, count, seed):
-    """Return the true color of the center, or of some random places."""
+    """Return the true color of the center, or of random places."""
     side = truth.shape[0]
     places = np.full((1, 2), side // 2)
     if count != 1:
@@ -84,7 +94,7 @@ def _true_hints(truth, count, seed):
 
 
 def _upper_bound(gray, truth, config):
-    """Color with the truth's chroma as a perfect network would predict it."""
+    """Color with the true chroma, as a perfect network would predict it."""
     shape = working_shape(gray.shape, config)
     dense = isinstance(config.network, DenseConfig)
     cells = shape if dense else (shape[0] // CELL, shape[1] // CELL)

@@ -1,7 +1,7 @@
-"""How results are measured: uint8 outputs against uint8 truth, per photo, then over photos.
+"""Metrics: uint8 results compared with uint8 truth, per photo, then summarized over photos.
 
-The perceptual metrics run in JAX on blocks of a fixed number of pixels, so that photos of any sizes
-share one compiled program; the rest is plain NumPy, and SSIM is scikit-image's.
+The perceptual metrics run in JAX on blocks of a fixed number of pixels, so that photos of all sizes share one compiled
+program. The other metrics use NumPy, and SSIM is scikit-image's.
 """
 
 import math
@@ -19,25 +19,23 @@ from colorjax.errors import UsageError
 
 Scores = dict[str, float | int | None]
 
-PSNR_CAP = 100.0  # dB, for equal pictures: finite, so that means and JSON stay so
-COLORLESS = 1.2  # a truth of less colorfulness is a gray photo: no color to be judged
+PSNR_CAP = 100.0  # dB for equal pictures; finite, so that means and JSON stay finite
+COLORLESS = 1.2  # photos of less colorfulness count as gray
 WARM = 20.0, 115.0  # degrees of CIELAB hue
-ONE_TONE = 0.9  # share of a photo's chroma that makes its tone the only one
-COLORED = (
-    8.0  # CIELAB chroma of the most colored tenth of the pixels, below which a photo has no tone
-)
+ONE_TONE = 0.9  # share of the chroma that makes a tone the only one
+COLORED = 8.0  # CIELAB chroma that the most colored tenth of the pixels must have
 _TENTH = 0.1
 _THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
 _WINDOW = 7  # SSIM's default window
-_BLOCKS = 1 << 10, 1 << 15  # pixels; two, so that small photos are not padded to the large one
+_BLOCKS = 1 << 10, 1 << 15  # pixels; the smaller size avoids padding small photos to the larger one
 
 
 def mean_squared_error(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Average the squared difference over pixels and channels.
+    """Compute the mean squared error over pixels and channels.
 
     Args:
-        rgb: levels.
-        truth: levels, of the same shape.
+        rgb: Levels.
+        truth: Levels of the same shape.
 
     Returns:
         The error in [0, 65025], exact up to one rounding.
@@ -51,52 +49,57 @@ def mean_squared_error(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray,
 
 
 def psnr(error: float) -> float:
-    """Turn a mean squared error into the peak signal-to-noise ratio, 10 log₁₀(255² / error).
+    """Convert a mean squared error to the peak signal-to-noise ratio, 10 log₁₀(255² / error).
 
     Args:
-        error: of one photo, or averaged over photos, which gives the pooled PSNR.
+        error: The error of one photo, or the mean over photos, which gives the pooled PSNR.
 
     Returns:
-        Decibels, at most `PSNR_CAP`, also for an error of 0.
+        Decibels, at most `PSNR_CAP`, which is also the value for an error of 0.
+
+    Example:
+        >>> print(f"{colorjax.metrics.psnr(100.0):.2f} dB")
+        28.13 dB
     """
     return min(PSNR_CAP, 10 * math.log10(255**2 / error)) if error > 0 else PSNR_CAP
 
 
 def ssim(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float | None:
-    """Measure structural similarity, averaged over the three channels.
+    """Compute the structural similarity, averaged over the three channels.
 
     Args:
-        rgb: levels.
-        truth: levels, of the same shape.
+        rgb: Levels.
+        truth: Levels of the same shape.
 
     Returns:
-        scikit-image's mean SSIM of 7 × 7 uniform windows, at most 1; None for a side below 7.
+        scikit-image's mean SSIM over uniform 7 × 7 windows, at most 1. None if a side is shorter than 7.
 
     Raises:
         UsageError: the shapes differ.
 
-    Source: Wang et al., IEEE Transactions on Image Processing 13 (2004), 600–612.
+    References:
+        Wang et al., IEEE Transactions on Image Processing 13 (2004), 600-612.
     """
     _check(rgb, truth)
     if min(rgb.shape[:2]) < _WINDOW:
         return None
     from skimage.metrics import structural_similarity
 
-    # float32 takes half the time of uint8, which scikit-image would turn into float64.
+    # float32 takes half the time of uint8, which scikit-image converts to float64
     pair = rgb.astype(np.float32), truth.astype(np.float32)
     score = structural_similarity(*pair, data_range=255, channel_axis=-1)
     return float(score)  # pyright: ignore[reportArgumentType] (a tuple only if asked for more)
 
 
 def mean_ciede2000(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Average the color difference ΔE₀₀ over the pixels.
+    """Compute the mean color difference ΔE₀₀ over the pixels.
 
     Args:
         rgb: sRGB levels.
-        truth: sRGB levels, of the same shape.
+        truth: sRGB levels of the same shape.
 
     Returns:
-        `color.ciede2000` on average, ≥ 0.
+        The mean of `color.ciede2000`, at least 0.
 
     Raises:
         UsageError: the shapes differ.
@@ -105,34 +108,41 @@ def mean_ciede2000(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h 
 
 
 def auc(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Measure the area under the curve of pixels whose CIELAB (a, b) error is at most t.
+    """Compute the area under the curve of pixels whose error in CIELAB (a, b) is at most t.
 
     Args:
         rgb: sRGB levels.
-        truth: sRGB levels, of the same shape.
+        truth: sRGB levels of the same shape.
 
     Returns:
-        The share of such pixels, averaged over t = 0 … 150, in [0, 1].
+        The share of such pixels, averaged over t = 0, …, 150, in [0, 1].
 
     Raises:
         UsageError: the shapes differ.
 
-    Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, 3.1 (unweighted).
+    References:
+        Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, section 3.1 (unweighted).
     """
     return _perceptual(rgb, truth).area
 
 
 def colorfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) -> float:
-    """Measure colorfulness, √(σ_rg² + σ_yb²) + 0.3 √(μ_rg² + μ_yb²).
+    """Compute colorfulness, √(σ_rg² + σ_yb²) + 0.3 √(μ_rg² + μ_yb²).
 
     Args:
-        rgb: levels.
-        absolute: take |rg| and |yb| first, as many papers do; signed is as published.
+        rgb: Levels.
+        absolute: Whether to take |rg| and |yb| first, as many papers do. The published metric is signed.
 
     Returns:
-        The measure with rg = R − G and yb = (R + G)/2 − B, ≥ 0; 0 for gray photos.
+        The colorfulness with rg = R − G and yb = (R + G) / 2 − B, at least 0; 0 for gray photos.
 
-    Source: Hasler and Süsstrunk, Measuring colorfulness in natural images, SPIE 5007 (2003).
+    References:
+        Hasler and Süsstrunk, Measuring colorfulness in natural images, SPIE 5007 (2003).
+
+    Example:
+        >>> gray = np.full((8, 8, 3), 128, np.uint8)
+        >>> colorjax.metrics.colorfulness(gray)
+        0.0
     """
     red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
     opponents = [red - green, (red + green) / 2 - blue]
@@ -143,29 +153,29 @@ def colorfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) -> 
 
 
 def is_warm(rgb: UInt8[np.ndarray, "h w 3"]) -> bool:
-    """Tell whether a photo comes in one warm tone, the sepia that colorizers fall back to.
+    """Return whether a photo has a single warm tone, the sepia that colorizers fall back to.
 
     Args:
         rgb: sRGB levels.
 
     Returns:
-        True if pixels of CIELAB hues from 20° to 115° have at least 90 % of all chroma, and a tenth of the pixels has a
-        chroma of at least 8: nearly gray photos are none.
+        True if at least 90 % of the chroma has CIELAB hues from 20° to 115°, and at least a tenth of the pixels has a
+        chroma of 8 or more. Nearly gray photos are not warm.
     """
     return _perceptual(rgb, rgb).warm
 
 
 def measure(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> Scores:
-    """Take every metric of one photo.
+    """Compute every metric of one photo.
 
     Args:
         rgb: sRGB levels.
-        truth: sRGB levels, of the same shape.
+        truth: sRGB levels of the same shape.
 
     Returns:
-        Plain numbers by name, ready for JSON: loss (the seed's, the sum of squared differences),
-        mse, psnr, ssim (None for a side below 7), ciede2000, auc, and colorfulness, signed and
-        absolute, and warm (1 if `is_warm`, else 0), of the result and of the truth.
+        A dict of plain numbers: loss (the sum of squared differences), mse, psnr, ssim (None if a side is shorter than
+        7), ciede2000 and auc; and for the result and the truth colorfulness, signed and absolute, and warm (1 if
+        `is_warm`, else 0).
 
     Raises:
         UsageError: the shapes differ.
@@ -189,15 +199,15 @@ def measure(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) 
 
 
 def summarize(scores: Sequence[Scores]) -> Scores:
-    """Average over photos, gray ones left out.
+    """Average the metrics over photos, without gray photos.
 
     Args:
-        scores: one `measure` for each photo.
+        scores: The result of `measure` for each photo.
 
     Returns:
-        The mean of each metric over the photos that have it, None if none has; psnr_pooled, the
-        PSNR of the mean mse; photos and left_out, how many were averaged, and how many were not
-        because their truth's signed colorfulness is below `COLORLESS`.
+        The mean of each metric over the photos that have it, or None if none has it; `psnr_pooled`, the PSNR of the
+        mean mse; and `photos` and `left_out`, the numbers of photos that count and that do not, because the signed
+        colorfulness of their truth is below `COLORLESS`.
     """
     kept = [score for score in scores if (score["truth_colorfulness"] or 0) >= COLORLESS]
     names = dict.fromkeys(name for score in scores for name in score)
@@ -212,19 +222,19 @@ def summarize(scores: Sequence[Scores]) -> Scores:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Average the values that are there."""
+    """Average the values that are not None."""
     numbers = [value for value in values if value is not None]
     return math.fsum(numbers) / len(numbers) if numbers else None
 
 
 def _check(rgb: np.ndarray, truth: np.ndarray) -> None:
-    """Refuse two pictures that broadcasting would make comparable."""
+    """Check that two pictures have the same shape. Broadcasting would accept others."""
     if rgb.shape != truth.shape:
         raise UsageError(f"cannot compare pictures of shapes {rgb.shape} and {truth.shape}")
 
 
 class _Perceived(NamedTuple):
-    """What CIELAB says of a photo and its truth."""
+    """The perceptual measurements of a photo and its truth."""
 
     difference: float
     area: float
@@ -233,7 +243,7 @@ class _Perceived(NamedTuple):
 
 
 def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
-    """Return the mean ΔE₀₀, the AuC, and which of the two is warm, from sums over blocks."""
+    """Compute mean ΔE₀₀, AuC and the warm tones, from sums over blocks."""
     _check(rgb, truth)
     pixels = rgb.shape[0] * rgb.shape[1]
     block = next((size for size in _BLOCKS if pixels <= size), _BLOCKS[-1])
@@ -244,7 +254,7 @@ def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
     ]
     sums = np.array([_block_sums(*pair) for pair in zip(*blocks, strict=True)], np.float64)
     difference, within, *tones = sums.sum(axis=0).tolist()
-    # black padding is equal in both: it adds no difference, no chroma, and all thresholds for each pixel
+    # black padding is equal in both photos: it adds no difference and no chroma, but all thresholds for each pixel
     within -= padding * _THRESHOLDS
     tone, true_tone = (
         bool(colored >= pixels * _TENTH and warm >= ONE_TONE * chroma)
@@ -257,8 +267,8 @@ def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
 def _block_sums(
     rgb: UInt8[Array | np.ndarray, "n 3"], truth: UInt8[Array | np.ndarray, "n 3"]
 ) -> Float[Array, "8"]:
-    """Sum ΔE₀₀, the thresholds t = 0 … 150 no less than the (a, b) error, and for each what its tone is told by."""
-    # XLA may round the two conversions differently: equal colors are told by their levels.
+    """Sum ΔE₀₀, the thresholds that are not below the (a, b) error, and what decides the tone of each photo."""
+    # XLA may round the two conversions differently, so equal colors are recognized by their levels
     differs = (rgb != truth).any(axis=-1)
     lab, true_lab = color.rgb_to_lab(rgb), color.rgb_to_lab(truth)
     difference = jnp.where(differs, color.ciede2000(lab, true_lab), 0)
@@ -269,7 +279,7 @@ def _block_sums(
 
 
 def _tone_sums(lab):
-    """Return the chroma of warm pixels, of all, and how many pixels have color."""
+    """Return the chroma of warm pixels, the chroma of all pixels, and the number of colored pixels."""
     chroma = jnp.hypot(lab[:, 1], lab[:, 2])
     hue = jnp.degrees(jnp.arctan2(lab[:, 2], lab[:, 1]))
     warm = (hue >= WARM[0]) & (hue <= WARM[1])

@@ -1,4 +1,4 @@
-"""Pictures about results: loss curves and comparison sheets."""
+"""Pictures of results: loss curves and comparison sheets."""
 
 import json
 import os
@@ -11,29 +11,27 @@ from jaxtyping import UInt8
 from colorjax.photos import text_strip, write_bytes, write_photo
 
 GAP = 4  # pixels between pictures
-PAPER = 24  # level of the background
+BACKGROUND = 24  # level
 
 
 def make_sheet(
     rows: Sequence[Sequence[UInt8[np.ndarray, "h w 3"]]], labels: Sequence[str], *, zoom: int = 1
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Lay pictures out in rows under column labels.
+    """Arrange pictures in rows under column labels.
 
     Args:
-        rows: pictures; those of a row have one height, those of a column one width.
-        labels: one a column.
-        zoom: each pixel becomes a square of this side.
+        rows: The pictures. Those of a row have one height, those of a column one width.
+        labels: One for each column.
+        zoom: Each pixel becomes a square of this side.
 
     Returns:
-        The sheet; every picture's pixels stand in it unchanged.
-
-    Source: seed S12.
+        The sheet. It contains the pixels of every picture unchanged.
     """
     rows = [[np.kron(p, np.ones((zoom, zoom, 1), np.uint8)) for p in row] for row in rows]
     widths = [picture.shape[1] + GAP for picture in rows[0]]
     lines = [text_strip(labels, widths, 18)]
     for row in rows:
-        framed = [np.pad(p, [(0, GAP), (0, GAP), (0, 0)], constant_values=PAPER) for p in row]
+        framed = [np.pad(p, [(0, GAP), (0, GAP), (0, 0)], constant_values=BACKGROUND) for p in row]
         lines.append(np.concatenate(framed, axis=1))
     return np.concatenate(lines)
 
@@ -44,7 +42,7 @@ def write_samples(
     gray: UInt8[np.ndarray, "photos n n"],
     colorized: UInt8[np.ndarray, "photos n n 3"],
 ) -> None:
-    """Write the sheet of truth, gray and colorized photos, a row each, enlarged to about 128 pixels."""
+    """Write a sheet of true, gray and colorized photos, one row each, enlarged to about 128 pixels."""
     zoom = max(1, 128 // truth.shape[1])
     rgb_gray = np.repeat(gray[..., None], 3, -1)
     rows = list(zip(truth, rgb_gray, colorized, strict=True))
@@ -55,18 +53,14 @@ def write_samples(
 def write_curves(
     path: str | os.PathLike, metrics: Sequence[dict[str, Any]], best_pass: float
 ) -> None:
-    """Plot training and validation loss over passes, with the pass whose weights are kept.
+    """Plot training and validation loss over passes, and mark the pass whose weights are kept.
 
     Args:
-        path: of the PNG.
-        metrics: the lines of `metrics.jsonl`.
-        best_pass: marked in the plot.
-
-    Source: seed S12.
+        path: The path of the PNG.
+        metrics: The lines of `metrics.jsonl`.
+        best_pass: The pass to mark.
     """
-    from matplotlib.figure import (
-        Figure,
-    )  # half a second that only this needs; no display is involved
+    from matplotlib.figure import Figure  # importing it takes half a second
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -74,19 +68,19 @@ def write_curves(
     for name, label in (("train_loss", "training"), ("validation_loss", "validation")):
         if metrics[0][name] is not None:
             axes.plot(passes, [line[name] for line in metrics], label=label)
-    if metrics[0]["train_loss"] is None:  # the objective is of another unit
+    if metrics[0]["train_loss"] is None:  # the objective has another unit
         other = axes.twinx()
         other.plot(passes, [line["train_objective"] for line in metrics], "C1", label="training")
         other.set(ylabel="training objective")
     axes.axvline(best_pass, color="gray", linestyle=":", label="kept")
-    axes.set(xlabel="pass over the photos", ylabel="squared RGB distance a photo", yscale="log")
+    axes.set(xlabel="pass over the photos", ylabel="squared RGB distance per photo", yscale="log")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
     write_figure(path, figure)
 
 
 def write_figure(path: str | os.PathLike, figure: Any) -> None:
-    """Write a matplotlib figure as a PNG, whole or not at all."""
+    """Write a matplotlib figure as a PNG, completely or not at all."""
     import io
 
     file = io.BytesIO()

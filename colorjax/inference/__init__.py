@@ -1,7 +1,7 @@
-"""From a photo to its color, at any size: the working copy, the prediction, the choice, the paint.
+"""From a photo to its color, at any size: working copy, prediction, choice of colors, rendering.
 
-Read `pipeline` first: predict, choose_colors, render. `tiles` does all that depends on the photo's size, `resampling`
-resizes and fits colors to edges, `hints` spreads known colors, `variants` finds other plausible ones,
-`blending` steadies videos. `colorizing` adds weights from a file. This wing imports `color`, `networks`,
-`config` and `weights`; all but `colorizing` and `variants` are pure.
+Start with `pipeline`: predict, choose colors, render. `tiles` does everything that depends on the size of the photo,
+`resampling` resizes and fits chroma to edges, `hints` spreads known colors, `variants` finds other plausible colors,
+and `blending` blends colors and stabilizes videos. `colorizing` adds weights from a file. This wing imports `color`,
+`networks`, `config` and `weights`. Everything except `colorizing` and `variants` is pure.
 """

@@ -1,4 +1,4 @@
-"""Chroma of two pictures made one: a photo's own color kept, the color of frames steadied. Pure, pixel by pixel."""
+"""Blending of chroma: with the color that a photo already has, and over the frames of a video. Pure, pixel by pixel."""
 
 from functools import partial
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from jaxtyping import Array, Float, UInt
 
 from colorjax.color import apply_chroma, rgb_to_luma100
 
-FULL = 40.0  # levels of chroma that count as color of its own
-CELL = 8  # pixels: side of the blocks in which movement is looked for; grain averages out in them
-STILL = 6.0  # levels by which a block's mean may move and still count as still, softly
-CUT = 25.0  # levels: mean movement of the blocks that makes another scene
-MEMORY = 0.9  # share of the former chroma in a still block
+FULL = 40.0  # levels of chroma from which a pixel keeps all of its own color
+CELL = 8  # side in pixels of the blocks in which motion is detected; grain averages out in them
+STILL = 6.0  # levels; a block whose mean changes by much less does not move
+CUT = 25.0  # levels; a larger mean change of the blocks is a cut
+MEMORY = 0.9  # share of the previous chroma in a block that does not move
 
 NO_TINT = np.zeros((256, 2), np.float32)
 
@@ -22,11 +22,11 @@ Pixels = UInt[np.ndarray, "h w"] | UInt[np.ndarray, "h w 3"]
 
 
 class BlendState(NamedTuple):
-    """What is remembered of the frames before.
+    """What is remembered of the previous frames.
 
     Attributes:
-        blocks: mean gray of blocks in levels of 255.
-        chroma: (R − Y, B − Y) of each pixel in levels of 255.
+        blocks: The mean gray of blocks, on the 8-bit scale.
+        chroma: (R − Y, B − Y) of each pixel, on the 8-bit scale.
     """
 
     blocks: Float[np.ndarray, "rows columns"]
@@ -38,20 +38,21 @@ def blend_own_color(
     colored: UInt[np.ndarray, "h w 3"],
     tint: Float[np.ndarray, "256 2"] = NO_TINT,
 ) -> UInt[np.ndarray, "h w 3"]:
-    """Blend the color that a photo has with the color that it was given, on its own light.
+    """Blend the color that a photo already has with a coloring. The luma is that of the photo.
 
-    A pixel keeps its own chroma, and gets the share max(0, 1 − own beyond the tint / 40 levels) of what differs from
-    it: a gray or tinted pixel takes the given chroma, one of full color stays as it is.
+    Each pixel keeps its own chroma, and adds a share of the difference to the coloring: max(0, 1 − m / 40), where m is
+    the length in levels of its own chroma beyond the tint. A gray or tinted pixel takes the coloring. A pixel of strong
+    color stays as it is.
 
     Args:
-        photo: uint8 or uint16.
-        colored: of the same dtype.
-        tint: chroma in levels of 255 at each gray that does not count as color, as `tints.tint_of` finds it.
+        photo: uint8 or uint16 levels.
+        colored: A coloring of the photo, of the same dtype.
+        tint: The chroma at each gray level that does not count as color, on the 8-bit scale, from `tints.tint_of`.
     """
     peak = int(np.iinfo(photo.dtype).max)
     own, given = photo.reshape(-1, 3), colored.reshape(-1, 3)
     out = np.empty_like(own)
-    step = 1 << 18  # one program for all sizes
+    step = 1 << 18  # pixels; one compiled program for all sizes
     for start in range(0, len(own), step):
         parts = [levels[start : start + step] for levels in (own, given)]
         missing = step - len(parts[0])
@@ -63,15 +64,15 @@ def blend_own_color(
 def blend_over_time(
     memory: BlendState | None, photo: Pixels, colored: UInt[np.ndarray, "h w 3"]
 ) -> tuple[BlendState, UInt[np.ndarray, "h w 3"]]:
-    """Steady a frame's chroma by that of the frames before, where nothing moves; its light stays the photo's own.
+    """Blend the chroma of a frame with that of the previous frames, where nothing moves. The luma is that of the frame.
 
     Args:
-        memory: of the frames before; None at the start. A cut, or another size, starts anew.
-        photo: the frame, uint8 or uint16.
-        colored: the frame in color, of the same dtype.
+        memory: The state after the previous frames. None at the start. A cut, or another size, starts anew.
+        photo: The frame, uint8 or uint16.
+        colored: The colored frame, of the same dtype.
 
     Returns:
-        What is remembered, and the frame with steadied chroma.
+        The new state, and the frame with stable chroma.
     """
     peak = int(np.iinfo(photo.dtype).max)
     h, w = photo.shape[:2]
@@ -87,7 +88,7 @@ def blend_over_time(
 def is_cut(
     before: Float[np.ndarray, "rows columns"], after: Float[np.ndarray, "rows columns"]
 ) -> bool:
-    """Tell whether two frames, as means of blocks, are of two scenes: they differ by more than 25 levels on average."""
+    """Return whether two frames belong to different scenes: their blocks differ by more than 25 levels on average."""
     return bool(np.abs(before - after).mean() > CUT)
 
 
@@ -97,7 +98,7 @@ def _luma100(photo: Array) -> Array:
 
 @partial(jax.jit, static_argnames="peak")
 def _chroma(rgb, peak):
-    """Return chroma in levels of 255."""
+    """Return chroma on the 8-bit scale."""
     luma = rgb_to_luma100(rgb) / 100
     return (rgb[..., ::2].astype(jnp.float32) - luma[..., None]) * (255 / peak)
 

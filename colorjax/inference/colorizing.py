@@ -161,23 +161,31 @@ def colorize_array(
     """Color one photo of integer levels: the part of `colorize` that all kinds share.
 
     Args:
-        photo: uint8 or uint16, gray (h, w) or RGB (h, w, 3), whose gray is taken; of any size; not written to.
-        weights: the path of a weights file, (params, config), or None for the packaged weights.
-        vividness: 0 is gray, 1 is natural (the config says how much that is), above 1 more vivid.
-        temperature: below 1, undecided places take their likeliest color; above 1, they turn gray; nothing to a dense
-            network.
-        tilt: a preference for some colors, from `variants.distinct_tilts`.
-        hints: colors that are known: kept where they are, and spread to what is of like gray around.
-        tile: side in pixels of the squares in which the photo is painted; the result does not depend on it.
+        photo: Gray (h, w) or RGB (h, w, 3) of any size, uint8 or uint16. Of RGB, the gray counts. It is not modified.
+        weights: The path of a weights file, (params, config), or None for the packaged weights.
+        vividness: The strength of the color: 0 is gray, 1 is natural, above 1 is more vivid.
+        temperature: Below 1, uncertain places take their likeliest color. Above 1, they turn gray. Dense networks
+            ignore it.
+        tilt: A preference for some colors, from `variants.distinct_tilts`.
+        hints: Known colors. They are exact at their places, and spread to surroundings of similar gray.
+        tile: The side in pixels of the squares in which the photo is processed. The result does not depend on it.
 
     Returns:
-        RGB of the photo's type with |21 R + 72 G + 7 B − 100 g| ≤ 50 at every pixel of gray g, for RGB input
-        21 r + 72 g + 7 b in place of 100 g.
+        RGB of the photo's dtype with |21 R + 72 G + 7 B − 100 g| ≤ 50 at every pixel of gray g. For RGB input, 100 g is
+        21 r + 72 g + 7 b of the input.
 
     Raises:
-        PhotoError: the array is empty, neither uint8 nor uint16, or not (h, w) or (h, w, 3).
-        HintError: a hint is outside the photo.
+        PhotoError: the array is empty, is neither uint8 nor uint16, or is neither (h, w) nor (h, w, 3).
+        HintError: a hint lies outside the photo.
         WeightsError: the weights cannot be read.
+
+    Example:
+        >>> gray = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+        >>> rgb = colorjax.colorize(gray, "photo-small")
+        >>> rgb.shape, rgb.dtype
+        ((48, 64, 3), dtype('uint8'))
+        >>> int(np.abs(rgb @ np.array([21, 72, 7]) - 100 * gray.astype(int)).max()) <= 50
+        True
     """
     weights = resolve_weights(weights)
     prediction = predict(photo, weights, hints=hints)

@@ -1,8 +1,8 @@
-"""Color at any size: a working copy through the network, its chroma lifted onto the photo's own light.
+"""Color at any size: a working copy goes through the network, and its chroma is upsampled and put on the photo's luma.
 
     photo → reduce_gray → resize → network → Prediction → decode, hints → coefficients → paint → photo
 
-What depends on the photo's size is in `tiles`; all else has one of a few shapes.
+What depends on the photo's size is in `tiles`. Everything else has one of a few shapes.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the wo
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a network makes of a photo, before colors are chosen from it.
+    """What a network predicts for a photo, before colors are chosen.
 
     Attributes:
         cells: (n, m, bins), logits of the photo network's chroma bins; (n, m, 2), a dense network's chroma.
@@ -52,12 +52,12 @@ def predict(
     *,
     hints: Hints | None = None,
 ) -> Prediction:
-    """Let the network look at a photo: the costly part, from which `choose_colors` takes colors as often as wanted.
+    """Run the network on a photo. This is the expensive part; `choose_colors` can use its result many times.
 
     Args:
-        photo: as for `colorize`.
+        photo: As for `colorize`.
         weights: (params, config).
-        hints: as for `colorize`.
+        hints: As for `colorize`.
     """
     photo = _checked(photo)
     params, config = weights
@@ -77,17 +77,20 @@ def choose_colors(
     temperature: float = 1.0,
     tilt: float | np.ndarray = 0.0,
 ) -> Float[np.ndarray, "4 n m"]:
-    """Choose colors from what the network holds possible, as coefficients from gray to chroma for `render`.
+    """Choose colors from a prediction, as coefficients for `render`.
 
     Args:
-        prediction: from `predict`.
-        config: of the network.
-        vividness: as for `colorize`.
-        temperature: as for `colorize`.
-        tilt: a preference for some bins, as for `bins.decode`.
+        prediction: The result of `predict`.
+        config: The config of the network.
+        vividness: As for `colorize`.
+        temperature: As for `colorize`.
+        tilt: A preference for some bins, as for `bins.decode`.
+
+    Returns:
+        Slopes and offsets from gray to chroma, from `resampling.guided_coefficients`.
     """
     bins = 1 if isinstance(config.network, DenseConfig) else prediction.cells.shape[-1]
-    tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape: one program
+    tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape, so one compiled program
     return np.asarray(
         _choose_colors(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
     )
@@ -101,14 +104,17 @@ def choose_chroma(
     temperature: float | Float[Array, ""] = 1.0,
     tilt: float | Float[Array, " bins"] = 0.0,
 ) -> Float[Array, "n m 2"]:
-    """Choose the chroma of each cell, drawn to the hints: the pure part of `choose_colors`, in levels.
+    """Choose the chroma of each cell, and spread the hints. This is the pure part of `choose_colors`.
 
     Args:
-        prediction: as for `choose_colors`; likewise all else.
-        config: says what is natural: its knee holds strong colors back, its vividness is the factor on all.
-        vividness: on top of the natural one.
-        temperature: as for `bins.decode`.
-        tilt: likewise.
+        prediction: As for `choose_colors`.
+        config: The config. Its knee compresses strong colors, and its vividness is a factor on all chroma.
+        vividness: A factor on top of the natural one.
+        temperature: As for `bins.decode`.
+        tilt: As for `bins.decode`.
+
+    Returns:
+        (R − Y, B − Y) in levels.
     """
     if isinstance(config.network, DenseConfig):
         chroma = prediction.cells
@@ -131,13 +137,13 @@ def render(
     hints: Hints | None = None,
     tile: int = TILE,
 ) -> UInt[np.ndarray, "h w 3"]:
-    """Put chosen colors on the photo's light, at its size; a hinted pixel gets exactly its hint's chroma.
+    """Put the chosen colors on the photo's luma, at full size. A hinted pixel gets exactly the chroma of its hint.
 
     Args:
-        photo: as for `colorize`.
-        coefficients: from `choose_colors`.
-        hints: as for `colorize`.
-        tile: as for `colorize`.
+        photo: As for `colorize`.
+        coefficients: The result of `choose_colors`.
+        hints: As for `colorize`.
+        tile: As for `colorize`.
     """
     rgb = paint(photo, coefficients, tile=tile)
     if hints is not None and len(hints.places):
@@ -148,12 +154,12 @@ def render(
 
 
 def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
-    """Return height and width of the copy of a photo that the network looks at: one of a few.
+    """Return height and width of the working copy, which is one of a few shapes.
 
     Args:
         shape: (h, w) of the photo.
-        config: a dense network sees size × size; the photo network its working size on the short side, and of the
-            few aspects the one closest to the photo's, to which it is squashed.
+        config: The config. A dense network sees size × size. The photo network sees its working size on the short side,
+            and of a few aspect ratios the one closest to the photo's, to which the photo is squashed.
     """
     if isinstance(config.network, DenseConfig):
         return config.size, config.size
@@ -161,7 +167,7 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
     aspect = max(shape) / min(shape)
     sides = [max(1, round(short * a / STRIDE)) * STRIDE for a in ASPECTS]
     low = sides[0]
-    # sides are multiples of the stride, so that their aspects are not quite the nominal ones
+    # sides are multiples of the stride, so their aspects differ slightly from the nominal ones
     high = min(sides, key=lambda side: abs(math.log(side / low / aspect)))
     return (low, high) if shape[0] <= shape[1] else (high, low)
 
@@ -170,14 +176,14 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
 def recolor(
     params: PyTree, rgb: UInt8[Array, "photos n n 3"], config: Config
 ) -> UInt8[Array, "photos n n 3"]:
-    """Return what `forward` makes of the photos' gray, rounded to levels: a network at its own size."""
+    """Apply `forward` to the gray of photos at the network's own size, and round the result to levels."""
     return jnp.rint(forward(params, rgb_to_gray(rgb), config)).astype(jnp.uint8)
 
 
 def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
-    """Return RGB of n gray or RGB pixels (n, 1) with known chroma, each channel rounded alone.
+    """Return RGB of n gray or RGB pixels (n, 1) with known chroma, where each channel is rounded on its own.
 
-    In float64, where that keeps the light too: half a level of each channel is half a level of gray.
+    In float64 this keeps the light promise, too: half a level in each channel is half a level of gray.
     """
     count, spots, chroma = len(spots), pad_rows(spots), pad_rows(chroma)
     luma = np.asarray(photo_luma100(spots))[:, 0] / 100

@@ -1,4 +1,4 @@
-"""Resizing as a pair of small matrices; lines that make lifted chroma follow edges: pure."""
+"""Resizing with a pair of small matrices, and coefficients with which upsampled chroma follows edges. Pure."""
 
 import functools
 from typing import Literal
@@ -7,12 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-SLOPE = (
-    0.55  # of the local slope of chroma over gray that lifting follows: best in spec/inference.md
-)
+SLOPE = 0.55  # share of the local slope of chroma over gray; the best of those in spec/inference.md
 
 
-@functools.lru_cache(maxsize=64)  # photos of a folder share their sizes
+@functools.lru_cache(maxsize=64)  # photos in a folder often have the same size
 def resize_matrix(
     before: int,
     after: int,
@@ -20,25 +18,26 @@ def resize_matrix(
     method: Literal["bilinear", "bicubic", "lanczos"] = "bilinear",
     extent: float | None = None,
 ) -> Float[np.ndarray, "after before"]:
-    """Return the weights that resize one axis, antialiased: `rows @ picture @ columns.T` resizes both.
+    """Return the matrix that resizes one axis, with antialiasing. `rows @ picture @ columns.T` resizes both axes.
 
     Args:
-        before: pixels along the axis, at least 1.
-        after: pixels wanted, at least 1.
-        method: the filter.
-        extent: length of the axis in pixels, if the last of them is only partly on it.
+        before: The number of pixels along the axis, at least 1.
+        after: The number of pixels wanted, at least 1.
+        method: The filter.
+        extent: The length of the axis in pixels, if only a part of the last pixel lies on it.
 
     Returns:
-        Rows that sum to 1, zero outside the filter's support, as Pillow has them.
+        Rows that sum to 1 and are zero outside the support of the filter, as in Pillow.
 
-    Source: Pillow's `Image.resize` (pixel centers at i + 1/2; the support grows with the scale when shrinking).
+    References:
+        Pillow's `Image.resize`: pixel centers at i + 1/2, and a support that grows with the scale when shrinking.
     """
     function, support = _FILTERS[method]
     scale = (extent or before) / after
     stretch = max(scale, 1.0)
     centers = (np.arange(after)[:, None] + 0.5) * scale
     pixels = np.arange(before)[None] + 0.5
-    # Pillow takes whole pixels: those whose index lies within the rounded support
+    # Pillow uses whole pixels: those whose index lies within the rounded support
     reach = support * stretch
     first = np.maximum(np.floor(centers - reach + 0.5), 0)
     last = np.minimum(np.floor(centers + reach + 0.5), before)
@@ -98,18 +97,20 @@ def guided_coefficients(
     share: float = SLOPE,
     softness: float = 400.0,
 ) -> Float[Array, "4 n m"]:
-    """Draw a line from gray to chroma through each cell, so that lifted chroma follows a larger gray's edges.
+    """Fit a line from gray to chroma in each cell, so that upsampled chroma follows the edges of a larger gray.
+
+    This is a guided filter (He, Sun and Tang, ECCV 2010) whose lines pass through the center of each cell.
 
     Args:
-        chroma: levels.
-        gray: levels.
-        share: of the local slope of chroma over gray (least squares in 3 × 3 cells) that the lines take; 0 is bilinear
-            lifting.
-        softness: squared levels; where gray varies by less the slope is small, so that grain does not turn into color.
+        chroma: Levels.
+        gray: Levels.
+        share: The share of the local slope (least squares over 3 × 3 cells) to use. 0 gives bilinear upsampling.
+        softness: In squared levels. Where gray varies less than that, the slope is small, so that grain does not turn
+            into color.
 
     Returns:
-        Planes of slopes and offsets, each of R − Y and B − Y: chroma ≈ lines[:2] · gray + lines[2:], exactly so at the
-        cell's own gray.
+        Planes of slopes and offsets for R − Y and B − Y: chroma ≈ coefficients[:2] · gray + coefficients[2:]. At the
+        cell's own gray this is exact.
     """
     rows, columns = (jnp.asarray(_box(side)) for side in gray.shape)
 
@@ -119,7 +120,7 @@ def guided_coefficients(
         )
 
     planes = jnp.moveaxis(chroma, -1, 0)
-    guide = gray[None] - 128  # near 0, where the variance loses no digits
+    guide = gray[None] - 128  # close to 0, so that the variance loses no digits
     mean = window_mean(guide)
     variance = jnp.maximum(window_mean(guide * guide) - mean * mean, 0)
     covariance = window_mean(guide * planes) - mean * window_mean(planes)
@@ -128,7 +129,7 @@ def guided_coefficients(
 
 
 def _box(side):
-    """Return the matrix that averages over a pixel and its neighbors, of which the ends have one."""
+    """Return the matrix that averages over a pixel and its neighbors. Pixels at the ends have one neighbor."""
     near = np.abs(np.subtract.outer(np.arange(side), np.arange(side))) <= 1
     return (near / near.sum(1, keepdims=True)).astype(np.float32)
 

@@ -1,6 +1,6 @@
-"""All that depends on a photo's size: shrinking it for the network, painting it in tiles of one shape.
+"""Everything that depends on the size of a photo: shrinking it for the network, and painting it in tiles of one shape.
 
-Every size shares the same few programs, and memory beyond the photo and its coloring is a few tiles.
+All sizes share a few compiled programs. Memory beyond the photo and its coloring is that of a few tiles.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ TILE = 256
 
 
 class Reduced(NamedTuple):
-    """A photo's gray summed over blocks of pixels, and the matrices that resize it: zeros fill it up to few shapes.
+    """The gray of a photo, summed over blocks, and matrices that resize it. Zeros pad it to one of a few shapes.
 
     Attributes:
-        rows: (n, before); only what is inside the photo counts.
-        gray: (before, beside), sums of blocks in 8-bit levels; the matrices divide them by the pixels of a block.
+        rows: (n, before). Only the part inside the photo counts.
+        gray: (before, beside) sums of blocks, in 8-bit levels. The matrices divide them by the size of a block.
         columns: (m, beside).
     """
 
@@ -34,22 +34,23 @@ class Reduced(NamedTuple):
 def shrink_gray(
     photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
 ) -> Float[np.ndarray, "n m"]:
-    """Return a photo's gray squashed to a shape: averaged over blocks of pixels first, then by Lanczos.
+    """Resize the gray of a photo to a shape: averages over blocks first, then Lanczos.
 
     Args:
-        photo: uint8 or uint16; gray or RGB.
+        photo: uint8 or uint16, gray or RGB.
         shape: (n, m).
 
     Returns:
-        8-bit levels, which may overshoot [0, 255] a little at edges.
+        8-bit levels, which may overshoot [0, 255] slightly at edges.
 
-    Source: Pillow's `Image.resize` with `reducing_gap`.
+    References:
+        Pillow's `Image.resize` with `reducing_gap`.
     """
     return np.asarray(_resize(reduce_gray(photo, shape)))
 
 
 def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]) -> Reduced:
-    """Do the part of `shrink_gray` that depends on the photo's size; `resize` does the rest."""
+    """Do the part of `shrink_gray` that depends on the size of the photo. `resize` does the rest."""
     sums, matrices = photo, []
     for axis, few in enumerate(shape):
         side = photo.shape[axis]
@@ -57,7 +58,7 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
         sums = _block_sums(sums, block, axis)
         counts = np.minimum(block, side - block * np.arange(sums.shape[axis]))
         matrix = resize_matrix(len(counts), few, method="lanczos", extent=side / block)
-        # there are four pixels a cell at most, but for sides that 256 blocks do not reduce so far
+        # at most four pixels per cell, unless blocks of 256 do not reduce a side that far
         missing = -len(counts) % (4 * few)
         matrices.append(np.pad(matrix / counts.astype(np.float32), [(0, 0), (0, missing)]))
     rows, columns = matrices
@@ -69,7 +70,7 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
 
 
 def resize(reduced: Reduced) -> Float[Array, "n m"]:
-    """Resize by the matrices: not in NumPy, whose BLAS keeps cores busy for a while after each product."""
+    """Resize with the matrices. NumPy is not used, because its BLAS keeps cores busy after each product."""
     across = jnp.matmul(reduced.rows, reduced.gray, precision="highest")
     return jnp.matmul(across, reduced.columns.T, precision="highest")
 
@@ -80,7 +81,7 @@ _resize = jax.jit(resize)
 def _block_sums(
     pixels: UInt[np.ndarray, "h w *channels"], block: int, axis: int
 ) -> UInt32[np.ndarray, "rows columns *channels"]:
-    """Sum blocks of pixels along an axis, the last one smaller: whole strided slices at a time, at memory's speed."""
+    """Sum blocks of pixels along an axis, with whole strided slices at a time. The last block may be smaller."""
     pixels = np.moveaxis(pixels, axis, 0)
     total = pixels[::block].astype(np.uint32)
     for offset in range(1, block):
@@ -95,15 +96,15 @@ def paint(
     *,
     tile: int = TILE,
 ) -> UInt[np.ndarray, "h w 3"]:
-    """Lift coefficients from gray to chroma to a photo's size, draw them at its gray, and put the chroma on its light.
+    """Upsample coefficients to the size of a photo, evaluate them at its gray, and put the chroma on its luma.
 
     Args:
-        photo: uint8 or uint16; gray or RGB.
-        coefficients: as `resampling.guided_coefficients` gives them, of any size.
-        tile: side of the tiles, a power of two; the result does not depend on it.
+        photo: uint8 or uint16, gray or RGB.
+        coefficients: The result of `resampling.guided_coefficients`, of any size.
+        tile: The side of the tiles, a power of two. The result does not depend on it.
 
     Returns:
-        RGB of the photo's type, on the photo's light whatever the coefficients.
+        RGB of the photo's dtype. Its luma is the photo's, whatever the coefficients.
     """
     positions = [
         lift_positions(few, side)
@@ -126,12 +127,12 @@ def paint(
 
 
 def photo_luma100(photo: UInt[Array | np.ndarray, "h w *channels"]) -> Int32[Array, "h w"]:
-    """Return 100 times the gray of a gray or RGB photo: exact integers."""
+    """Return 100 times the gray of a gray or RGB photo, in exact integers."""
     return rgb_to_luma100(photo) if photo.ndim == 3 else 100 * jnp.asarray(photo, jnp.int32)
 
 
 def _tiles(photo: np.ndarray, tile: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the places of the tiles, the last ones smaller."""
+    """Yield the slices of the tiles. The last ones may be smaller."""
     height, width = photo.shape[:2]
     for row in range(0, height, tile):
         for column in range(0, width, tile):
@@ -142,7 +143,7 @@ def _tiles(photo: np.ndarray, tile: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _padded(part: np.ndarray, tile: int) -> np.ndarray:
-    """Return a tile of full size; what is beyond the photo is cut off again."""
+    """Pad a tile to full size. What lies beyond the photo is cut off later."""
     if part.shape[:2] == (tile, tile):
         return part
     full = np.zeros((tile, tile, *part.shape[2:]), part.dtype)
@@ -151,14 +152,14 @@ def _padded(part: np.ndarray, tile: int) -> np.ndarray:
 
 
 def _by_tile(positions: np.ndarray, tile: int) -> tuple[list[int], np.ndarray]:
-    """Return the first cell of each tile along a side, and the positions counted from it."""
+    """Return the first cell of each tile along a side, and the positions relative to it."""
     padded = np.pad(positions, (0, -len(positions) % tile), mode="edge").reshape(-1, tile)
     starts = padded[:, :1].astype(int)
     return starts.ravel().tolist(), (padded - starts).astype(np.float32)
 
 
 def _window(positions: list[np.ndarray], tile: int) -> int:
-    """Return how many cells along a side a tile may see: the next power of two, so that sizes share programs."""
+    """Return how many cells along a side a tile may need, rounded up to a power of two so that sizes share programs."""
     needed = max(
         int(p[min(start + tile, len(p)) - 1]) - int(p[start]) + 2
         for p in positions
@@ -168,13 +169,13 @@ def _window(positions: list[np.ndarray], tile: int) -> int:
 
 
 def _channels(part: np.ndarray, ends: UInt32[Array, "tile tile"]) -> Iterator[np.ndarray]:
-    """Yield red, green and blue of a tile: planes, of which NumPy makes pixels faster than XLA does on a CPU."""
+    """Yield red, green and blue of a tile as planes. NumPy interleaves them faster than XLA on a CPU."""
     green, packed = np.asarray(_green(part, ends)), np.asarray(ends)
     yield from (packed & 0xFFFF, green, packed >> 16)
 
 
 def _scale(photo: Array | np.ndarray) -> int:
-    """Return how many of the photo's levels make an 8-bit one: 1 or 257."""
+    """Return how many of the photo's levels make an 8-bit level: 1 or 257."""
     return int(jnp.iinfo(photo.dtype).max) // 255
 
 
@@ -185,8 +186,8 @@ def _paint(
     rows: Float[Array, " tile"],
     columns: Float[Array, " tile"],
 ) -> UInt32[Array, "tile tile"]:
-    """Paint a tile's red, and in the upper 16 bits blue: XLA on a CPU computes each of two results from the start."""
-    # bilinear: a matrix product along rows; along columns two rows of it, which XLA fuses with all that follows
+    """Compute red of a tile, with blue in the upper 16 bits. XLA on a CPU would compute two results from scratch."""
+    # bilinear: a matrix product along rows, then two rows of it along columns, which XLA fuses with the rest
     cells = jnp.arange(coefficients.shape[2])[:, None]
     hat = jnp.maximum(1 - jnp.abs(columns[None] - cells), 0)
     across = jnp.matmul(coefficients, hat, precision="highest")
@@ -209,6 +210,6 @@ def _paint(
 def _green(
     part: UInt[Array, "tile tile *channels"], ends: UInt32[Array, "tile tile"]
 ) -> UInt[Array, "tile tile"]:
-    """Solve a tile's green: a program of its own, as `color.solve_green` says."""
+    """Solve for the green of a tile, in a program of its own. `color.solve_green` explains why."""
     red, blue = (ends & 0xFFFF).astype(jnp.int32), (ends >> 16).astype(jnp.int32)
     return solve_green(photo_luma100(part), red, blue, peak=255 * _scale(part)).astype(part.dtype)

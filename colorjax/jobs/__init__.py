@@ -1,7 +1,8 @@
-"""Many files, and never one lost: folders, videos, archives, galleries.
+"""Work on many files: folders, videos, archives and galleries. One bad file never stops the others.
 
-Read `batch` first: one photo after the other, each failure its own. `planning` decides what is written where by
-the rule of `outputs`, `coloring` colors one photo of any number of pages, `video` a video; `archive` spreads a
-folder over workers, `gallery` makes pages of results, `hintfiles` reads hints. This wing imports `photos`,
-`inference` and `evaluation.report`.
+Start with `batch`, which colors photos one by one and reports each failure. `planning` decides which file is written
+where, and `outputs` makes sure that nothing is overwritten by accident. `coloring` colors one photo with all its pages.
+`video` colors a video, with `ffmpeg` and `matroska` behind it. `archive` distributes a folder over workers, `gallery`
+writes web pages of results, and `hintfiles` reads hints. This wing imports `photos`, `inference` and
+`evaluation.report`.
 """

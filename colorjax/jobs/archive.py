@@ -1,4 +1,4 @@
-"""Archives beyond one machine: the work of `batch`, handed to workers by Ray Data, which does again what died."""
+"""Archives that are too large for one machine: the work of `batch`, distributed to workers by Ray Data."""
 
 import dataclasses
 import importlib
@@ -15,14 +15,14 @@ from colorjax.weights import load_weights
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
-    """What became of a photo, and by which process.
+class ArchiveResult:
+    """The result for one photo.
 
     Attributes:
-        name: of the photo.
-        status: "done", "skipped" (its output was there) or "failed".
-        error: one line, or empty.
-        process: id of the worker on its machine.
+        name: The name of the photo.
+        status: "done", "skipped" (the output exists) or "failed".
+        error: One line, or empty.
+        process: The process id of the worker on its machine.
     """
 
     name: str
@@ -39,22 +39,22 @@ def colorize_archive(
     workers: int,
     overwrite: bool = False,
     quality: int = 95,
-) -> Iterator[Done]:
-    """Color photos with workers that each hold the network, on this machine or on the Ray cluster around it.
+) -> Iterator[ArchiveResult]:
+    """Color photos with several workers, on this machine or on the Ray cluster around it.
 
-    A photo is written whole or not at all, and one that is there is kept: what a worker had finished before it died is
-    found again, not done again.
+    Each worker loads the network once. A photo is written completely or not at all, and existing outputs are kept. So
+    the work that a worker finished before it died is not repeated.
 
     Args:
-        jobs: from `planning.plan`; all machines see their paths.
-        weights: a file that all machines see; None for the packaged weights.
-        options: how they are to be colored.
-        workers: how many; each takes one core.
-        overwrite: replace outputs that exist; they are kept otherwise.
-        quality: of lossy formats.
+        jobs: The jobs, from `planning.plan`. All machines can see their paths.
+        weights: A file that all machines can see, or None for the packaged weights.
+        options: How the photos are colored.
+        workers: The number of workers. Each uses one core.
+        overwrite: Whether to replace existing outputs. Otherwise they are kept.
+        quality: The quality of lossy formats, 1 to 100.
 
     Yields:
-        What became of each photo, in any order.
+        The result for each photo, in any order.
 
     Raises:
         UsageError: Ray is not installed.
@@ -63,12 +63,12 @@ def colorize_archive(
         ray = importlib.import_module("ray")
         ray_data = importlib.import_module("ray.data")
     except ImportError:
-        raise UsageError("archives need a package more: pip install 'colorjax[ray]'") from None
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every run
+        raise UsageError("archives need Ray; expected: pip install 'colorjax[ray]'") from None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every run
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level="error")
     ray_data.DataContext.get_current().enable_progress_bars = False
-    rows = [  # workers have another working folder
+    rows = [  # absolute paths, because workers run in another folder
         {
             "source": os.path.abspath(j.source),
             "target": os.path.abspath(j.target),
@@ -86,11 +86,11 @@ def colorize_archive(
         num_cpus=1,
     )
     for row in colored.iter_rows():
-        yield Done(**row)
+        yield ArchiveResult(**row)
 
 
 class _Worker:
-    """A process that loads the network once and colors photo after photo."""
+    """A process that loads the network once and then colors one photo after another."""
 
     def __init__(self, weights: Any, options: ColorOptions, overwrite: bool, quality: int):
         self.weights, self.options = load_weights(weights), options
@@ -106,5 +106,5 @@ class _Worker:
         else:
             (result,) = colorize_files([job], self.weights, self.options, **self.how)
         error = str(result.error or "")
-        done = Done(job.name, result.status, error, os.getpid())
+        done = ArchiveResult(job.name, result.status, error, os.getpid())
         return dataclasses.asdict(done)

@@ -1,4 +1,4 @@
-"""Many photos colored with all cores, in bounded memory, and videos; each written whole or not at all."""
+"""Many photos, colored on all cores in bounded memory, and videos. Each output is written completely or not at all."""
 
 import contextlib
 import dataclasses
@@ -43,14 +43,14 @@ Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[..., 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What became of a job.
+    """The result of a job.
 
     Attributes:
-        job: the job.
-        status: "done", "skipped" (its output was there already), "busy" (another run is at work on it) or "failed".
-        error: what failed; its text is one line.
-        truncated: whether the end of its file was missing.
-        in_color: whether a photo was in color before, and that color was not kept.
+        job: The job.
+        status: "done", "skipped" (the output exists), "busy" (another run is working on it) or "failed".
+        error: What failed. Its text is one line.
+        truncated: Whether the end of the file was missing.
+        in_color: Whether the photo was already in color, and that color was discarded.
     """
 
     job: Job
@@ -73,25 +73,25 @@ def colorize_files(
     threads: int | None = None,
     memory: int | None = None,
 ) -> Iterator[Result]:
-    """Color photos, each written whole or not at all, several at a time.
+    """Color photos, several at a time.
 
-    Each thread takes a photo from its file to its file, so that while one is decoded or encoded another is in the
-    network.
+    Each thread takes one photo from reading to writing. While one thread decodes or encodes, another runs the network.
 
     Args:
-        jobs: photos, from `plan`.
+        jobs: Photos, from `planning.plan`.
         weights: (params, config).
-        options: how they are to be colored.
-        compare: also write a sheet of gray and color side by side.
-        overwrite: replace outputs that exist; they are kept otherwise.
-        quality: of lossy formats.
-        max_pixels: most pixels of one photo.
-        allow_truncated: open photos whose end is missing, too.
-        threads: photos in work at once; None for one a core and one more, as one waits for the disk.
-        memory: bytes that all photos in work may take together, but one always may; None for half of what is free.
+        options: How the photos are colored.
+        compare: Whether to write a sheet with gray and color side by side, too.
+        overwrite: Whether to replace existing outputs. Otherwise they are kept.
+        quality: The quality of lossy formats, 1 to 100.
+        max_pixels: The most pixels of one photo.
+        allow_truncated: Whether to open photos whose end is missing.
+        threads: How many photos are in progress at once. None means one more than there are cores.
+        memory: The bytes that all photos in progress may use together. A single photo may always use more. None means
+            half of the free memory.
 
     Yields:
-        What became of each job, in their order.
+        The result of each job, in the order of the jobs.
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
     for folder in {job.target.parent for job in jobs}:
@@ -128,12 +128,12 @@ def colorize_files(
                     zip(targets, colored, strict=True), missing
                 ):
                     write_photo(target, variant, quality=quality, overwrite=overwrite)
-        except Exception as error:  # whatever one photo raises, the others are done
+        except Exception as error:  # one bad photo does not stop the others
             return _failed(job, error, targets[-1], overwrite=overwrite)
         own = not options.keep_color and _in_color(first)
         return Result(job, "done", truncated=any(cut), in_color=own)
 
-    # the first alone: threads that need the same program at once each make it
+    # the first one alone: otherwise several threads would compile the same program
     yield from map(work, jobs[:1])
     pool = ThreadPoolExecutor(threads or (os.cpu_count() or 1) + 1)
     try:
@@ -156,19 +156,19 @@ def colorize_video(
     overwrite: bool = False,
     progress: Progress = _unseen,
 ) -> Result:
-    """Color a video, in as many variants as are wished, and go on where a killed run stopped.
+    """Color a video, in as many variants as `options` asks for. A killed run continues where it stopped.
 
     Args:
-        job: a video, from `plan`.
+        job: A video, from `planning.plan`.
         weights: (params, config).
-        options: how it is to be colored, at fixed points of the picture.
-        compare: also write a sheet of a still.
-        overwrite: replace outputs that exist; they are kept otherwise.
-        progress: called with the number of frames and their unit before each video that is written; what it yields is
-            called with how many are done, and with the video's name.
+        options: How the video is colored. Hints apply to fixed points of the picture.
+        compare: Whether to write a comparison sheet of a still, too.
+        overwrite: Whether to replace existing outputs. Otherwise they are kept.
+        progress: Called before each video is written, with the number of frames and their unit. It returns a context
+            manager, whose function is called with the number of finished frames and the name of the video.
 
     Returns:
-        What became of it.
+        The result of the job.
     """
     targets, missing = _targets(job, options, overwrite=overwrite)
     sheet_too = compare and (overwrite or not job.sheet.exists())
@@ -190,13 +190,16 @@ def colorize_video(
         if sheet_too:
             before, *after = (Photo(ffmpeg.still(path)) for path in (job.source, *targets))
             write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
-    except Exception as error:  # whatever one video raises, the others are done
+    except Exception as error:  # one bad video does not stop the others
         return _failed(job, error, targets[-1], overwrite=overwrite)
     return Result(job, "done" if any(missing) else "skipped")
 
 
 def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
-    """Read the photos, and stills of the videos, and their color again, for a gallery, where both can be read."""
+    """Read photos, or stills of videos, and their colorings again for a gallery.
+
+    Files that cannot be read are left out.
+    """
     for job in jobs:
         for number, target in enumerate(job.targets(variants), 1):
             name = job.name if variants == 1 else f"{job.name}, {number}"
@@ -217,25 +220,25 @@ def colorize_bytes(
     allow_truncated: bool = False,
     note: Callable[[Photo], object] = lambda photo: None,
 ) -> bytes:
-    """Color the photo that the bytes of a file hold.
+    """Color the photo in the bytes of a file.
 
     Args:
-        data: all of a file.
+        data: The whole file.
         weights: (params, config).
-        options: how it is to be colored; of several variants the first is taken.
-        name: what an error calls it.
-        suffix: of the format to return, such as ".png"; None for the one that the photo asks for.
-        hints: a file of hints.
-        quality: of lossy formats.
-        max_pixels: most pixels.
-        allow_truncated: open a photo whose end is missing, too.
-        note: called with the first photo as it was read.
+        options: How the photo is colored. Of several variants, the first is returned.
+        name: How errors refer to the photo.
+        suffix: The suffix of the format to return, such as ".png". None chooses a format that suits the photo.
+        hints: The path of a file of hints.
+        quality: The quality of lossy formats, 1 to 100.
+        max_pixels: The most pixels.
+        allow_truncated: Whether to open a photo whose end is missing.
+        note: Called with the first photo as it was read.
 
     Returns:
         The bytes of a file.
 
     Raises:
-        PhotoError: it cannot be read.
+        PhotoError: the photo cannot be read.
         OutputError: the format cannot hold it.
     """
 
@@ -254,7 +257,7 @@ def colorize_bytes(
 
 
 def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "H W 3"]:
-    """Draw a sheet of a photo's gray and of its colorings."""
+    """Draw a sheet with the gray of a photo and its colorings."""
     gray = photo.to_8bit().pixels
     if gray.ndim == 3:
         gray = np.rint(gray @ LUMA_WEIGHTS).astype(np.uint8)
@@ -266,19 +269,20 @@ def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "
 def _targets(
     job: Job, options: ColorOptions, *, overwrite: bool
 ) -> tuple[list[pathlib.Path], list[bool]]:
-    """Return where a job's color goes, and of which of them it is still to be made."""
+    """Return the outputs of a job, and for each whether it has to be written."""
     targets = job.targets(options.variants)
     return targets, [overwrite or not os.path.lexists(target) for target in targets]
 
 
 def _hinted(options: ColorOptions, job: Job, photo: Photo) -> ColorOptions:
+    """Return the options with the job's hints."""
     if job.hints is None:
         return options
     return dataclasses.replace(options, hints=read_hints(job.hints, photo.pixels.shape))
 
 
 def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
-    """Return what is wished of each variant of a video."""
+    """Return the options for each variant of a video."""
     if job.hints is None and options.variants == 1:
         return [options]
     still = Photo(ffmpeg.still(job.source))
@@ -286,28 +290,28 @@ def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[Co
 
 
 def _failed(job: Job, error: Exception, target: pathlib.Path, *, overwrite: bool) -> Result:
-    """Return what became of a job that raised something."""
+    """Return the result of a job that raised an error."""
     if isinstance(error, BusyError):
         return Result(job, "busy")
     if isinstance(error, OutputError) and not overwrite and target.exists():
-        return Result(job, "skipped")  # another run was first
+        return Result(job, "skipped")  # another run wrote it first
     return Result(job, "failed", failure(job.source, error))
 
 
 def _in_color(photo: Photo) -> bool:
-    """Tell whether a photo has color of its own, which is more than one tone."""
+    """Return whether a photo has color of its own, beyond a single tone."""
     return photo.pixels.ndim == 3 and not is_tinted(photo.pixels)
 
 
 def _picture(path: pathlib.Path) -> Photo:
-    """Read a photo of any size, as it was read before, or a video's still."""
+    """Read a photo of any size again, or a still of a video."""
     if ffmpeg.is_video(path):
         return Photo(ffmpeg.still(path))
     return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
 
 
 class _Budget:
-    """Memory that threads share: each waits until its part fits, but one alone may have any."""
+    """Memory that threads share. Each thread waits until its part fits, but one alone may use any amount."""
 
     def __init__(self, total: int) -> None:
         self.total, self.used, self.changed = total, 0, threading.Condition()
@@ -326,7 +330,7 @@ class _Budget:
 
 
 def _free_memory() -> int:
-    """Return the bytes that no process uses, as far as the system tells: 2 GB where it does not."""
+    """Return the bytes of free memory, or 2 GB where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (AttributeError, ValueError, OSError):

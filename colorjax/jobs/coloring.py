@@ -1,4 +1,4 @@
-"""What a person may wish for a photo, and a photo or a video's frames colored that way."""
+"""Options for coloring, and coloring of one photo or of the frames of a video."""
 
 import dataclasses
 import itertools
@@ -18,19 +18,19 @@ from colorjax.photos import Photo
 from colorjax.photos.tints import is_tinted, tint_of
 
 Weights = tuple[PyTree, Config]
-AHEAD = 64_000_000  # pixels of frames in work at once, but for two, which always may be
+AHEAD = 64_000_000  # pixels of frames in progress at once; two frames are always allowed
 
 
 @dataclasses.dataclass(frozen=True)
 class ColorOptions:
-    """How photos are to be colored.
+    """How photos are colored.
 
     Attributes:
-        vividness: strength of the color, at least 0: 0 is gray, 1 natural.
-        variants: how many plausible colorings.
-        keep_color: blend with what color there is, instead of coloring a photo's gray anew.
-        hints: colors that are known at places of the photo.
-        tilt: a preference for some of the network's colors, as `variant_options` finds it.
+        vividness: The strength of the color, at least 0: 0 is gray, 1 is natural.
+        variants: The number of plausible colorings.
+        keep_color: Whether to blend with the color that a photo has, instead of replacing it.
+        hints: Known colors at places of the photo.
+        tilt: A preference for some of the network's colors, from `variant_options`.
     """
 
     vividness: float = 1.0
@@ -45,18 +45,19 @@ def color_file(
     weights: Weights,
     options_for: Callable[[Photo], ColorOptions],
 ) -> tuple[Photo, list[Iterator[Photo]]]:
-    """Color what a file holds, in as many variants as are wished: pages and frames a few at a time.
+    """Color everything that a file holds. Pages and frames are in memory a few at a time.
 
     Args:
-        read: begins to read the file's photo, or its pages or frames; called again for each variant of several frames.
+        read: Starts reading the photo, pages or frames of the file. It is called again for each variant of several
+            frames.
         weights: (params, config).
-        options_for: called with the first photo: how. A variant leans to one hue in all frames.
+        options_for: Called with the first photo; returns the options. A variant prefers the same hue in all frames.
 
     Returns:
-        The first photo as it was read, and the variants, each with all frames as they are asked for.
+        The first photo as it was read, and for each variant an iterator over its colored frames.
 
     Raises:
-        ConfigError: variants of a network that knows one coloring only.
+        ConfigError: several variants are asked of a network that knows only one coloring.
     """
     frames = read()
     first, second = next(frames), next(frames, None)
@@ -82,12 +83,12 @@ def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
 
 
 def variant_options(photo: Photo, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
-    """Return what is wished of each variant alone, so that all frames of one lean to the same hue.
+    """Return the options for each variant alone, so that all frames of a variant prefer the same hue.
 
     Args:
-        photo: on which the variants are told apart: the still of a video.
+        photo: The photo on which the variants must differ, such as the still of a video.
         weights: (params, config).
-        options: of several variants.
+        options: Options that ask for several variants.
 
     Raises:
         ConfigError: as for `color_file`.
@@ -102,12 +103,12 @@ def variant_options(photo: Photo, weights: Weights, options: ColorOptions) -> li
 
 
 def color_photo(photo: Photo, weights: Weights, options: ColorOptions = ColorOptions()) -> Photo:
-    """Color a photo at its depth; alpha and what it carries stay.
+    """Color a photo at its own depth. Alpha and metadata stay.
 
     Args:
-        photo: gray, tinted or in color; without `keep_color` its gray is what counts.
+        photo: A gray, tinted or color photo. Without `keep_color`, only its gray counts.
         weights: (params, config).
-        options: how.
+        options: How the photo is colored.
     """
     rgb = colorizing.colorize_array(
         photo.pixels, weights, vividness=options.vividness, tilt=options.tilt, hints=options.hints
@@ -123,14 +124,15 @@ def color_frames(
     memory: blending.BlendState | None = None,
     remember: Callable[[blending.BlendState], object] = lambda memory: None,
 ) -> Iterator[Photo]:
-    """Color pages or frames one by one, their chroma steadied over time but for cuts.
+    """Color pages or frames one by one, with chroma that is stable over time except at cuts.
 
     Args:
-        frames: in order; as many as there are cores are taken ahead and colored at once, fewer of large ones.
+        frames: The frames in order. As many as there are cores are read ahead and colored in parallel, or fewer if they
+            are large.
         weights: (params, config).
-        options: how.
-        memory: what is remembered of frames before the first.
-        remember: called after each frame with what is to be remembered.
+        options: How the frames are colored.
+        memory: The state after the frames before these. None starts anew.
+        remember: Called after each frame with the new state.
     """
     for frame, colored in _ahead(
         lambda frame: (frame, color_photo(frame, weights, options)), frames
@@ -143,21 +145,21 @@ def color_frames(
 def likely_colors(
     photo: Photo, weights: Weights, place: tuple[int, int], count: int
 ) -> UInt8[np.ndarray, "count 3"]:
-    """Return the colors that a place of a photo is likely to have, the likeliest first.
+    """Return the likely colors at a place of a photo, the likeliest first.
 
     Args:
-        photo: as for `color_photo`.
+        photo: As for `color_photo`.
         weights: (params, config).
-        place: row and column in the photo.
-        count: how many.
+        place: Row and column in the photo.
+        count: The number of colors.
     """
     return variants.palette(photo.pixels, weights, place, count)
 
 
 def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:
-    """Yield what a function makes of each frame, in order, in threads that are a few frames ahead."""
+    """Apply a function to frames in threads that work a few frames ahead, and yield the results in order."""
     frames, cores = iter(frames), os.cpu_count() or 1
-    # the first alone: threads that need the same program at once each make it
+    # the first one alone: otherwise several threads would compile the same program
     yield from map(function, itertools.islice(frames, 1))
     waiting: deque[tuple[int, Future]] = deque()
     with ThreadPoolExecutor(cores) as pool:
@@ -173,6 +175,7 @@ def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterato
 
 
 def _finish(photo: Photo, rgb: np.ndarray, options: ColorOptions) -> Photo:
+    """Return the photo with new pixels, blended with its own color if the options ask for that."""
     if options.keep_color and photo.pixels.ndim == 3:
         tint = tint_of(photo.pixels) if is_tinted(photo.pixels) else blending.NO_TINT
         rgb = blending.blend_own_color(photo.pixels, rgb, tint)

@@ -17,9 +17,9 @@ from colorjax.errors import ColorjaxError, OutputError, PhotoError
 from colorjax.jobs.matroska import matroska_header
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
-CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is usual
-FORMATS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg"  # none that names other files
-STILL = 250  # the latest frame that stands for a video
+CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is common
+FORMATS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,asf,flv,ogg"  # none can refer to other files
+STILL = 250  # the latest frame that represents a video
 CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
 BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv".split()
 MATROSKA = ".mkv"
@@ -27,36 +27,36 @@ Frame = UInt8[np.ndarray, "h w 3"]
 
 
 def is_video(path: str | os.PathLike) -> bool:
-    """Tell by its suffix whether a file is a video."""
+    """Return whether a file is a video, by its suffix."""
     return pathlib.Path(path).suffix.lower() in SUFFIXES
 
 
 def video_suffix(path: str | os.PathLike) -> str:
-    """Return the suffix of a video in color: its own where H.264 is usual in it, else Matroska's."""
+    """Return the suffix of a color version: the video's own if H.264 is common in it, else that of Matroska."""
     suffix = pathlib.Path(path).suffix
     return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
 
 def frame_times(source: pathlib.Path) -> list[float]:
-    """Return the time in seconds of each frame of a video, in order.
+    """Return the time of each frame of a video in seconds, in order.
 
     Raises:
-        PhotoError: ffprobe is not there, or finds no pictures.
+        PhotoError: ffprobe is not installed, or finds no frames.
     """
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0"]
     command += ["-show_entries", "packet=pts_time", "-of", "json", *_input(source)]
     packets = json.loads(_run(source, command)).get("packets", [])
     times = sorted(float(packet["pts_time"]) for packet in packets if "pts_time" in packet)
     if not times:
-        raise PhotoError(f"{source}: no pictures; expected a video")
+        raise PhotoError(f"{source}: no frames; expected a video")
     return times
 
 
 def still(source: pathlib.Path) -> Frame:
-    """Return the frame that stands for a video: its middle one, or frame 250 if that comes earlier.
+    """Return a representative frame of a video: the middle one, but at most frame 250.
 
     Raises:
-        PhotoError: ffmpeg is not there, or cannot read the video.
+        PhotoError: ffmpeg is not installed, or cannot read the video.
     """
     number = min(STILL, len(frame_times(source)) // 2)
     with contextlib.closing(decode(source, skip=number)) as frames:
@@ -66,18 +66,18 @@ def still(source: pathlib.Path) -> Frame:
 
 
 def frame_time(times: list[float], number: int) -> float:
-    """Return the time of a frame, also of one beyond the last that is known."""
+    """Return the time of a frame, also of one after the last known frame."""
     beyond = max(0, number - len(times) + 1)
     return times[min(number, len(times) - 1)] + beyond * last_duration(times)
 
 
 def last_duration(times: list[float]) -> float:
-    """Return how long the last frame shows, as far as the one before tells."""
+    """Return how long the last frame shows, judging by the one before it."""
     return times[-1] - times[-2] if len(times) > 1 else 0.04
 
 
 def decode(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
-    """Yield the frames of a video from one on, upright."""
+    """Yield the frames of a video upright, from frame `skip` on."""
     command = ["ffmpeg", "-v", "error", "-nostdin", *_input(source), "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
     with tempfile.TemporaryFile() as said:
@@ -107,9 +107,11 @@ def decode(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
 
 @contextlib.contextmanager
 def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[IO]:
-    """Yield a pipe that takes Matroska frames and encodes them to a part, whose times are the video's."""
+    """Open a pipe that accepts Matroska frames and encodes them to a part. The times are those of the frames."""
     h, w = shape[:2]
-    pixels = "yuv444p" if h % 2 or w % 2 else "yuv420p"  # what most players show, if it can be
+    pixels = (
+        "yuv444p" if h % 2 or w % 2 else "yuv420p"
+    )  # most players need 4:2:0, which needs even sides
     command = [
         "ffmpeg",
         "-y",
@@ -131,7 +133,7 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
         )
         assert process.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # then its exit status says more
+            with contextlib.suppress(BrokenPipeError):  # the exit status says more
                 process.stdin.write(matroska_header(w, h))
                 yield process.stdin
         except BaseException:
@@ -149,12 +151,12 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
 def concatenate(
     source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float
 ) -> None:
-    """Put the parts one after the other, and the video's sound, subtitles and titles beside them."""
+    """Concatenate the parts, and add the sound, subtitles and metadata of the source."""
     whole = parts / f"whole{target.suffix}"
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
     command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
-    last = round(90_000 * step)  # the last frame of the stream says not how long it shows
+    last = round(90_000 * step)  # the stream does not say how long the last frame shows
     command += ["-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
     command += ["-map_metadata", "1", "-c", "copy", _plain(whole)]
     done = subprocess.run(command, cwd=parts, capture_output=True, text=True)
@@ -167,12 +169,12 @@ def concatenate(
 
 
 def _plain(path: pathlib.Path) -> str:
-    """Return a path that ffmpeg takes for no option and no address."""
+    """Return a path that ffmpeg cannot mistake for an option or an address."""
     return f"file:{os.path.abspath(path)}"
 
 
 def _input(source: pathlib.Path) -> list[str]:
-    """Return the options that make ffmpeg read a video, and no other file that it may name."""
+    """Return the options that make ffmpeg read a video, and no other file that the video may refer to."""
     return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
 
 
@@ -191,13 +193,14 @@ def _no_ffmpeg(source: pathlib.Path) -> ColorjaxError:
 
 
 def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
+    """Return the error for what ffmpeg printed."""
     if "not on whitelist" in said:
         return PhotoError(
-            f"{source}: a playlist, or no video; expected one of {' '.join(SUFFIXES)}"
+            f"{source}: a playlist or another file; expected one of {' '.join(SUFFIXES)}"
         )
-    lines = [line for line in said.splitlines() if line.strip()] or ["it says nothing"]
+    lines = [line for line in said.splitlines() if line.strip()] or ["no message"]
     reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())
-    return PhotoError(f"{source}: ffmpeg cannot do it ({reason[:160]}); expected a video")
+    return PhotoError(f"{source}: ffmpeg failed ({reason[:160]}); expected a video")
 
 
 def _read_ppm(pipe: IO[bytes]) -> Frame | None:

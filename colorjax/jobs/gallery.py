@@ -1,4 +1,4 @@
-"""Before and after as web pages: each a single file with a slider a photo, which asks nothing of any network."""
+"""Galleries: web pages with a before/after slider for each photo. Each page is a single file and uses no network."""
 
 import base64
 import html
@@ -13,12 +13,12 @@ from colorjax.errors import PhotoError
 from colorjax.photos import Photo, encode_photo, shrink_photo, write_bytes
 from colorjax.photos.opening import regular_file
 
-PER_PAGE = 24  # photos
+PER_PAGE = 24  # photos per page
 LONGEST = 1200  # pixels of a side
 
 
 class Pair(NamedTuple):
-    """A photo and its color."""
+    """A photo and its coloring."""
 
     name: str
     before: Photo
@@ -28,15 +28,15 @@ class Pair(NamedTuple):
 def write_gallery(
     folder: str | os.PathLike, pairs: Iterable[Pair], *, overwrite: bool = False
 ) -> None:
-    """Write pages with sliders into a folder, over those of an older gallery.
+    """Write a gallery into a folder. Pages of an older gallery are replaced.
 
     Args:
-        folder: where it is.
-        pairs: taken one by one.
-        overwrite: whether another file may be replaced, too.
+        folder: The folder.
+        pairs: The photos and their colorings, which are read one by one.
+        overwrite: Whether other files may be replaced, too.
 
     Raises:
-        OutputError: a page cannot be written, or is another file.
+        OutputError: a page cannot be written, or its name belongs to another file.
     """
     pairs = iter(pairs)
     page = list(itertools.islice(map(_figure, pairs), PER_PAGE))
@@ -51,12 +51,12 @@ def write_gallery(
 
 
 def page_name(number: int) -> str:
-    """Return the file name of a page, from 1."""
+    """Return the file name of a page. Pages are numbered from 1."""
     return "index.html" if number == 1 else f"page-{number}.html"
 
 
 def page_paths(folder: str | os.PathLike, pairs: int) -> list[pathlib.Path]:
-    """Return the paths of the pages of a gallery."""
+    """Return the paths of all pages of a gallery."""
     pages = max(1, math.ceil(pairs / PER_PAGE))
     return [pathlib.Path(folder, page_name(number + 1)) for number in range(pages)]
 
@@ -100,7 +100,7 @@ def _page(figures: list[str], number: int, more: bool) -> str:
     return f"{_HEAD}{''.join(figures)}</main>\n{navigation}{_SCRIPT}</html>\n"
 
 
-_MARK = b'<!doctype html>\n<html lang="en" data-gallery="colorjax">'  # the next run may replace it
+_MARK = b'<!doctype html>\n<html lang="en" data-gallery="colorjax">'  # marks pages that the next run may replace
 _HEAD = (
     _MARK.decode()
     + """

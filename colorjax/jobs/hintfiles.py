@@ -1,4 +1,4 @@
-"""Hints from files: dots on a transparent picture, or points in JSON."""
+"""Hint files: pictures with colored dots on a transparent background, or points in JSON."""
 
 import json
 import os
@@ -12,19 +12,19 @@ from colorjax.errors import HintError, in_one_line
 from colorjax.inference.hints import Hints
 from colorjax.photos import read_bytes, read_photo
 
-OPAQUE = 128  # alpha from which a pixel counts as a hint
+OPAQUE = 128  # pixels with at least this alpha are hints
 
 
 def read_hints(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
     """Read the hints for a photo.
 
     Args:
-        path: ".json" for points, anything else for a picture.
+        path: A ".json" file of points, or else a picture with dots.
         shape: (h, w) of the photo.
 
     Raises:
         PhotoError: the file cannot be read.
-        HintError: it holds no hints for such a photo.
+        HintError: the file holds no valid hints for such a photo.
     """
     found = _points(path) if pathlib.Path(path).suffix.lower() == ".json" else _dots(path, shape)
     try:
@@ -35,10 +35,10 @@ def read_hints(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
 
 
 def check_hints(file: str | None, folder: str | None) -> None:
-    """Refuse hints that are not there, before any work.
+    """Check that hints exist, before any work.
 
     Raises:
-        HintError: in one line.
+        HintError: the file or the folder does not exist.
     """
     if file is not None and not os.path.exists(file):
         raise HintError(f"--hints {in_one_line(file)}: no such file; expected hints")
@@ -47,11 +47,11 @@ def check_hints(file: str | None, folder: str | None) -> None:
 
 
 def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:
-    """Return the file in a folder that holds the hints for a photo, None if there is none.
+    """Return the file in a folder that holds the hints for a photo, or None.
 
     Args:
-        folder: of hints.
-        name: of the photo in its own folder, such as "inner/old.jpg".
+        folder: The folder of hints.
+        name: The name of the photo relative to its own folder, such as "inner/old.jpg".
     """
     photo = pathlib.Path(folder, name)
     tried = (
@@ -88,7 +88,7 @@ def _points(path: str | os.PathLike) -> Hints:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 1 << 31:
-        raise ValueError(f"{value!r} is no place")
+        raise ValueError(f"{value!r} is not a place")
     return value
 
 
@@ -101,4 +101,4 @@ def _color(value: Any) -> list[int]:
         and all(type(v) is int and 0 <= v <= 255 for v in value)
     ):
         return value
-    raise ValueError(f"{value!r} is no color")
+    raise ValueError(f"{value!r} is not a color")

@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 
 
 def matroska_header(width: int, height: int) -> bytes:
-    """Return the start of a Matroska stream of uncompressed RGB with times in microseconds (RFC 9559)."""
+    """Return the start of a stream of RGB frames whose times are in microseconds."""
     video = _element(0xB0, _number(width)) + _element(0xBA, _number(height))
     video += _element(0x2EB524, b"RGB\x18")
     track = b"".join(_element(each, b"\x01") for each in (0xD7, 0x73C5, 0x83))
@@ -20,7 +20,7 @@ def matroska_header(width: int, height: int) -> bytes:
 
 
 def matroska_frame(frame: UInt8[np.ndarray, "h w 3"], seconds: float) -> bytes:
-    """Return a frame of such a stream: a cluster of its own."""
+    """Return one frame of such a stream, as a cluster of its own."""
     time = _element(0xE7, _number(max(0, round(1e6 * seconds))))
     return _element(0x1F43B675, time + _element(0xA3, b"\x81\x00\x00\x80" + frame.tobytes()))
 

@@ -1,4 +1,4 @@
-"""The rule of what a command may write: nothing over an input, and nothing over what exists unless it was told to."""
+"""Which files a command may write: never an input, and an existing file only if the user says so."""
 
 import os
 from collections.abc import Hashable, Iterable
@@ -10,60 +10,60 @@ Place = str | os.PathLike[str] | int
 
 
 class Claims:
-    """The files that a command reads, and those that it is going to write."""
+    """The files that a command reads, and those that it will write."""
 
     def __init__(self, inputs: Iterable[Place] = ()) -> None:
-        """Note what is read: paths, or descriptors of open files."""
+        """Register the inputs: paths, or descriptors of open files."""
         self.inputs: set[Hashable] = set()
         self.outputs: dict[Hashable, Any] = {}
         self.read(inputs)
 
     def read(self, inputs: Iterable[Place]) -> None:
-        """Note more of what is read, before what is written."""
+        """Register more inputs, before any output."""
         self.inputs |= {identity(place) for place in inputs}
 
     def claim(self, path: Place, *, overwrite: bool = False, owner: Any = None) -> Any:
-        """Note what is going to be written.
+        """Register a file that will be written.
 
         Args:
-            path: the file.
-            overwrite: whether an existing file may be replaced.
-            owner: for whom it is written.
+            path: The file.
+            overwrite: Whether an existing file may be replaced.
+            owner: The object for which it is written.
 
         Returns:
-            The owner of an earlier claim of the same file, if there is one, else `owner`.
+            The owner of an earlier claim to the same file, or else `owner`.
 
         Raises:
-            OutputError: it is an input, or exists and is not to be replaced.
+            OutputError: the file is an input, or exists and must not be replaced.
         """
         place = identity(path)
         if place in self.inputs:
-            raise OutputError(f"{in_one_line(path)}: is an input; expected another place")
+            raise OutputError(f"{in_one_line(path)}: is an input; expected another output")
         if not overwrite and not isinstance(path, int) and os.path.lexists(path):
-            raise OutputError(f"{in_one_line(path)}: exists; expected a new name, or --overwrite")
+            raise OutputError(
+                f"{in_one_line(path)}: already exists; expected a new name or --overwrite"
+            )
         return self.outputs.setdefault(place, owner)
 
     def claim_alone(self, path: Place, *, overwrite: bool = False) -> None:
-        """Note what is going to be written, by nothing else of the same run.
+        """Register a file that will be written, which no other claim may share.
 
         Raises:
-            OutputError: it is an input or another output, or exists and is not to be replaced.
+            OutputError: the file is an input or another output, or exists and must not be replaced.
         """
         own = object()
         if self.claim(path, overwrite=overwrite, owner=own) is not own:
-            raise OutputError(
-                f"{in_one_line(path)}: is another output, too; expected another place"
-            )
+            raise OutputError(f"{in_one_line(path)}: is also another output; expected another name")
 
 
 def identity(place: Place) -> Hashable:
-    """Return what two names of one file have in common, whatever links, mounts and cases of letters there are.
+    """Return a value that is the same for all names of one file, whatever links, mounts or letter cases are involved.
 
     Args:
-        place: a path or the descriptor of an open file.
+        place: A path, or the descriptor of an open file.
 
     Returns:
-        Device and inode; of a file that is not there yet, those of its folder, and its name.
+        Device and inode. For a file that does not exist yet: those of its folder, and its name.
     """
     try:
         found = os.stat(place)

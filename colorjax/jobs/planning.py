@@ -1,4 +1,4 @@
-"""Which photos and videos of what was named are colored, and which file each goes to."""
+"""Which of the named files are colored, and where each result is written."""
 
 import dataclasses
 import fnmatch
@@ -14,7 +14,7 @@ from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
 from colorjax.photos import SUFFIXES, find_photos, format_of, output_suffix, shorten_name
 
-COLOR, COMPARE = ".color", ".compare"  # what the names of our own files end in, before the suffix
+COLOR, COMPARE = ".color", ".compare"  # how the names of our outputs end, before the suffix
 OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
 
 
@@ -23,10 +23,10 @@ class Job:
     """A photo or video to color.
 
     Attributes:
-        source: where it is.
-        target: where its color goes.
-        name: what to call it in messages.
-        hints: where its hints are.
+        source: The file.
+        target: The file for its coloring.
+        name: How messages refer to it.
+        hints: The file of its hints, or None.
     """
 
     source: pathlib.Path
@@ -35,7 +35,7 @@ class Job:
     hints: pathlib.Path | None = None
 
     def targets(self, variants: int) -> list[pathlib.Path]:
-        """Return where its color goes, or where each of several colorings goes: `old.color.2.jpg`."""
+        """Return the output, or one output for each of several variants, such as `old.color.2.jpg`."""
         if variants == 1:
             return [self.target]
         endings = [f".{number + 1}{self.target.suffix}" for number in range(variants)]
@@ -43,12 +43,12 @@ class Job:
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a video."""
+        """Whether the job is a video."""
         return ffmpeg.is_video(self.source)
 
     @property
     def sheet(self) -> pathlib.Path:
-        """Where its comparison sheet goes."""
+        """The path of the comparison sheet."""
         stem = self.target.stem.removesuffix(COLOR)
         return self.target.with_name(shorten_name(stem, f"{COMPARE}.png"))
 
@@ -67,31 +67,32 @@ def plan(
     outputs: Sequence[str] = (),
     claims: Claims | None = None,
 ) -> tuple[list[Job], list[str]]:
-    """Decide where the color of each photo and video goes, before any work.
+    """Decide where the coloring of each photo and video is written, before any work.
 
     Args:
-        inputs: files, folders or `samples`.
-        out: a file for one input file, else a folder that mirrors the inputs' tree; None puts `old.color.jpg` beside
-            `old.jpg`.
-        variants: colorings of each photo.
-        compare: whether there will be comparison sheets.
-        suffix: of all photos' outputs, such as ".png"; None for the one that each asks for.
-        include: shell patterns, of which a file in a folder must match one, if there are any: its name in the folder
-            where the pattern holds "/", else the last part of it.
-        exclude: patterns of which it must match none.
-        hints: the file of hints, if there is one photo.
-        hints_dir: a folder of hints, by the photos' names.
-        outputs: other folders of ours; what lies in them, or in `out`, is no input when a folder around is searched.
-        claims: what else is read or written; the files of the jobs are added.
+        inputs: Files, folders, or `samples`.
+        out: The output file if there is one input file, else a folder that mirrors the tree of the inputs. None writes
+            `old.color.jpg` next to `old.jpg`.
+        variants: The number of colorings of each photo.
+        compare: Whether comparison sheets are written.
+        suffix: The suffix of the outputs of photos, such as ".png". None chooses one for each photo.
+        include: Shell patterns. If there are any, a file in a folder must match one of them. A pattern with "/" is
+            compared with the name relative to the folder, any other with the last part of the name.
+        exclude: Shell patterns that a file in a folder must not match.
+        hints: A file of hints, if there is one photo.
+        hints_dir: A folder of hints, which are found by the names of the photos.
+        outputs: Other folders that are written. When a folder around them, or around `out`, is searched, files in them
+            are not inputs.
+        claims: The other files that are read or written. The files of the jobs are added.
 
     Returns:
-        The jobs, photos and videos in one order, and a line for each input that is missing or no photo. Our own outputs
-        are no inputs.
+        The jobs, and one line for each input that does not exist or is not a photo. Files that colorjax wrote earlier
+        are not inputs.
 
     Raises:
-        UsageError: two of them would go to one place.
-        HintError: `hints` or `hints_dir` is not there.
-        OutputError: one would be written over an input, or `out` can be neither its file nor a folder.
+        UsageError: two jobs have the same output.
+        HintError: `hints` or `hints_dir` does not exist.
+        OutputError: an input would be overwritten, or `out` can be neither a file nor a folder.
     """
     check_hints(hints, hints_dir)
     found, failures = [], []
@@ -124,7 +125,7 @@ def plan(
     for source, name in found:
         try:
             own = _suffix(source, suffix)
-        except Exception as error:  # whatever one file raises, the others are done
+        except Exception as error:  # one bad file does not stop the others
             failures.append(str(failure(source, error)))
             continue
         if out is None:
@@ -144,6 +145,8 @@ def plan(
 
 
 def _chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Return whether a name matches the patterns."""
+
     def matches(pattern):
         return fnmatch.fnmatch(name if "/" in pattern else name.rpartition("/")[2], pattern)
 
@@ -162,7 +165,7 @@ def _is_of_file(path: str) -> bool:
 
 
 def _check_holds(out: str, source: str) -> None:
-    """Refuse a file whose suffix says that it cannot hold a photo, or a video."""
+    """Check that the suffix of an output file can hold a photo, or a video."""
     if not ffmpeg.is_video(source):
         format_of(out)
     elif pathlib.Path(out).suffix.lower() not in ffmpeg.CONTAINERS:
@@ -171,14 +174,14 @@ def _check_holds(out: str, source: str) -> None:
 
 
 def _suffix(source: pathlib.Path, suffix: str | None) -> str:
-    """Return the suffix of an output; one that is wished is for photos."""
+    """Return the suffix of an output. A suffix that is asked for applies to photos."""
     if ffmpeg.is_video(source):
         return ffmpeg.video_suffix(source)
     return output_suffix(source) if suffix is None else suffix
 
 
 def _claim(jobs: Sequence[Job], claims: Claims, variants: int, compare: bool) -> None:
-    """Note what is going to be written; what is there already is kept, or replaced, when its turn comes."""
+    """Register the outputs. Whether existing ones are kept or replaced is decided later."""
     claims.read([job.source for job in jobs])
     claims.read([job.hints for job in jobs if job.hints])
     for job in jobs:
@@ -191,10 +194,10 @@ def _claim(jobs: Sequence[Job], claims: Claims, variants: int, compare: bool) ->
 
 
 def make_folder(folder: pathlib.Path) -> None:
-    """Make a folder and those around it, if they are not there.
+    """Make a folder and its parents, if they do not exist.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: the folder cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -203,17 +206,17 @@ def make_folder(folder: pathlib.Path) -> None:
 
 
 def failure(source: pathlib.Path, error: Exception) -> ColorjaxError:
-    """Return what one input's failure is told as, whatever was raised.
+    """Return the error to report for an input, whatever was raised.
 
-    An `OutputError` is the input's own failure, such as frames that the format cannot hold, unless the system refused
-    the place.
+    An `OutputError` counts as a failure of the input, such as frames that the format cannot hold, unless the system
+    refused to write.
     """
     of_place = isinstance(error.__cause__, OSError)
     if isinstance(error, ColorjaxError) and (of_place or not isinstance(error, OutputError)):
         return error
     if isinstance(error, MemoryError):
-        return PhotoError(f"{source}: too large for the memory here; expected a smaller one")
+        return PhotoError(f"{source}: does not fit in memory; expected a smaller one")
     if isinstance(error, OutputError):
         return PhotoError(f"{source}: {error}")
-    found = in_one_line(error)[:160] or "no more is known"
+    found = in_one_line(error)[:160] or "no message"
     return PhotoError(f"{source}: failed ({type(error).__name__}: {found}); expected another file")

@@ -1,4 +1,4 @@
-"""Videos in color, in parts, so that a killed run need not repeat what it had done."""
+"""Coloring of videos in parts, so that a killed run does not repeat finished parts."""
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
-PART = 200  # frames of a part, which a killed run does again
+PART = 200  # frames per part; a killed run repeats at most one part
 
 
 def colorize_video(
@@ -37,23 +37,25 @@ def colorize_video(
     overwrite: bool = False,
     show: Callable[[int], object] = lambda done: None,
 ) -> None:
-    """Color a video; go on where a killed run stopped.
+    """Color a video. A killed run continues where it stopped.
 
     Args:
-        source: the video.
-        target: its suffix names the container.
+        source: The video.
+        target: The output. Its suffix names the container.
         weights: (params, config).
-        options: as for photos, at fixed points of the picture; one variant.
-        overwrite: replace a target that exists.
-        show: called with the number of frames done, now and then.
+        options: As for photos, for one variant. Hints apply to fixed points of the picture.
+        overwrite: Whether to replace an existing target.
+        show: Called now and then with the number of finished frames.
 
     Raises:
-        PhotoError: ffmpeg is not there, or cannot read the video.
+        PhotoError: ffmpeg is not installed, or cannot read the video.
         OutputError: the target exists or cannot be written.
-        BusyError: another run is at work on it.
+        BusyError: another run is working on it.
     """
     if target.exists() and not overwrite:
-        raise OutputError(f"{target}: exists; expected a new name, or leave to overwrite")
+        raise OutputError(
+            f"{target}: already exists; expected a new name or permission to overwrite"
+        )
     times = ffmpeg.frame_times(source)
     parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
     try:
@@ -90,7 +92,7 @@ def colorize_video(
 
 @contextlib.contextmanager
 def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
-    """Refuse to work where another run is at work; the lock goes with the process, however it ends."""
+    """Lock the folder of parts, or refuse if another run holds the lock. The lock ends with the process."""
     if fcntl is None:
         yield
         return
@@ -99,13 +101,13 @@ def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise BusyError(f"{target}: another run is at work on it; expected to be alone") from None
+        raise BusyError(f"{target}: another run is working on it; expected no other run") from None
     finally:
         os.close(folder)
 
 
 def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> bytes:
-    """Return what tells runs apart: the video, the weights and the options, hashed."""
+    """Return a hash of the video, the weights and the options, which identifies a run."""
     status, (params, config) = source.stat(), weights
     arrays = [*jax.tree.leaves(params), np.asarray(options.tilt)]
     if options.hints is not None:
@@ -119,7 +121,7 @@ def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> 
 
 
 def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
-    """Empty the folder of parts unless they are of the same video, colored the same way."""
+    """Empty the folder of parts, unless the parts belong to the same run."""
     note = parts / "run"
     if not note.exists() or note.read_bytes() != identity:
         for path in parts.iterdir():

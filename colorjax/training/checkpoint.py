@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the only user of orbax."""
+"""Checkpoints of a run. Only this module uses orbax."""
 
 import contextlib
 import errno
@@ -22,23 +22,23 @@ from jaxtyping import PyTree
 from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
-FORMAT = 3  # of a checkpoint; another one is refused
-SMALL = 1 << 20  # bytes below which arrays are kept in stacks: to write any takes a millisecond
+FORMAT = 3  # of a checkpoint; others are rejected
+SMALL = 1 << 20  # bytes; smaller arrays are stacked, because writing any array takes a millisecond
 
 
 class Checkpoints:
-    """The checkpoints of one run; a context manager that waits for writes under way.
+    """The checkpoints of one run. As a context manager, it waits for pending writes.
 
-    A checkpoint is a tree of arrays, the small ones of one shape stacked, and a JSON-able dict. It is written beside
-    its final name and renamed, so that a kill leaves the one before it.
+    A checkpoint is a tree of arrays and a dict that JSON can hold. Small arrays of one shape are stacked. A checkpoint
+    is written under a temporary name and renamed, so that the previous one survives a kill.
     """
 
     def __init__(self, folder: str | os.PathLike, digest: str):
-        """Open a folder, made if absent.
+        """Open the folder, and make it if necessary.
 
         Args:
-            folder: of the checkpoints.
-            digest: tells this run's checkpoints from others.
+            folder: The folder of the checkpoints.
+            digest: Identifies the run to which the checkpoints belong.
 
         Raises:
             OutputError: the folder cannot be made.
@@ -70,16 +70,16 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, arrays: PyTree, facts: dict[str, Any]) -> None:
-        """Write a checkpoint in the background; one of the same step is kept as it is.
+        """Write a checkpoint in the background. An existing one of the same step is kept.
 
         Raises:
-            OutputError: it, or the one before it, cannot be written.
+            OutputError: this checkpoint, or the previous one, cannot be written.
         """
         if step == self.latest():
             return
         leaves = jax.tree.leaves(arrays)
         size = sum(leaf.nbytes for leaf in leaves)
-        if shutil.disk_usage(self.folder).free < size:  # one clear line, before orbax prints many
+        if shutil.disk_usage(self.folder).free < size:  # one clear line instead of orbax's many
             raise OutputError(f"{self.folder}: cannot be written ({os.strerror(errno.ENOSPC)})")
         stacked = _stack(leaves, _stacks(leaves))
         facts = {**facts, "format": FORMAT, "digest": self.digest, "arrays": _sums(stacked)}
@@ -91,10 +91,10 @@ class Checkpoints:
             self._manager.save(step, args=args)
 
     def wait(self) -> None:
-        """Return when all is written.
+        """Wait until everything is written.
 
         Raises:
-            OutputError: it cannot be.
+            OutputError: something could not be written.
         """
         with self._writing():
             self._manager.wait_until_finished()
@@ -104,22 +104,23 @@ class Checkpoints:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # orbax raises what it likes on a full disk
+        except Exception as error:  # orbax raises anything on a full disk
             raise OutputError(f"{self.folder}: cannot be written ({_fault(error)})") from error
 
     def restore(self, step: int, like: PyTree) -> tuple[PyTree, dict[str, Any]]:
         """Read a checkpoint.
 
         Args:
-            step: of the checkpoint.
-            like: a tree of arrays as was saved; it goes where they are.
+            step: The step of the checkpoint.
+            like: A tree of arrays like the saved one. The result is placed on the same devices.
 
         Raises:
-            CheckpointError: it is damaged, of another config or of another format; the line names the one before it.
+            CheckpointError: the checkpoint is damaged, or of another config or format. The message names the previous
+                one.
         """
         facts = self._read(step, "facts", ocp.args.JsonRestore())
         if not isinstance(facts, dict):
-            self.refuse(step, "cannot be read (its facts are no JSON object)")
+            self.refuse(step, "cannot be read (its facts are not a JSON object)")
         if facts.get("format") != FORMAT:
             found = (
                 f"is of format {facts.get('format')!s:.20} (this colorjax reads format {FORMAT})"
@@ -127,7 +128,7 @@ class Checkpoints:
             self.refuse(step, found)
         told = facts.get("sha256")
         if told != _sha256({name: facts[name] for name in facts if name != "sha256"}):
-            self.refuse(step, "is damaged: its facts are not what was saved")
+            self.refuse(step, "is damaged: its facts differ from those saved")
         if facts.get("digest") != self.digest:
             self.refuse(step, "is of another config")
         leaves, structure = jax.tree.flatten(like)
@@ -135,35 +136,35 @@ class Checkpoints:
         abstract = [_abstract([leaves[place] for place in places]) for places in stacks]
         arrays = self._read(step, "arrays", ocp.args.StandardRestore(abstract))
         if _sums(arrays) != facts.get("arrays"):
-            self.refuse(step, "is damaged: its arrays are not what was saved")
+            self.refuse(step, "is damaged: its arrays differ from those saved")
         return jax.tree.unflatten(structure, _unstack(arrays, stacks)), facts
 
     def _read(self, step, name, args):
         """Return one part of a checkpoint."""
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**{name: args}))[name]
-        except Exception as error:  # orbax raises what it likes on damaged files
+        except Exception as error:  # orbax raises anything on damaged files
             self.refuse(step, f"cannot be read ({_fault(error)})")
 
     def refuse(self, step: int, what: str) -> NoReturn:
-        """Refuse a checkpoint.
+        """Reject a checkpoint.
 
         Args:
-            step: of it.
-            what: is wrong with it, in a few words.
+            step: The step of the checkpoint.
+            what: What is wrong with it, in a few words.
 
         Raises:
-            CheckpointError: always; its line names the checkpoint before this one.
+            CheckpointError: always. The message names the previous checkpoint.
         """
         older = [s for s in self._manager.all_steps() if s < step]
-        before = f"from the one before it, of step {max(older)}" if older else "from the start"
+        before = f"from the previous one, of step {max(older)}" if older else "from the start"
         raise CheckpointError(
-            f"{self.folder}: the checkpoint of step {step} {what}; remove its folder to go on {before}"
+            f"{self.folder}: the checkpoint of step {step} {what}; remove its folder to continue {before}"
         )
 
 
 def _stacks(leaves: list[jax.Array]) -> tuple[tuple[int, ...], ...]:
-    """Group the places of arrays that are written as one; one that is large, sharded or a key stays alone."""
+    """Group the indices of arrays that are written as one. Large arrays, sharded arrays and keys stay alone."""
     groups: dict[Any, list[int]] = {}
     for place, leaf in enumerate(leaves):
         alone = leaf.nbytes >= SMALL or not leaf.sharding.is_fully_replicated
@@ -173,7 +174,7 @@ def _stacks(leaves: list[jax.Array]) -> tuple[tuple[int, ...], ...]:
 
 
 def _abstract(members: list[jax.Array]) -> jax.ShapeDtypeStruct:
-    """Tell shape, type and place of a stack."""
+    """Return shape, dtype and sharding of a stack."""
     first = members[0]
     shape = (len(members), *first.shape) if len(members) > 1 else first.shape
     return jax.ShapeDtypeStruct(shape, first.dtype, sharding=first.sharding)
@@ -181,7 +182,7 @@ def _abstract(members: list[jax.Array]) -> jax.ShapeDtypeStruct:
 
 @partial(jax.jit, static_argnames="stacks")
 def _stack(leaves: list[jax.Array], stacks: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
-    """Make one array of each group."""
+    """Stack the arrays of each group."""
     groups = ([leaves[place] for place in places] for places in stacks)
     return [jnp.stack(members) if len(members) > 1 else members[0] for members in groups]
 
@@ -196,7 +197,7 @@ def _unstack(arrays: list[jax.Array], stacks: tuple[tuple[int, ...], ...]) -> li
 
 
 def _sums(arrays: list[jax.Array]) -> list[str]:
-    """Return a sum of the bits of each array that any change of one element changes."""
+    """Return a checksum of each array, which changes with any change of a single element."""
     lanes = jax.device_get(_bit_sums(arrays))
     return ["".join(f"{int(lane):08x}" for lane in each) for each in lanes]
 
@@ -205,7 +206,7 @@ def _sums(arrays: list[jax.Array]) -> list[str]:
 def _bit_sums(arrays: list[jax.Array]) -> list[jax.Array]:
     """Sum the scrambled bits of each array, twice, modulo 2³².
 
-    On the device, where the arrays are, in parts over several or not: a sum of integers has no order.
+    The sums are computed on the devices that hold the arrays. Sums of integers do not depend on the order.
     """
 
     def one(array: jax.Array) -> jax.Array:
@@ -226,14 +227,14 @@ def _bit_sums(arrays: list[jax.Array]) -> list[jax.Array]:
 
 
 def _scramble(bits: jax.Array) -> jax.Array:
-    """Map 32 bits to 32 bits, one to one (Source: MurmurHash3, fmix32)."""
+    """Map 32 bits to 32 bits one to one, with fmix32 of MurmurHash3."""
     bits = (bits ^ bits >> 16) * jnp.uint32(0x85EBCA6B)
     bits = (bits ^ bits >> 13) * jnp.uint32(0xC2B2AE35)
     return bits ^ bits >> 16
 
 
 def _sha256(facts: dict[str, Any]) -> str:
-    """Return the digest of facts as JSON gives them back; empty for what is nested too deeply."""
+    """Return the digest of facts as JSON restores them. It is empty if they are nested too deeply."""
     try:
         text = json.dumps(json.loads(json.dumps(facts)), sort_keys=True)
     except RecursionError:
@@ -242,14 +243,14 @@ def _sha256(facts: dict[str, Any]) -> str:
 
 
 def _report_unraisable(unraisable: Any) -> None:
-    """Report as Python does, but not how other reads and writes end after one failed, which was raised."""
+    """Report an exception as Python does, except follow-ups of an error that was raised."""
     text = str(unraisable.exc_value)
     if text != "Event loop is closed" and not text.startswith("Encountered error while reading"):
         sys.__unraisablehook__(unraisable)
 
 
 def _fault(error: Exception) -> str:
-    """Return what is wrong in a few words: the system's own, where they are in it."""
+    """Describe an error in a few words, with the text of the operating system if there is one."""
     told = re.search(r"os_error_code='(\d+)'", str(error))
     if told:
         return os.strerror(int(told[1]))

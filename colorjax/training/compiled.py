@@ -1,4 +1,4 @@
-"""The compiled programs of a run, and where their arrays lie."""
+"""The jitted functions of a run, and the shardings of their arrays."""
 
 from functools import partial
 from typing import Any
@@ -21,12 +21,12 @@ from colorjax.training.step import (
 
 
 class CompiledTraining:
-    """What a run compiles: its start, its steps, its evaluation.
+    """The jitted functions of a run: initialization, steps and evaluation.
 
     Attributes:
-        config: of the run.
-        mesh: the devices.
-        operations: floating-point operations of a step as XLA counts them; None before the first one.
+        config: The config of the run.
+        mesh: The devices.
+        operations: The floating-point operations of a step, as XLA counts them. None before the first step.
     """
 
     def __init__(self, config: Config):
@@ -35,8 +35,8 @@ class CompiledTraining:
         everywhere = devices.replicated(self.mesh)
         shapes = jax.eval_shape(partial(init_state, config=config), jax.random.key(0))
         places = devices.parameter_shardings(shapes, self.mesh)
-        # small dense steps cost less than their dispatch: a chunk of them is one scan; XLA runs convolutions far slower
-        # inside a loop on CPUs: these are stepped one by one
+        # dense steps cost less than their dispatch, so a chunk is one scan; convolutions are far slower inside a loop
+        # on CPUs, so the photo network takes one step after another
         self._scans = isinstance(config.network, DenseConfig)
         self._photos = devices.photo_sharding(self.mesh, steps=self._scans)
         self._everywhere = everywhere
@@ -50,7 +50,7 @@ class CompiledTraining:
         self._evaluate = jax.jit(
             evaluation_loss, static_argnames="config", out_shardings=everywhere
         )
-        # the state itself is donated
+        # a copy, because the state is donated
         self.copy = jax.jit(partial(jax.tree.map, jnp.copy), out_shardings=places.averaged)
         self._gather = jax.jit(lambda tree: tree, out_shardings=everywhere)
 
@@ -66,12 +66,12 @@ class CompiledTraining:
     def step(
         self, state: TrainState, batches: UInt8[np.ndarray, "steps batch n n 3"]
     ) -> tuple[TrainState, dict[str, np.ndarray]]:
-        """Take a chunk's steps; the metrics of each come back to the host."""
+        """Take the steps of a chunk. The metrics of each step are copied to the host."""
         each = []
         with jax.transfer_guard("disallow"):
             for photos in [batches] if self._scans else batches:
                 photos = devices.put(photos, self._photos)
-                if self.operations is None:  # of a scan one turn is counted
+                if self.operations is None:  # one iteration of a scan counts
                     self.operations = devices.count_operations(
                         self._step, state, photos, config=self.config
                     )
@@ -81,7 +81,7 @@ class CompiledTraining:
         return state, {name: np.hstack([metrics[name] for metrics in each]) for name in each[0]}
 
     def evaluate(self, state: TrainState, parts: list[Any]) -> float | None:
-        """Return the mean loss of the averaged parameters over parts of photos; None without any."""
+        """Return the mean loss of the averaged parameters over parts of photos, or None if there are no photos."""
         if not parts:
             return None
         with jax.transfer_guard("disallow"):
@@ -89,5 +89,5 @@ class CompiledTraining:
             return np.average(jax.device_get(losses), weights=[len(p) for p in parts]).item()
 
     def fetch(self, params: PyTree) -> PyTree:
-        """Return parameters on the host, whole."""
+        """Return complete parameters on the host."""
         return jax.device_get(self._gather(params))

@@ -1,4 +1,4 @@
-"""Which devices train, and which part of photos and parameters lies on which."""
+"""The devices that train, and how photos and parameters are distributed over them."""
 
 import functools
 import math
@@ -16,23 +16,24 @@ from jaxtyping import PyTree, Shaped
 from colorjax.config import Config, PhotoConfig
 from colorjax.errors import ConfigError, UsageError
 
-AXES = ("data", "shard")  # both share photos out; the second also parameters
-HEARTBEAT = 30  # seconds of silence after which a process counts as gone, and the others stop
-PROBE, LARGE_PROBE = 1024, 8192  # sides of the matrices that measure a CPU, and an accelerator
+AXES = ("data", "shard")  # photos are split over both, parameters over the second
+HEARTBEAT = 30  # seconds of silence after which a process counts as dead, and the others stop
+PROBE, LARGE_PROBE = 1024, 8192  # sides of the matrices that measure a CPU and an accelerator
 
 
 def join_processes(
     coordinator: str | None = None, processes: int | None = None, process: int | None = None
 ) -> None:
-    """Make this process one of several that train together; call it before any other use of JAX.
+    """Make this process one of several that train together. Call it before any other use of JAX.
 
     Args:
-        coordinator: HOST:PORT of process 0; None where the cluster tells (Slurm, Kubernetes, Cloud TPU, Open MPI).
-        processes: how many there are.
-        process: which this is, from 0.
+        coordinator: HOST:PORT of process 0. None if a cluster manager provides it (Slurm, Kubernetes, Cloud TPU, Open
+            MPI).
+        processes: The number of processes.
+        process: The number of this process, from 0.
 
     Raises:
-        UsageError: no cluster tells, or the others cannot be reached.
+        UsageError: no cluster manager was found, or the other processes cannot be reached.
     """
     try:
         jax.distributed.initialize(
@@ -45,18 +46,18 @@ def join_processes(
 
 
 def training_mesh(config: Config) -> Mesh:
-    """Lay the devices of all processes out: photos over all of them, parameters over `config.shard`.
+    """Arrange the devices of all processes: photos are split over all of them, parameters over `config.shard`.
 
-    One process leaves devices out that its batch cannot be shared out to evenly; several use all.
+    A single process leaves out devices over which its batch cannot be split evenly. Several processes use all devices.
 
     Raises:
-        ConfigError: there are too few devices for `shard`, or several processes cannot share the batch evenly.
+        ConfigError: there are fewer devices than `shard`, or several processes cannot split the batch evenly.
     """
     devices, shard = jax.devices(), config.shard
     photos = config.batch // config.accumulate
     if shard > len(devices):
         raise ConfigError(
-            f"shard is {shard}; expected at most the {len(devices)} devices there are"
+            f"shard is {shard}; expected at most the number of devices, {len(devices)}"
         )
     counts = [n for n in range(len(devices), 0, -1) if photos % n == 0 and n % shard == 0]
     if not counts or (jax.process_count() > 1 and counts[0] < len(devices)):
@@ -72,16 +73,16 @@ def training_mesh(config: Config) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of what each device has a copy of."""
+    """Return the sharding of arrays that every device holds completely."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def parameter_shardings(shapes: PyTree, mesh: Mesh) -> PyTree:
-    """Return for each leaf of a state where it lies: kernels in parts over the second axis, the rest everywhere.
+    """Return the sharding of each leaf of a state: kernels are split over the second axis, the rest is replicated.
 
     Args:
-        shapes: a tree of arrays or of their shapes.
-        mesh: of `training_mesh`; if its second axis has one device, all is replicated.
+        shapes: A tree of arrays or of their shapes.
+        mesh: The mesh from `training_mesh`. If its second axis has one device, everything is replicated.
     """
     parts = mesh.shape["shard"]
 
@@ -100,7 +101,7 @@ def photo_sharding(mesh: Mesh, *, steps: bool = False) -> NamedSharding:
 
 
 def own_slots(batch: int, mesh: Mesh) -> range:
-    """Return the places of a batch whose photos this process reads."""
+    """Return the positions in a batch whose photos this process reads."""
     places = photo_sharding(mesh).addressable_devices_indices_map((batch,))
     parts = [part[0] for part in places.values() if part is not None]
     rows = sorted(row for part in parts for row in range(*part.indices(batch)))
@@ -108,41 +109,40 @@ def own_slots(batch: int, mesh: Mesh) -> range:
 
 
 def put(array: Shaped[np.ndarray, "..."], sharding: NamedSharding) -> Shaped[jax.Array, "..."]:
-    """Copy an array to the devices; of one that lies in parts each process copies its own."""
+    """Copy an array to the devices. If it is sharded, each process copies its own part."""
     places = sharding.addressable_devices_indices_map(array.shape)
     parts = [jax.device_put(array[part], device) for device, part in places.items()]
     return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
 
 
 def is_first() -> bool:
-    """Tell whether this is the process that writes and prints."""
+    """Return whether this is the process that writes and prints."""
     return jax.process_index() == 0
 
 
 def wait_for_all(name: str) -> None:
-    """Return when all processes are here."""
+    """Wait until all processes get here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 
 
 def any_process(number: int) -> int:
-    """Return the largest of the numbers that the processes ask with."""
+    """Return the largest of the numbers that the processes pass."""
     if jax.process_count() == 1:
         return number
     return int(np.max(multihost_utils.process_allgather(np.array(number))))
 
 
 def count_operations(function: Callable, *arguments: Any, **options: Any) -> float:
-    """Count the floating-point operations of a jitted function as XLA estimates them; loops count once."""
+    """Count the floating-point operations of a jitted function, as XLA estimates them. Loops count once."""
     cost = function.lower(*arguments, **options).cost_analysis()
     return float((cost or {}).get("flops", math.nan))
 
 
 def operations_per_second(config: Config) -> float:
-    """Measure what this process's first device reaches in a matrix product of the network's compute type.
+    """Measure the speed of a matrix product in the compute type of the network, on the first device of this process.
 
-    It is what utilization is counted against: of a CPU nobody else knows the peak, and of an accelerator it is what
-    can be had.
+    Utilization is measured against this number. It is what the device can reach in practice.
     """
     return _matrix_speed(
         config.network.compute if isinstance(config.network, PhotoConfig) else "float32"
@@ -151,7 +151,7 @@ def operations_per_second(config: Config) -> float:
 
 @functools.cache
 def _matrix_speed(dtype):
-    """Return the operations a second of the best of three matrix products; measured once a process."""
+    """Return the operations per second of the fastest of three matrix products. It is measured once per process."""
     side = PROBE if jax.default_backend() == "cpu" else LARGE_PROBE
     square = jnp.ones((side, side), dtype)
     multiply = jax.jit(jnp.matmul)

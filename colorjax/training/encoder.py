@@ -1,4 +1,4 @@
-"""The file of a converted encoder (`scripts/convert-encoder`), from which training starts the photo network."""
+"""Converted encoders (`scripts/convert-encoder`), from which training starts the photo network."""
 
 import os
 
@@ -12,32 +12,32 @@ from colorjax.config import Config, PhotoConfig
 from colorjax.errors import WeightsError
 from colorjax.networks import init_params
 
-KEPT_OUT = ("top", "classifier")  # layers of the file that serve its test only
+UNUSED = ("top", "classifier")  # layers in the file that only its test uses
 
 
 def load_encoder(path: str | os.PathLike, config: Config) -> PyTree:
-    """Read the encoder's parameters.
+    """Read the parameters of an encoder.
 
-    The file's stem sees three channels; gray goes into all of them, so that their kernels are added up.
+    The stem in the file has three input channels. Gray goes into all three, so their kernels are summed.
 
     Args:
-        path: of the file that `scripts/convert-encoder` wrote.
-        config: of a photo network.
+        path: A file that `scripts/convert-encoder` wrote.
+        config: The config of a photo network.
 
     Returns:
-        What stands as `encoder` in the photo network's parameters.
+        The value of `encoder` in the parameters of the photo network.
 
     Raises:
-        WeightsError: the file is absent, damaged, or holds another encoder than the config's.
+        WeightsError: the file is missing, damaged, or holds another encoder than that of the config.
     """
     network = config.network
     if not isinstance(network, PhotoConfig):
-        raise WeightsError(f"{path}: an encoder needs a photo network, such as --preset photo")
+        raise WeightsError(f"{path}: encoders are for photo networks, such as --preset photo")
     try:
         arrays = safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         why = str(error).splitlines()[0]
-        raise WeightsError(f"{path}: no converted encoder ({why})") from None
+        raise WeightsError(f"{path}: not a converted encoder ({why})") from None
     wanted = jax.eval_shape(lambda: init_params(jax.random.key(0), config))["encoder"]
 
     def take(keys, leaf):

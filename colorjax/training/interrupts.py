@@ -8,19 +8,19 @@ from colorjax.errors import TrainingError
 
 
 class Interrupted(TrainingError):
-    """A signal ended the run, which is saved and can go on."""
+    """A signal ended the run. The state is saved, and the run can be resumed."""
 
     def __init__(self, number: int, step: int):
-        super().__init__(f"interrupted at step {step}; the same command with --resume goes on")
-        self.exit_code = 128 + number  # as a shell would say it
+        super().__init__(f"interrupted at step {step}; use --resume to continue")
+        self.exit_code = 128 + number  # as a shell reports it
 
 
 @contextlib.contextmanager
 def collect_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in place of dying of them; a second one kills as usual.
+    """Collect SIGINT and SIGTERM instead of ending the process. A second signal ends it as usual.
 
     Yields:
-        The signals so far, as they come.
+        A list that grows with each signal.
     """
     received: list[int] = []
     before = {}
@@ -30,7 +30,7 @@ def collect_signals() -> Iterator[list[int]]:
         signal.signal(number, before[number])
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # not the main thread: nobody can interrupt
+        with contextlib.suppress(ValueError):  # only the main thread receives signals
             before[number] = signal.signal(number, note)
     try:
         yield received

@@ -1,4 +1,4 @@
-"""What a run shows while it goes: lines of metrics, TensorBoard events, the plot of the losses, a sheet of photos."""
+"""What a run shows while it trains: metrics, TensorBoard events, the plot of the losses, and a sheet of photos."""
 
 import contextlib
 import importlib
@@ -18,16 +18,16 @@ from colorjax.evaluation.report import read_metrics, write_curves, write_samples
 from colorjax.inference.pipeline import recolor
 from colorjax.training import runs
 
-SELDOM = 20  # times as long as pictures take to draw goes by before they are drawn again
+SELDOM = 20  # pictures are drawn again after this many times the time that drawing takes
 
 
 class RunLogger:
-    """Writes into the folder of a run, from its first process; a context manager.
+    """Writes to the folder of a run, from its first process. It is a context manager.
 
     Attributes:
-        run: the folder.
-        shown: photos of the sheet, always the same.
-        config: of the run.
+        run: The run folder.
+        shown: The photos of the sheet, always the same.
+        config: The config of the run.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class RunLogger:
         step: int,
         tensorboard: bool = False,
     ):
-        """Open the book at a step: what was written after it is dropped.
+        """Open the log at a step. Everything after that step is removed.
 
         Raises:
-            UsageError: TensorBoard is asked for and not installed.
+            UsageError: TensorBoard is asked for, but not installed.
             OutputError: the folder cannot be written.
         """
         self.run, self.shown, self.config = run, shown, config
@@ -62,10 +62,10 @@ class RunLogger:
         self._events.close()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Add a line of metrics.
+        """Write a line of metrics.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the line cannot be written.
         """
         runs.append_metrics(self.run, line)
         if self._writer:
@@ -75,15 +75,15 @@ class RunLogger:
             self._writer.flush()
 
     def is_time_for_pictures(self) -> bool:
-        """Tell whether pictures may be drawn again without taking much of the time."""
+        """Return whether pictures may be drawn again without spending much of the time on them."""
         return time.perf_counter() >= self._next_pictures
 
     def draw(self, params: PyTree, best_step: int) -> None:
         """Write the plot of the losses, and the sheet of photos as the parameters color them.
 
         Args:
-            params: on the host.
-            best_step: marked in the plot.
+            params: The parameters, on the host.
+            best_step: The step that is marked in the plot.
         """
         started = time.perf_counter()
         lines = read_metrics(self.run / "metrics.jsonl")
@@ -96,10 +96,10 @@ class RunLogger:
 
 
 def _tensorboard():
-    """Return the library that writes TensorBoard's events."""
+    """Import the library that writes TensorBoard events."""
     try:
         return importlib.import_module("tensorboardX")
     except ImportError:
         raise UsageError(
-            "--tensorboard needs a package more: pip install 'colorjax[tensorboard]'"
+            "--tensorboard needs tensorboardX; expected: pip install 'colorjax[tensorboard]'"
         ) from None

@@ -1,4 +1,4 @@
-"""The loop around the pure step: chunks of steps, evaluations, checkpoints; on one device or on many hosts."""
+"""The training loop: chunks of steps, evaluations and checkpoints, on one device or on many hosts."""
 
 import contextlib
 import dataclasses
@@ -25,26 +25,27 @@ from colorjax.training.compiled import CompiledTraining
 from colorjax.training.interrupts import Interrupted, collect_signals
 from colorjax.training.log import RunLogger
 from colorjax.training.profiling import Speed, Trace
+from colorjax.training.step import TrainState
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps
-LARGEST_CHUNK = 4_000_000  # bytes of photos: between chunks signals wait
-HOPELESS = 5  # steps in a row that are not finite
-COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best of
+LARGEST_CHUNK = 4_000_000  # bytes of photos; signals are handled between chunks
+MAX_FAILED = 5  # steps in a row that are not finite
+COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best
 SHOWN = 8  # photos on samples.png
-BASELINE_PHOTOS = 500  # that the baselines are fitted on, where photos are not one array
-TIMES = ("seconds", "photos_per_second", "utilization")  # what no other run repeats
+BASELINE_PHOTOS = 500  # photos for the baselines, if the photos are not one array
+TIMES = ("seconds", "photos_per_second", "utilization")  # metrics that differ from run to run
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run reached.
+    """The result of a run.
 
     Attributes:
-        weights: path of the best pass's weights.
-        best_step: the step of that evaluation.
-        best_loss: its validation loss; without validation photos the training loss of the last pass.
-        metrics: the lines of `metrics.jsonl`.
+        weights: The path of the weights of the best pass.
+        best_step: The step at which that pass ended.
+        best_loss: Its validation loss. Without validation photos, the training loss of the last pass.
+        metrics: The lines of `metrics.jsonl`.
     """
 
     weights: pathlib.Path
@@ -70,29 +71,29 @@ def train(
     profile: int = 0,
     progress: Callable[[int, dict[str, Any]], None] = lambda step, metrics: None,
 ) -> Outcome:
-    """Train a network and keep all of it in a run folder.
+    """Train a network, and keep everything about it in a run folder.
 
     Args:
-        photos: to train on; at least one, of the config's source size.
-        validation: to choose the best pass by; may be empty.
-        config: fitted to the photos by `config.fit_config`.
-        run: the folder; new or empty unless `resume`. Several processes share it.
-        source: for each photo the place it is from; only with `mix`.
-        mix: for each place its share of the draws, in any unit.
-        seed: decides parameters, order and augmentation.
-        resume: go on from the run's last checkpoint, if it has one.
-        checkpoint_every: steps between checkpoints; there is also one at the end.
-        initial_params: to start from, in place of fresh ones.
-        record: JSON-able facts to keep in the weights files.
-        tensorboard: write TensorBoard events too.
-        profile: steps, after the first chunk, to write a `jax.profiler` trace of.
-        progress: called after each chunk with the step and its mean metrics.
+        photos: The photos to train on, of the config's source size; at least one.
+        validation: The photos that decide which pass is best. May be empty.
+        config: The config, fitted to the photos by `config.fit_config`.
+        run: The run folder, new or empty unless `resume` is set. Several processes share it.
+        source: For each photo, the index of the place where it was found. Used only with `mix`.
+        mix: For each place, its relative weight.
+        seed: The seed of the parameters, the order of the photos, and the augmentation.
+        resume: Whether to continue from the last checkpoint of the run, if there is one.
+        checkpoint_every: The steps between checkpoints. There is also one at the end.
+        initial_params: Parameters to start from, instead of random ones.
+        record: JSON-serializable facts to store in the weights files.
+        tensorboard: Whether to write TensorBoard events, too.
+        profile: The number of steps, after the first chunk, to trace with `jax.profiler`.
+        progress: Called after each chunk with the step and its mean metrics.
 
     Raises:
-        ConfigError: the network is too large for this machine's memory, or the batch cannot be shared out to devices.
-        CheckpointError: the run exists, or is not this one's.
-        TrainingError: too many steps in a row are not finite, the disk is full, or another process is gone.
-        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        ConfigError: the network is too large for the memory of this machine, or the batch cannot be split evenly.
+        CheckpointError: the folder holds another run, or a run and `resume` is not set.
+        TrainingError: too many steps in a row are not finite, the disk is full, or another process has died.
+        Interrupted: SIGINT or SIGTERM was received. The state is saved.
         OutputError: the folder cannot be written.
     """
     run = pathlib.Path(run)
@@ -103,10 +104,6 @@ def train(
     devices.wait_for_all("the run's folder")
     compiled = CompiledTraining(config)
     state = compiled.start(jax.random.key(seed), initial_params)
-    # without validation photos there is nothing to choose a pass by: the last one is kept
-    best_params = compiled.copy(state.averaged) if len(validation) else None
-    judged = compiled.put(validation)
-    reached = _Reached()
     loader = Loader(
         photos,
         order.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix),
@@ -117,105 +114,162 @@ def train(
     shown = validation[:SHOWN] if len(validation) else _squares(photos, config, SHOWN)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_ending_cleanly(run))
+        stack.enter_context(_report_failures(run))
         checkpoints = Checkpoints(run / "checkpoints", runs.digest(manifest))
         stack.enter_context(checkpoints)
         received = stack.enter_context(collect_signals())
-        if (latest := checkpoints.latest()) is not None:
-            arrays, facts = checkpoints.restore(latest, {"state": state, "best": best_params})
-            state, best_params = arrays["state"], arrays["best"]
-            reached = _Reached.of(facts.get("reached"))
-            if reached is None:
-                checkpoints.refuse(latest, "cannot be read (it tells not what was reached)")
-        step = saved = int(state.step)
-        logger = None
+        training = _Training(compiled, checkpoints, state, validation)
+        training.restore()
         if devices.is_first():
-            logger = RunLogger(run, shown, config, step=step, tensorboard=tensorboard)
-            stack.enter_context(logger)
-
-        def save() -> None:
-            """Write what the run has reached by now."""
-            arrays = {"state": state, "best": best_params}
-            checkpoints.save(step, arrays, {"reached": dataclasses.asdict(reached)})
-
+            logger = RunLogger(run, shown, config, step=training.step, tensorboard=tensorboard)
+            training.logger = stack.enter_context(logger)
         speed = Speed(config, devices_used=compiled.mesh.size)
-        signal = devices.any_process(received[0] if received else 0)
-        chunks = loader.chunks(step, config.steps, _chunk_steps(config))
-        trace = Trace(run / "profile", step, profile)
-        while step < config.steps and not signal:
-            batches = next(chunks)
-            steps = len(batches)
-            with trace.step(step):
-                state, metrics = compiled.step(state, batches)
-            loss = reached.add(metrics)
-            step, seen = step + steps, speed.count(steps)
+        trace = Trace(run / "profile", training.step, profile)
+        chunks = loader.chunks(training.step, config.steps, _chunk_steps(config))
 
-            if step % config.pass_steps == 0 or step == config.steps:
-                line = {
-                    "step": step,
-                    "pass": step / config.pass_steps,
-                    **reached.means(),
-                    "validation_loss": compiled.evaluate(state, judged),
-                    "learning_rate": metrics["learning_rate"][-1].item(),
-                    "skipped": int(metrics["skipped"][-1]),
-                    **speed.measure(compiled.operations or math.nan),
-                }
-                if reached.judge(line) and best_params is not None:
-                    best_params = compiled.copy(state.averaged)
-                if logger:
-                    logger.write(line)
-                if devices.any_process(int(logger is not None and logger.is_time_for_pictures())):
-                    host = compiled.fetch(state.averaged)
-                    if logger:
-                        logger.draw(host, reached.best_step)
-            progress(step, {"loss": loss, "best": reached.best_loss, "photos_per_second": seen})
+        signal = devices.any_process(received[0] if received else 0)
+        while training.step < config.steps and not signal:
+            batches = next(chunks)
+            with trace.step(training.step):
+                metrics, loss = training.take_steps(batches)
+            rate = speed.count(len(batches))
+            if training.step % config.pass_steps == 0 or training.step == config.steps:
+                training.evaluate(metrics, speed.measure(compiled.operations or math.nan))
+            best = training.progress.best_loss
+            progress(training.step, {"loss": loss, "best": best, "photos_per_second": rate})
             signal = devices.any_process(received[0] if received else 0)
-            hopeless = np.flatnonzero(metrics["skipped_in_a_row"] >= HOPELESS)
-            if step // checkpoint_every > saved // checkpoint_every or signal or len(hopeless):
-                save()
-                saved = step
-            if len(hopeless):
-                first = step - steps + int(hopeless[0]) - HOPELESS + 1
+            failed = training.failed_step(metrics)
+            if signal or failed is not None or training.is_checkpoint_due(checkpoint_every):
+                training.save()
+            if failed is not None:
                 raise TrainingError(
-                    f"{HOPELESS} steps in a row, from step {first} on, are not finite; the state before them is saved; "
-                    "lower --learning-rate"
+                    f"{MAX_FAILED} steps in a row, from step {failed} on, are not finite; "
+                    "the state before them is saved; lower --learning-rate"
                 )
         trace.stop()
-        if signal and step < config.steps:
+        if signal and training.step < config.steps:
             checkpoints.wait()
-            raise Interrupted(signal, step)
-        save()
-
-        last = compiled.fetch(state.averaged)
-        kept = last if best_params is None else compiled.fetch(best_params)
-        weights = run / "weights.safetensors"
-        if logger:
-            best = {"loss": reached.best_loss, "step": reached.best_step}
-            facts = {
-                **(record or {}),
-                "baselines": _baselines(photos, config),
-                "photos": len(photos),
-            }
-            save_weights(weights, kept, config, record={**facts, **best})
-            file = run / "weights-last.safetensors"
-            save_weights(file, last, config, record={**facts, "step": step})
-            logger.draw(kept, reached.best_step)
+            raise Interrupted(signal, training.step)
+        training.save()
+        facts = {"baselines": _baselines(photos, config), "photos": len(photos)}
+        weights = training.write_weights(run, (record or {}) | facts)
         checkpoints.wait()
         devices.wait_for_all("the weights")
         lines = read_metrics(run / "metrics.jsonl")
-    return Outcome(weights, reached.best_step, reached.best_loss, lines)
+    return Outcome(weights, training.progress.best_step, training.progress.best_loss, lines)
+
+
+class _Training:
+    """The state of a run, and what may happen to it.
+
+    Attributes:
+        state: The training state.
+        step: The number of steps done.
+        best_params: The parameters of the best pass. None without validation photos: then the last pass counts.
+        progress: What the run has reached.
+        logger: Writes metrics and pictures, in the first process only.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledTraining,
+        checkpoints: Checkpoints,
+        state: TrainState,
+        validation: UInt8[np.ndarray, "_ n n 3"],
+    ):
+        self.compiled, self.checkpoints, self.state = compiled, checkpoints, state
+        self.best_params = compiled.copy(state.averaged) if len(validation) else None
+        self.validation = compiled.put(validation)
+        self.progress: _Progress = _Progress()
+        self.logger: RunLogger | None = None
+        self.step = self.saved = int(state.step)
+
+    def restore(self) -> None:
+        """Continue from the last checkpoint, if there is one."""
+        latest = self.checkpoints.latest()
+        if latest is None:
+            return
+        like = {"state": self.state, "best": self.best_params}
+        arrays, facts = self.checkpoints.restore(latest, like)
+        progress = _Progress.from_facts(facts.get("reached"))
+        if progress is None:
+            return self.checkpoints.refuse(
+                latest, "cannot be read (it does not say what was reached)"
+            )
+        self.state, self.best_params, self.progress = arrays["state"], arrays["best"], progress
+        self.step = self.saved = int(self.state.step)
+
+    def take_steps(
+        self, batches: UInt8[np.ndarray, "steps batch n n 3"]
+    ) -> tuple[dict[str, np.ndarray], float]:
+        """Take the steps of a chunk. Return their metrics and their mean loss."""
+        self.state, metrics = self.compiled.step(self.state, batches)
+        self.step += len(batches)
+        return metrics, self.progress.add(metrics)
+
+    def evaluate(self, metrics: dict[str, np.ndarray], speed: dict[str, float]) -> None:
+        """Measure the validation loss, keep the parameters if they are the best, and write a line of metrics."""
+        line = {
+            "step": self.step,
+            "pass": self.step / self.compiled.config.pass_steps,
+            **self.progress.means(),
+            "validation_loss": self.compiled.evaluate(self.state, self.validation),
+            "learning_rate": metrics["learning_rate"][-1].item(),
+            "skipped": int(metrics["skipped"][-1]),
+            **speed,
+        }
+        if self.progress.judge(line) and self.best_params is not None:
+            self.best_params = self.compiled.copy(self.state.averaged)
+        if self.logger:
+            self.logger.write(line)
+        due = self.logger is not None and self.logger.is_time_for_pictures()
+        if devices.any_process(int(due)):
+            params = self.compiled.fetch(self.state.averaged)
+            if self.logger:
+                self.logger.draw(params, self.progress.best_step)
+
+    def failed_step(self, metrics: dict[str, np.ndarray]) -> int | None:
+        """Return the first of too many steps in a row that were not finite, or None."""
+        failed = np.flatnonzero(metrics["skipped_in_a_row"] >= MAX_FAILED)
+        if not len(failed):
+            return None
+        first = self.step - len(metrics["skipped_in_a_row"]) + int(failed[0])
+        return first - MAX_FAILED + 1
+
+    def is_checkpoint_due(self, every: int) -> bool:
+        """Return whether a multiple of `every` steps was passed since the last checkpoint."""
+        return self.step // every > self.saved // every
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        arrays = {"state": self.state, "best": self.best_params}
+        self.checkpoints.save(self.step, arrays, {"reached": dataclasses.asdict(self.progress)})
+        self.saved = self.step
+
+    def write_weights(self, run: pathlib.Path, record: dict[str, Any]) -> pathlib.Path:
+        """Write the weights of the best and of the last pass. Return the path of the former."""
+        path, config = run / "weights.safetensors", self.compiled.config
+        last = self.compiled.fetch(self.state.averaged)
+        kept = last if self.best_params is None else self.compiled.fetch(self.best_params)
+        if self.logger:
+            best = {"loss": self.progress.best_loss, "step": self.progress.best_step}
+            save_weights(path, kept, config, record=record | best)
+            last_path = run / "weights-last.safetensors"
+            save_weights(last_path, last, config, record=record | {"step": self.step})
+            self.logger.draw(kept, self.progress.best_step)
+        return path
 
 
 @dataclasses.dataclass
-class _Reached:
-    """What a run has reached beside its state: JSON-able.
+class _Progress:
+    """What a run has reached besides its state, in a form that JSON can hold.
 
     Attributes:
-        best_loss: of the best evaluation.
-        best_step: its step.
-        objective: summed over the good steps since the last evaluation.
-        loss: likewise; None where the objective does not compute it.
-        steps: how many these are.
+        best_loss: The loss of the best evaluation.
+        best_step: The step of the best evaluation.
+        objective: The sum over the good steps since the last evaluation.
+        loss: The same for the loss. None if the objective does not compute it.
+        steps: The number of these steps.
     """
 
     best_loss: float = math.inf
@@ -225,8 +279,8 @@ class _Reached:
     steps: int = 0
 
     @classmethod
-    def of(cls, facts: Any) -> "_Reached | None":
-        """Return what a checkpoint tells, or None if that is something else."""
+    def from_facts(cls, facts: Any) -> "_Progress | None":
+        """Restore the progress from a checkpoint, or return None if the facts are not those of a progress."""
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(facts, dict) or sorted(facts) != sorted(names):
             return None
@@ -235,7 +289,7 @@ class _Reached:
         return cls(**facts) if fits else None
 
     def add(self, metrics: dict[str, np.ndarray]) -> float:
-        """Count a chunk's steps; return their mean loss, or objective."""
+        """Count the steps of a chunk. Return their mean loss, or their mean objective."""
         good = metrics["skipped_in_a_row"] == 0
         sums = {
             name: float(np.asarray(metrics[name], np.float64)[good].sum())
@@ -249,16 +303,16 @@ class _Reached:
         return sums.get("loss", sums["objective"]) / good.sum() if good.any() else math.nan
 
     def means(self) -> dict[str, float | None]:
-        """Return the means since the last evaluation; None if no step was good, or for what is not computed."""
+        """Return the means since the last evaluation. A mean is None if no step was good, or if it is not computed."""
         return {
             "train_loss": None if self.loss is None or not self.steps else self.loss / self.steps,
             "train_objective": self.objective / self.steps if self.steps else None,
         }
 
     def judge(self, line: dict[str, Any]) -> bool:
-        """Tell whether an evaluation is the best so far, and begin to count anew.
+        """Return whether an evaluation is the best so far, and reset the sums.
 
-        Without validation photos the last is the best.
+        Without validation photos, the last evaluation is the best.
         """
         self.objective, self.loss, self.steps = 0.0, None, 0
         found = line["validation_loss"]
@@ -271,9 +325,9 @@ class _Reached:
 
 
 @contextlib.contextmanager
-def _ending_cleanly(run: pathlib.Path) -> Iterator[None]:
-    """Turn a full disk, or another process' death, into one line."""
-    with runs.ending_cleanly(run):
+def _report_failures(run: pathlib.Path) -> Iterator[None]:
+    """Turn a full disk, or the death of another process, into a `TrainingError`."""
+    with runs.report_write_errors(run):
         try:
             yield
         except jax.errors.JaxRuntimeError as error:
@@ -281,25 +335,25 @@ def _ending_cleanly(run: pathlib.Path) -> Iterator[None]:
                 raise
             why = str(error).splitlines()[0][:160]
             raise TrainingError(
-                f"another process of the run is gone ({why}); the same command with --resume goes on"
+                f"another process of the run has died ({why}); use --resume to continue"
             ) from None
 
 
 def _baselines(photos, config):
-    """Fit the baselines on the photos, or on some of those that do not lie in one array."""
+    """Fit the baselines on the photos, or on some of them if they are not one array."""
     if not isinstance(photos, np.ndarray):
         photos = _squares(photos, config, BASELINE_PHOTOS)
     return fit_baselines(photos)
 
 
 def _squares(photos, config, most):
-    """Return the center squares of some photos from all over the set."""
+    """Return the center squares of some photos, spread over the whole set."""
     some = np.arange(0, len(photos), -(-len(photos) // most))
     return datasets.center_squares(datasets.subset(photos, some), config.source_size or config.size)
 
 
 def _check_memory(config: Config, copies: int) -> None:
-    """Refuse a network that this machine cannot train: better one line now than a killed process later."""
+    """Check that this machine has enough memory for the network, so that the system does not kill the process later."""
     if jax.default_backend() != "cpu" or not hasattr(os, "sysconf"):
         return
     shapes = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
@@ -314,14 +368,14 @@ def _check_memory(config: Config, copies: int) -> None:
 
 
 def _chunk_steps(config: Config) -> int:
-    """Return the largest divisor of a pass's steps that is not too long: chunks end where passes do."""
+    """Return the length of a chunk: the largest divisor of the steps per pass that is not too long."""
     step_bytes = 3 * config.batch * (config.source_size or config.size) ** 2
     longest = min(config.pass_steps, LONGEST_CHUNK, max(1, LARGEST_CHUNK // step_bytes))
     return next(n for n in range(longest, 0, -1) if config.pass_steps % n == 0)
 
 
 def _identity(photos, validation, mix) -> dict[str, Any]:
-    """Return what tells these photos from others."""
+    """Return facts that identify these photos."""
     return {
         "training": len(photos),
         "validation": len(validation),

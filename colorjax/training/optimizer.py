@@ -1,4 +1,4 @@
-"""The optax chain, built from a config."""
+"""The optimizer: an optax chain, built from a config."""
 
 from functools import partial
 
@@ -12,10 +12,7 @@ from colorjax.networks import check_config
 
 
 def schedule(config: Config) -> optax.Schedule:
-    """Return the share of the learning rate at a step: warm-up, then the config's schedule.
-
-    Source: seed S7 for 1 / pass³.
-    """
+    """Return the learning-rate schedule: from a step to a factor on the learning rate. It starts with a warm-up."""
     optimizer = config.optimizer
     warmup = round(optimizer.warmup * config.steps)
     after: optax.Schedule
@@ -41,12 +38,16 @@ def make_optimizer(
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
 ) -> optax.GradientTransformation:
-    """Return the optax chain: clip by global norm, Adam, Muon or momentum, weight decay, schedule.
+    """Build the optax chain: clipping by global norm, then Adam, Muon or momentum, weight decay, and the schedule.
 
     Args:
-        config: its `optimizer`, `steps` and `pass_steps` decide.
-        learning_rate: in place of the config's; may be traced, as in a sweep.
-        weight_decay: likewise.
+        config: The config. Its `optimizer`, `steps` and `pass_steps` count.
+        learning_rate: Replaces the config's. It may be traced, as in a sweep.
+        weight_decay: Replaces the config's. It may be traced, too.
+
+    Example:
+        >>> optimizer = colorjax.make_optimizer(colorjax.preset("seed-relu"))
+        >>> state = optimizer.init({"kernel": np.ones((2, 2), np.float32)})
     """
     check_config(config)
     optimizer = config.optimizer
@@ -64,7 +65,7 @@ def make_optimizer(
 
 
 def is_frozen(params: PyTree, config: Config) -> PyTree:
-    """Tell of each parameter whether the config holds it as it is."""
+    """Return for each parameter whether the config keeps it fixed."""
 
     def frozen(path, leaf):
         names = [entry.key for entry in path]
@@ -79,7 +80,7 @@ def is_frozen(params: PyTree, config: Config) -> PyTree:
 
 
 def hold_frozen(params: PyTree, config: Config) -> PyTree:
-    """Return the parameters with frozen ones cut off from the gradient, which then is not computed."""
+    """Stop the gradients of frozen parameters, so that they are not computed."""
     return jax.tree.map(
         lambda held, leaf: jax.lax.stop_gradient(leaf) if held else leaf,
         is_frozen(params, config),
@@ -88,7 +89,7 @@ def hold_frozen(params: PyTree, config: Config) -> PyTree:
 
 
 def _is_encoder(params):
-    """Tell which leaves are the photo network's encoder."""
+    """Return for each leaf whether it belongs to the encoder of the photo network."""
     return jax.tree_util.tree_map_with_path(lambda path, leaf: path[0].key == "encoder", params)
 
 
@@ -109,19 +110,21 @@ def _direction(config: Config) -> optax.GradientTransformation:
 def orthogonalize(
     matrix: Float[Array, "inputs outputs"], *, iterations: int = 4
 ) -> Float[Array, "inputs outputs"]:
-    """Draw a matrix toward the nearest one whose columns (or rows, if they are fewer) are orthonormal.
+    """Approximate the nearest matrix with orthonormal columns, or orthonormal rows if they are fewer.
 
-    The Newton–Schulz iteration is a polynomial in the Gram matrix of the shorter side, so all of it but the first and
-    the last product happens on that small square: less than half of what iterating on the matrix itself costs.
+    The Newton-Schulz iteration is a polynomial in the Gram matrix of the shorter side. All products except the first
+    and the last are therefore products of that small square matrix, which costs less than half of iterating on the
+    matrix.
 
     Args:
-        matrix: any; all zeros stay zeros.
-        iterations: of the quintic.
+        matrix: Any matrix. A matrix of zeros stays zero.
+        iterations: The number of quintic iterations.
 
     Returns:
-        The same singular vectors; the singular values, but for the tiniest, lie between 0.7 and 1.2.
+        A matrix with the same singular vectors. Its singular values, except for tiny ones, lie between 0.7 and 1.2.
 
-    Source: Jordan 2024 (Muon: the quintic); Boissin et al. 2025, arXiv:2512.04632 (AOL, the scale it starts from).
+    References:
+        Jordan 2024 (Muon, the quintic); Boissin et al. 2025, arXiv:2512.04632 (AOL, the initial scaling).
     """
     if matrix.shape[0] < matrix.shape[1]:
         return orthogonalize(matrix.T, iterations=iterations).T
@@ -134,14 +137,14 @@ def orthogonalize(
     for _ in range(iterations):
         factor = linear * identity + cubic * gram + quintic * gram @ gram
         product @= factor
-        gram @= factor @ factor  # all of these commute: they are polynomials in one matrix
+        gram @= factor @ factor  # they commute, because they are polynomials in one matrix
     return matrix @ product
 
 
 def _orthogonalized(updates: PyTree, params: PyTree) -> PyTree:
-    """Orthogonalize kernels as matrices, from all that an output sees to the outputs.
+    """Orthogonalize kernels as matrices from all inputs of an output to the outputs.
 
-    The updates are as large as Adam's, so that the same learning rates serve.
+    The updates have the size of Adam's, so that the same learning rates work.
     """
     del params
 
@@ -153,12 +156,12 @@ def _orthogonalized(updates: PyTree, params: PyTree) -> PyTree:
 
 
 def _is_drawn_kernel(params):
-    """Tell which leaves Muon moves: kernels but the encoder's, which were trained by a relative of Adam."""
+    """Return which leaves Muon updates: all kernels except those of the encoder, which a relative of Adam trained."""
     return jax.tree.map(
         lambda kernel, encoder: kernel and not encoder, _is_kernel(params), _is_encoder(params)
     )
 
 
 def _is_kernel(params):
-    """Tell which leaves are matrices of some inputs by outputs, and decay: not biases, scales or depthwise kernels."""
+    """Return which leaves are matrices and decay: not biases, scales or depthwise kernels."""
     return jax.tree.map(lambda leaf: leaf.ndim in (2, 4), params)

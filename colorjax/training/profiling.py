@@ -1,4 +1,4 @@
-"""How fast a run goes, and traces of what it does."""
+"""The speed of a run, and profiler traces."""
 
 import contextlib
 import pathlib
@@ -12,14 +12,14 @@ from colorjax.training import devices
 
 
 class Speed:
-    """How fast a run goes since this process began it."""
+    """The speed of a run since this process started it."""
 
     def __init__(self, config: Config, *, devices_used: int):
         """Start the clock, after measuring what the devices can reach.
 
         Args:
-            config: of the run.
-            devices_used: how many share its work.
+            config: The config of the run.
+            devices_used: The number of devices that share the work.
         """
         self.config, self.photos = config, 0
         self.most = devices.operations_per_second(config) * devices_used
@@ -27,15 +27,15 @@ class Speed:
         self.counted = 0
 
     def count(self, steps: int) -> float:
-        """Count a chunk; return photos a second."""
+        """Count the steps of a chunk. Return photos per second."""
         self.photos += steps * self.config.batch
         return self.photos / (time.perf_counter() - self.started)
 
     def measure(self, operations: float) -> dict[str, float]:
-        """Return what has gone by since the last evaluation.
+        """Return the speed since the last evaluation.
 
         Args:
-            operations: floating-point operations of a step.
+            operations: The floating-point operations of a step.
         """
         now = time.perf_counter()
         rate = (self.photos - self.counted) / (now - self.since)
@@ -48,7 +48,7 @@ class Speed:
 
 
 class Trace:
-    """A trace of some steps, after the first chunk, which compiles."""
+    """A profiler trace of some steps after the first chunk, which compiles."""
 
     def __init__(self, folder: pathlib.Path, first: int, steps: int):
         self.folder, self.first, self.steps = folder, first, steps
@@ -66,7 +66,7 @@ class Trace:
             yield
 
     def stop(self) -> None:
-        """End the trace, if one is under way."""
+        """End the trace, if there is one in progress."""
         if self.began is not None and self.steps:
             jax.profiler.stop_trace()
             self.steps = 0

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, its metrics, its pictures."""
+"""The run folder: which run it belongs to, and its metrics."""
 
 import contextlib
 import hashlib
@@ -14,47 +14,45 @@ from colorjax.errors import CheckpointError, OutputError, TrainingError
 from colorjax.jsontext import parse_json
 from colorjax.photos import write_bytes
 
-COLUMNS = ("step", "pass", "train_loss", "train_objective", "validation_loss")  # of each line
+COLUMNS = ("step", "pass", "train_loss", "train_objective", "validation_loss")  # in each line
 
 
 def make_manifest(config: Config, *, seed: int, photos: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a run the run that it is.
+    """Return the facts that identify a run.
 
     Args:
-        config: of the run.
-        seed: of all its randomness.
-        photos: JSON-able facts that tell its photos from others, such as a digest.
+        config: The config of the run.
+        seed: The seed of all its randomness.
+        photos: JSON-serializable facts that identify the photos, such as a digest.
     """
     return {"config": json.loads(configs.to_json(config)), "seed": seed, "photos": photos}
 
 
 def digest(manifest: dict[str, Any]) -> str:
-    """Return 64 hexadecimal digits that tell one manifest from another."""
+    """Return 64 hexadecimal digits that identify a manifest."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> None:
-    """Make the folder of a run, or check that it is this run's.
+    """Make the folder of a run, or check that it belongs to this run.
 
     Args:
-        run: the folder; new, empty, or with a run of the same manifest to go on with.
-        manifest: as `make_manifest` gives it.
-        resume: whether there may be a run already.
+        run: The folder: new, empty, or with a run of the same manifest.
+        manifest: The manifest, from `make_manifest`.
+        resume: Whether the folder may already hold the run.
 
     Raises:
-        CheckpointError: a run is there and not to be gone on with, or another run.
-        OutputError: the place holds other things, or cannot be written.
+        CheckpointError: the folder holds another run, or a run and `resume` is not set.
+        OutputError: the folder holds other files, or cannot be written.
     """
     file = run / "config.json"
     if file.exists() and not resume:
-        raise CheckpointError(f"{run}: a run is there already; --resume goes on with it")
+        raise CheckpointError(f"{run}: already holds a run; use --resume to continue it")
     if run.exists() and not run.is_dir():
         raise OutputError(f"{run}: a file; expected a folder for the run")
     if not file.exists():
         if run.exists() and any(_is_foreign(path) for path in run.iterdir()):
-            raise OutputError(
-                f"{run}: a folder with other things in it; expected a new or empty one"
-            )
+            raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
         try:
             run.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,7 +67,7 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             was, wanted = (_short(side.get(name)) for side in (old, new))
-            text = f"{run}: its {_short(name)} is {was}, this command's is {wanted}"
+            text = f"{run}: its {_short(name)} is {was}, that of this command is {wanted}"
             if name.startswith("config."):
                 weights = run / "weights.safetensors"
                 text += f"; --init-from {weights} starts a new run from its weights"
@@ -77,12 +75,12 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
 
 
 def _is_foreign(path: pathlib.Path) -> bool:
-    """Tell whether a path is neither a file that a killed write left, nor the metrics of a run that never began."""
+    """Return whether a file was not written by a run: neither temporary, nor the metrics of a run that never began."""
     return not path.name.endswith(".tmp") and path.name != "metrics.jsonl"
 
 
 def _short(value: Any) -> str:
-    """Return a value in one short line."""
+    """Return a value as one short line."""
     text = value if isinstance(value, str) else reprlib.repr(value)
     return text if len(text) <= 80 and text.isprintable() else reprlib.repr(text)
 
@@ -96,20 +94,20 @@ def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def append_metrics(run: pathlib.Path, line: dict[str, Any]) -> None:
-    """Add a line to the run's metrics.
+    """Append a line to the metrics of the run.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with open(run / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
 def cut_metrics(run: pathlib.Path, step: int) -> None:
-    """Drop the lines after a checkpoint's step, which the resumed run writes again, and a torn last line.
+    """Remove the lines after the step of a checkpoint, and an incomplete last line. The resumed run writes them again.
 
     Raises:
-        CheckpointError: a line is not what a run writes.
+        CheckpointError: a line was not written by a run.
     """
     path = run / "metrics.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -122,7 +120,7 @@ def cut_metrics(run: pathlib.Path, step: int) -> None:
                     whole.append(line)
             except ValueError as error:
                 raise CheckpointError(
-                    f"{path}: line {number} is not what a run writes ({error}); expected it whole, or no such file"
+                    f"{path}: line {number} was not written by a run ({error}); expected an intact file, or none"
                 ) from None
     write_bytes(path, b"".join(whole), overwrite=True)
 
@@ -136,24 +134,28 @@ def _step(line: bytes) -> int:
 
 
 def _check_line(line: bytes) -> None:
-    """Check that a line of metrics holds numbers, and all that pictures are drawn from."""
+    """Check that a line of metrics holds numbers, and everything that the pictures need."""
     found = parse_json(line)
     for name in {*COLUMNS, *found}:
         if name not in found or type(found[name]) not in (int, float, type(None)):
-            raise ValueError(f"{_short(name)} is no number")
+            raise ValueError(f"{_short(name)} is not a number")
 
 
 @contextlib.contextmanager
-def ending_cleanly(run: pathlib.Path) -> Iterator[None]:
-    """Turn what the disk refuses into one line that says from where the run can go on.
+def report_write_errors(run: pathlib.Path) -> Iterator[None]:
+    """Turn write errors into one line that says from where the run can be resumed.
 
     Raises:
-        TrainingError: in place of an OSError or OutputError.
+        TrainingError: instead of an OSError or OutputError.
     """
     try:
         yield
     except (OSError, OutputError) as error:
         steps = [int(p.name) for p in (run / "checkpoints").glob("*") if p.name.isdigit()]
-        kept = f"the checkpoint of step {max(steps)} is whole" if steps else "nothing is saved yet"
+        kept = (
+            f"the checkpoint of step {max(steps)} is complete" if steps else "nothing is saved yet"
+        )
         text = f"{run}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise TrainingError(f"{text}; {kept}: with room for more, --resume goes on") from None
+        raise TrainingError(
+            f"{text}; {kept}; free some space and use --resume to continue"
+        ) from None
