@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from photo_network import photo_weights
 from pictures import encoded, scene
 from PIL import Image
 
@@ -19,11 +20,6 @@ import colorjax
 
 PHOTO = scene(48, 64)
 GRAY = np.asarray(jnp.rint(colorjax.rgb_to_gray(PHOTO))).astype(np.uint8)
-
-
-@functools.cache
-def packaged():
-    return colorjax.load_weights()
 
 
 def gray_of(rgb):
@@ -108,7 +104,7 @@ def test_batches(shape):
 @pytest.mark.req("API-021")
 @pytest.mark.parametrize("shape", [(128, 128), (96, 140), (333, 200), (40, 30), (300, 1100)])
 def test_pure_pipeline_equals_colorize(shape):
-    params, config = packaged()
+    params, config = photo_weights()
     gray = np.asarray(jnp.rint(colorjax.rgb_to_gray(scene(*shape)))).astype(np.uint8)
     pure = jax.jit(colorjax.colorize_gray, static_argnames="config")
     found = pure(params, gray.astype(np.float32), config=config)
@@ -120,7 +116,7 @@ def test_pure_pipeline_equals_colorize(shape):
 
 @pytest.mark.req("API-021")
 def test_pure_pipeline_under_transformations():
-    params, config = packaged()
+    params, config = photo_weights()
     batch = np.stack([GRAY, GRAY[::-1]] * 2).astype(np.float32)
     pure = functools.partial(colorjax.colorize_gray, config=config)
     expected = jax.jit(pure)(params, batch)
@@ -137,7 +133,7 @@ def test_pure_pipeline_under_transformations():
 
 @pytest.mark.req("API-021")
 def test_pure_pipeline_shards_its_batch():
-    params, config = packaged()
+    params, config = photo_weights()
     batch = np.stack([GRAY, GRAY[::-1]] * 2).astype(np.float32)
     pure = jax.jit(functools.partial(colorjax.colorize_gray, config=config))
     devices = jax.devices()

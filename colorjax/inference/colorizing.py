@@ -11,7 +11,7 @@ from colorjax import photos
 from colorjax.config import Config
 from colorjax.errors import PhotoError, check, described
 from colorjax.inference.hints import Hints
-from colorjax.inference.pipeline import choose_colors, predict, render
+from colorjax.inference.pipeline import Tilt, choose_colors, predict, render
 from colorjax.inference.tiles import TILE
 from colorjax.weights import load_weights
 
@@ -24,7 +24,7 @@ def colorize(
     *,
     vividness: float = 1.0,
     temperature: float = 1.0,
-    tilt: float | np.ndarray = 0.0,
+    tilt: float | np.ndarray | Tilt = 0.0,
     hints: Hints | None = None,
     value_range: tuple[float, float] | None = None,
     tile: int = TILE,
@@ -45,7 +45,7 @@ def colorize(
         temperature: below 1, undecided places take their likeliest color; above 1, they turn gray. Dense networks
             ignore it.
         tilt: a preference for some colors, from `variants.distinct_tilts`.
-        hints: colors that are known. They are kept where they are, and spread to similar gray around them.
+        hints: colors that are known. They are kept where they are, and spread to the thing that they are on.
         value_range: black and white of a float array; (0, 1) by default. Values outside are refused.
         tile: side in pixels of the squares in which the photo is painted. The result does not depend on it.
 
@@ -154,7 +154,7 @@ def colorize_array(
     *,
     vividness: float = 1.0,
     temperature: float = 1.0,
-    tilt: float | np.ndarray = 0.0,
+    tilt: float | np.ndarray | Tilt = 0.0,
     hints: Hints | None = None,
     tile: int = TILE,
 ) -> UInt[np.ndarray, "h w 3"]:

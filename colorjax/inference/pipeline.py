@@ -8,6 +8,7 @@ What depends on the photo's size is in `tiles`. Everything else has one of a few
 import dataclasses
 import math
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +20,13 @@ from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference.hints import CellHints, Hints, pad_rows, spread_hints
 from colorjax.inference.resampling import SLOPE, guided_coefficients
-from colorjax.inference.things import describe
+from colorjax.inference.things import describe, memberships
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
 from colorjax.networks.bins import decode
 from colorjax.networks.photo import CELL, STRIDE, apply_photo_features
 
+THINGS = 6  # of a photo, that are told apart
 ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the working copy
 
 
@@ -44,6 +46,20 @@ class Prediction:
     gray: Array
     features: Array
     hints: CellHints | None = None
+
+
+class Tilt(NamedTuple):
+    """A preference for some colors: added to the logits of the bins, everywhere and thing by thing.
+
+    Attributes:
+        overall: added everywhere.
+        anchors: features that stand for things, from `things.anchors`.
+        each: added to each thing.
+    """
+
+    overall: Float[Array | np.ndarray, " bins"]
+    anchors: Float[Array | np.ndarray, "things features"]
+    each: Float[Array | np.ndarray, "things bins"]
 
 
 def predict(
@@ -75,7 +91,7 @@ def choose_colors(
     *,
     vividness: float = 1.0,
     temperature: float = 1.0,
-    tilt: float | np.ndarray = 0.0,
+    tilt: float | np.ndarray | Tilt = 0.0,
 ) -> Float[np.ndarray, "4 n m"]:
     """Choose colors from a prediction, as coefficients for `render`.
 
@@ -89,8 +105,11 @@ def choose_colors(
     Returns:
         Slopes and offsets from gray to chroma, from `resampling.guided_coefficients`.
     """
-    bins = 1 if isinstance(config.network, DenseConfig) else prediction.cells.shape[-1]
-    tilt = np.broadcast_to(np.float32(tilt), bins)  # one shape, so one compiled program
+    if not isinstance(tilt, Tilt):  # one kind and one shape: one program
+        bins = 1 if isinstance(config.network, DenseConfig) else prediction.cells.shape[-1]
+        nothing = np.zeros((THINGS, prediction.features.shape[-1]), np.float32)
+        each = np.zeros((THINGS, bins), np.float32)
+        tilt = Tilt(np.broadcast_to(np.float32(tilt), bins), nothing, each)
     return np.asarray(
         _choose_colors(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
     )
@@ -102,7 +121,7 @@ def choose_chroma(
     *,
     vividness: float | Float[Array, ""] = 1.0,
     temperature: float | Float[Array, ""] = 1.0,
-    tilt: float | Float[Array, " bins"] = 0.0,
+    tilt: float | Float[Array, " bins"] | Tilt = 0.0,
 ) -> Float[Array, "n m 2"]:
     """Choose the chroma of each cell, and spread the hints. This is the pure part of `choose_colors`.
 
@@ -119,6 +138,11 @@ def choose_chroma(
     if isinstance(config.network, DenseConfig):
         chroma = prediction.cells
     else:
+        if isinstance(tilt, Tilt):
+            shares = memberships(prediction.features, jnp.asarray(tilt.anchors))
+            tilt = jnp.asarray(tilt.overall)[None, None] + jnp.matmul(
+                shares, tilt.each, precision="highest"
+            )
         chroma = decode(prediction.cells, config.network, temperature=temperature, tilt=tilt)
     if config.knee:
         chroma = compress_chroma(chroma, config.knee)
@@ -233,7 +257,7 @@ def _choose_colors(
     prediction: Prediction,
     vividness: Float[Array, ""],
     temperature: Float[Array, ""],
-    tilt: Float[Array, " bins"],
+    tilt: Tilt,
     config: Config,
 ) -> Float[Array, "4 n m"]:
     return choose_coefficients(
@@ -247,7 +271,7 @@ def choose_coefficients(
     *,
     vividness: float | Float[Array, ""] = 1.0,
     temperature: float | Float[Array, ""] = 1.0,
-    tilt: float | Float[Array, " bins"] = 0.0,
+    tilt: float | Float[Array, " bins"] | Tilt = 0.0,
 ) -> Float[Array, "4 n m"]:
     """Choose colors as coefficients from gray to chroma: the pure part of `choose_colors`.
 

@@ -10,6 +10,9 @@ SHADES = 1.7  # standard deviations of a photo's gray over which one thing is sh
 NEAR = 0.8  # short sides of the photo over which likeness counts
 LOCAL = 0.1  # share of the affinity that depends on nearness alone
 NEXT = 0.7  # cells: reach of that share
+LOOKED_AT = 1024  # cells that anchors are chosen from; of more, every so-manieth
+SHARP = 3.0  # how clearly a cell belongs to its nearest anchor
+FAINT = 1e-4  # of that, below which a cell belongs to none
 
 
 def describe(
@@ -54,6 +57,41 @@ def affinity(
     far = steps / (NEAR * min(grid)) ** 2
     local = jnp.exp(-steps / (2 * NEXT**2))
     return (1 - LOCAL) * jnp.exp(-(apart + far) / 2) + LOCAL * local
+
+
+def anchors(features: Float[Array, "n m features"], count: int) -> Float[Array, "count features"]:
+    """Choose cells that stand for the things of a photo, the largest thing first.
+
+    Each one adds most to how well all cells are covered by the likest of those chosen (greedy facility location).
+
+    Args:
+        features: from `describe`.
+        count: of anchors, at least 1.
+    """
+    cells = features.reshape(-1, features.shape[-1])
+    cells = cells[:: -(-len(cells) // LOOKED_AT)]
+    likeness = jnp.exp(-_squared_distances(cells, cells) / 2)
+    covered, chosen = jnp.zeros(len(cells)), []
+    for _ in range(count):
+        best = jnp.argmax(jnp.maximum(likeness - covered[None], 0).sum(1))
+        covered = jnp.maximum(covered, likeness[best])
+        chosen.append(cells[best])
+    return jnp.stack(chosen)
+
+
+def memberships(
+    features: Float[Array, "n m features"], anchors: Float[Array, "things features"]
+) -> Float[Array, "n m things"]:
+    """Tell how much each cell belongs to the thing of each anchor: shares that sum to 1 at most.
+
+    Args:
+        features: from `describe`; of the photo of the anchors, or of another one with the same things.
+        anchors: from `anchors`.
+    """
+    cells = features.reshape(-1, features.shape[-1])
+    near = jnp.exp(-SHARP * _squared_distances(cells, anchors))
+    shares = near / (near.sum(-1, keepdims=True) + FAINT)
+    return shares.reshape(*features.shape[:2], -1)
 
 
 def _squared_distances(a, b):

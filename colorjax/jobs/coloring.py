@@ -14,6 +14,7 @@ from jaxtyping import PyTree, UInt8
 from colorjax.config import Config
 from colorjax.inference import blending, colorizing, pipeline, variants
 from colorjax.inference.hints import Hints
+from colorjax.inference.pipeline import Tilt
 from colorjax.photos import Photo
 from colorjax.photos.tints import is_tinted, tint_of
 
@@ -37,7 +38,7 @@ class ColorOptions:
     variants: int = 1
     keep_color: bool = False
     hints: Hints | None = None
-    tilt: float | np.ndarray = 0.0
+    tilt: float | np.ndarray | Tilt = 0.0
 
 
 def color_file(

@@ -109,7 +109,7 @@ def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
 def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> bytes:
     """Return a hash of the video, the weights and the options, which identifies a run."""
     status, (params, config) = source.stat(), weights
-    arrays = [*jax.tree.leaves(params), np.asarray(options.tilt)]
+    arrays = [*jax.tree.leaves(params), *map(np.asarray, jax.tree.leaves(options.tilt))]
     if options.hints is not None:
         arrays += [options.hints.places, options.hints.rgb]
     plain = dataclasses.replace(options, hints=None, tilt=0.0)

@@ -50,7 +50,7 @@ def decode(
     config: PhotoConfig,
     *,
     temperature: float | Float[Array, ""] = 1.0,
-    tilt: float | Float[Array, " bins"] = 0.0,
+    tilt: float | Float[Array, "*#cells bins"] = 0.0,
 ) -> Float[Array, "*cells 2"]:
     """Turn the logits into one chroma a cell: the mean of the distribution, sharpened or tilted.
 
