@@ -1,4 +1,4 @@
-"""Colors that a person knows, at places of a photo, and how far they spread."""
+"""Hints: known colors at places of a photo, and how far they spread."""
 
 import dataclasses
 
@@ -10,18 +10,26 @@ from jaxtyping import Array, Float, Shaped
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.errors import HintError
 
-EDGE = 20.0  # levels of gray over three cells at which color hardly passes
-LEAK = 3e-4  # pull of a cell back to what the network says, against 1 from each like neighbor
-HOLD = 30.0  # pull of a hinted cell to its hint
+EDGE = 20.0  # a step of this many levels of gray over three cells is an edge, which color hardly passes
+LEAK = 3e-4  # weight of the network's prediction, relative to 1 for each neighbor of the same gray
+HOLD = 30.0  # weight of a hint
 
 
 @dataclasses.dataclass(frozen=True)
 class Hints:
-    """Places of a photo whose color is known; of the colors only the chroma counts, the light is the photo's.
+    """Places of a photo whose color is known. Of each color only the chroma counts; the luma is the photo's.
 
     Attributes:
-        places: (n, 2) integers, row and column of each.
-        rgb: (n, 3) uint8, sRGB levels.
+        places: (n, 2) integers, the row and the column of each place.
+        rgb: (n, 3) uint8 sRGB levels.
+
+    Raises:
+        HintError: an array has the wrong shape or dtype, or the two have different lengths.
+
+    Example:
+        >>> hints = colorjax.Hints(places=np.array([[80, 120]]), rgb=np.array([[124, 58, 45]], np.uint8))
+        >>> np.rint(hints.chroma())
+        array([[ 53., -26.]], dtype=float32)
     """
 
     places: np.ndarray
@@ -41,12 +49,10 @@ class Hints:
             raise HintError(f"the hints have {len(self.places)} places and {len(self.rgb)} colors")
 
     def check_inside(self, shape: tuple[int, ...]) -> None:
-        """Refuse places outside a photo of (h, w).
+        """Check that all places lie inside a photo of (h, w).
 
         Raises:
-            HintError: the first such place.
-
-        Spec: INF-023
+            HintError: a place lies outside. The message names the first one.
         """
         outside = (self.places < 0) | (self.places >= np.array(shape[:2]))
         if outside.any():
@@ -57,20 +63,14 @@ class Hints:
             )
 
     def chroma(self) -> Float[np.ndarray, "n 2"]:
-        """Return R − Y and B − Y in levels.
-
-        Spec: INF-020
-        """
+        """Return R − Y and B − Y in levels."""
         chroma = rgb_to_luma_chroma(pad_rows(self.rgb.astype(np.float32)))[1]
         return np.asarray(chroma)[: len(self.rgb)]
 
     def on_grid(
         self, shape: tuple[int, ...], grid: tuple[int, int]
     ) -> Float[np.ndarray, "rows columns 3"]:
-        """Return mean chroma and mask of each cell of a grid laid over a photo of (h, w).
-
-        Spec: INF-020, INF-022
-        """
+        """Return the mean chroma and a mask for each cell of a grid over a photo of (h, w)."""
         cells = self.places * np.array(grid) // np.array(shape[:2])
         total = np.zeros((*grid, 3), np.float32)
         np.add.at(
@@ -81,10 +81,7 @@ class Hints:
 
 
 def pad_rows(array: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "m ..."]:
-    """Add rows of zeros up to a power of two, so that any number of hints shares few programs.
-
-    Spec: INF-004
-    """
+    """Append rows of zeros up to a power of two, so that different numbers of hints share a few compiled programs."""
     missing = (1 << max(0, len(array) - 1).bit_length()) - len(array)
     return np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)])
 
@@ -92,18 +89,18 @@ def pad_rows(array: Shaped[np.ndarray, "n ..."]) -> Shaped[np.ndarray, "m ..."]:
 def spread_hints(
     chroma: Float[Array, "n m 2"], gray: Float[Array, "n m"], hints: Float[Array, "n m 3"]
 ) -> Float[Array, "n m 2"]:
-    """Pull predicted chroma to the hints, and let that pass between neighbors of like gray.
+    """Pull the predicted chroma toward the hints, and spread the correction between neighbors of similar gray.
 
-    The correction d is least in Σ_hinted HOLD (d − missing)² + Σ_neighbors a (dᵢ − dⱼ)² + Σ LEAK d², a falling with
-    the steepness of the gray between the neighbors: a linear system, solved by conjugate gradients.
+    The correction d minimizes Σ_hinted HOLD (d − missing)² + Σ_neighbors a (dᵢ − dⱼ)² + Σ LEAK d², where a falls with
+    the difference in gray between neighbors. This linear system is solved by conjugate gradients.
 
     Args:
-        chroma: predicted, in levels.
-        gray: levels.
-        hints: chroma and mask, as `Hints.on_grid` gives them.
+        chroma: The predicted chroma, in levels.
+        gray: Levels.
+        hints: Chroma and mask, from `Hints.on_grid`.
 
-    Source: Levin, Lischinski and Weiss, Colorization using Optimization, SIGGRAPH 2004; here screened.
-    Spec: INF-021, INF-022
+    References:
+        Levin, Lischinski and Weiss, Colorization using Optimization, SIGGRAPH 2004; here with a screening term.
     """
     hold = HOLD * hints[..., 2:]
     along, down = _passage(gray), _passage(gray.T).swapaxes(0, 1)
@@ -119,6 +116,6 @@ def spread_hints(
 
 
 def _passage(gray):
-    """Return how easily color passes from each cell to the next in its row; an edge may lie in a cell, too."""
+    """Return how easily color passes from each cell to the next one in its row. An edge may also lie inside a cell."""
     wide = jnp.pad(gray, ((0, 0), (1, 1)), mode="edge")
     return jnp.exp(-(((wide[:, 3:] - wide[:, :-3]) / EDGE) ** 2))[..., None]

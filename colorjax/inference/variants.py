@@ -1,4 +1,4 @@
-"""More than one color for a photo: variants unlike each other, and likely colors at a place."""
+"""More than one color for a photo: variants that differ, and the likely colors at a place."""
 
 import itertools
 from functools import partial
@@ -17,10 +17,10 @@ from colorjax.inference.pipeline import Prediction, choose_chroma, choose_colors
 from colorjax.inference.tiles import TILE, photo_luma100
 from colorjax.networks.bins import bin_centers
 
-DISTINCT = 6.0  # mean CIEDE2000 between variants that is aimed at, on the working copy
-TILTS = 0.25 * 2.0 ** np.arange(0, 5, 0.5)  # strengths of a variant's preference that are tried
-VIVID = 1.5  # factor on the chroma of a palette's colors, which stand for a bin's whole reach
-LIKE = 25.0  # levels of chroma within which two colors of a palette are alike
+DISTINCT = 6.0  # target for the mean CIEDE2000 between variants, on the working copy
+TILTS = 0.25 * 2.0 ** np.arange(0, 5, 0.5)  # strengths of a preference to try
+VIVID = 1.5  # factor on the chroma of palette colors, each of which represents a whole bin
+LIKE = 25.0  # levels of chroma; closer colors of a palette count as alike
 
 
 def colorize_variants(
@@ -33,24 +33,32 @@ def colorize_variants(
     hints: Hints | None = None,
     tile: int = TILE,
 ) -> list[UInt[np.ndarray, "h w 3"]]:
-    """Give a photo several plausible colorings, unlike each other.
+    """Color a photo in several plausible ways that differ from each other.
 
-    The first is `colorize`'s. Each other prefers a hue among those that the network holds possible, as strongly as it
-    takes for all of them to differ by a mean CIEDE2000 of about 6 on the working copy, or as strongly as is tried.
+    The first variant is the result of `colorize`. Each other variant prefers one hue among those that the network
+    considers possible. The preference is as weak as possible for a mean CIEDE2000 of about 6 between all variants on
+    the working copy.
 
     Args:
-        photo: as for `colorize`.
-        weights: likewise; of the photo network.
-        count: at least 1.
-        vividness: as for `colorize`.
-        temperature: as for `colorize`.
-        hints: as for `colorize`.
-        tile: as for `colorize`.
+        photo: As for `colorize`.
+        weights: As for `colorize`, of the photo network.
+        count: The number of variants, at least 1.
+        vividness: As for `colorize`.
+        temperature: As for `colorize`.
+        hints: As for `colorize`.
+        tile: As for `colorize`.
+
+    Returns:
+        One coloring per variant, as from `colorize`.
 
     Raises:
-        ConfigError: a count below 1, or a dense network, which holds one color possible at each place.
+        ConfigError: `count` is below 1, or the network is dense, which knows only one color at each place.
 
-    Spec: INF-030
+    Example:
+        >>> gray = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+        >>> variants = colorjax.colorize_variants(gray, "photo-small", count=2)
+        >>> len(variants)
+        2
     """
     weights = resolve_weights(weights)
     prediction = predict(photo, weights, hints=hints)
@@ -69,18 +77,22 @@ def colorize_variants(
 def palette(
     photo: np.ndarray, weights: Weights, place: tuple[int, int], count: int = 8
 ) -> UInt8[np.ndarray, "_ 3"]:
-    """Return colors that are likely at a place, unlike each other, the likeliest first.
+    """Return the likely colors at a place. They differ from each other, and the likeliest comes first.
 
     Args:
-        photo: as for `colorize`.
-        weights: as for `colorize_variants`.
-        place: row and column.
-        count: of colors, at most the number of the network's bins.
+        photo: As for `colorize`.
+        weights: As for `colorize_variants`.
+        place: Row and column.
+        count: The number of colors, at most the number of the network's bins.
 
     Returns:
-        sRGB levels whose gray is the photo's there (half a level); fewer where its light allows fewer.
+        sRGB levels whose gray is that of the photo at the place, to half a level. There may be fewer colors where the
+        photo is very dark or very bright.
 
-    Spec: INF-031
+    Example:
+        >>> gray = np.full((48, 64), 128, np.uint8)
+        >>> colorjax.palette(gray, "photo-small", (24, 32), count=4).shape
+        (4, 3)
     """
     weights = resolve_weights(weights)
     prediction = predict(photo, weights)
@@ -107,21 +119,19 @@ def distinct_tilts(
     vividness: float = 1.0,
     temperature: float = 1.0,
 ) -> Float[np.ndarray, "count bins"]:
-    """Return the preferences for `choose_colors` of several colorings unlike each other, of which the first has none.
+    """Return tilts for `choose_colors`, whose colorings differ from each other. The first tilt is zero.
 
-    They are the weakest that set all colorings apart, or the strongest that are tried.
+    They are the weakest tilts that make all colorings distinct, or the strongest that are tried.
 
     Args:
-        prediction: from `predict`; of the photo network.
-        config: of the network.
-        count: at least 1.
-        vividness: as for `colorize`.
-        temperature: as for `colorize`.
+        prediction: The result of `predict`, of the photo network.
+        config: The config of the network.
+        count: The number of tilts, at least 1.
+        vividness: As for `colorize`.
+        temperature: As for `colorize`.
 
     Raises:
         ConfigError: as for `colorize_variants`.
-
-    Spec: INF-030, VID-006
     """
     if count < 1:
         raise ConfigError(f"variants is {count}; expected an integer of at least 1")
