@@ -56,7 +56,7 @@ def forward(
     Example:
         >>> config = colorjax.preset("seed-relu")
         >>> params = colorjax.init_params(jax.random.key(0), config)
-        >>> colorjax.forward(params, np.zeros((8, 16, 16), np.float32), config).shape
+        >>> colorjax.forward(params, jax.numpy.zeros((8, 16, 16)), config).shape
         (8, 16, 16, 3)
     """
     if isinstance(config.network, DenseConfig):

@@ -48,7 +48,7 @@ def loss(
     Example:
         >>> config = colorjax.preset("seed-relu")
         >>> params = colorjax.init_params(jax.random.key(0), config)
-        >>> rgb = np.full((2, 16, 16, 3), 128, np.float32)
+        >>> rgb = jax.numpy.full((2, 16, 16, 3), 128.0)
         >>> bool(colorjax.loss(params, colorjax.rgb_to_gray(rgb), rgb, config) > 0)
         True
     """

@@ -157,7 +157,7 @@ def train_step(
     Example:
         >>> config = colorjax.preset("seed-relu")
         >>> state = colorjax.init_state(jax.random.key(0), config)
-        >>> batch = np.full((4, 16, 16, 3), 128, np.uint8)
+        >>> batch = jax.numpy.full((4, 16, 16, 3), 128, np.uint8)
         >>> state, metrics = colorjax.train_step(state, batch, config)
         >>> int(state.step), sorted(metrics)[:2]
         (1, ['gradient_norm', 'learning_rate'])

@@ -25,7 +25,7 @@ myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # requirements are ### headings, whatever stands above them
 
 nb_execution_mode = "cache"
-nb_execution_timeout = 150
+nb_execution_timeout = 900  # a busy machine is slow
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
@@ -35,6 +35,7 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Gradient", "notes_style"), ("References", "notes_style")]
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 intersphinx_mapping: dict = {}  # a build needs no network
 
 html_theme = "sphinx_book_theme"
@@ -64,14 +65,21 @@ def source_signature(app, what, name, thing, options, signature, returns):
 
 
 def markdown_quotes(app, what, name, thing, options, lines):
-    """Turn the `name` of docstrings into ``name``, which reStructuredText shows as code."""
-    text = "\n".join(lines)
-    pieces = text.split("`")
-    if len(pieces) % 2:
-        lines[:] = "``".join(pieces).replace("````", "``").split("\n")
+    """Turn the Markdown of docstrings into reStructuredText: `name` becomes ``name``, and |x| stays |x|."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith(">>>"):
+            pieces = line.split("`")
+            pieces[::2] = [piece.replace("|", r"\|") for piece in pieces[::2]]
+            lines[i] = "``".join(pieces)
+
+
+def skip_fields(app, what, name, thing, skip, options):
+    """Leave out the fields of named tuples, which the class describes."""
+    return True if type(thing).__name__ == "_tuplegetter" else None
 
 
 def setup(app):
-    """Register the two handlers."""
+    """Register the handlers."""
     app.connect("autodoc-process-signature", source_signature)
     app.connect("autodoc-process-docstring", markdown_quotes, priority=100)
+    app.connect("autodoc-skip-member", skip_fields)
