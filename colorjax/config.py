@@ -11,7 +11,7 @@ import typing
 from typing import Any, Literal
 
 from colorjax.errors import ConfigError
-from colorjax.jsontext import parse_json
+from colorjax.jsontext import leaves, parse_json
 
 MAX_NUMBER = 1e300  # larger integers overflow
 
@@ -396,24 +396,15 @@ def from_json(text: str) -> Config:
         fields = parse_json(text)
     except ValueError as error:
         raise ConfigError(f"the config is not JSON: {error}") from None
-    changes = {name: value for name, value in _flatten(fields) if name not in RETIRED}
+    if not isinstance(fields, dict):
+        raise ConfigError(f"the config is {reprlib.repr(fields)}; expected a JSON object")
+    changes = {name: value for name, value in leaves(fields) if name not in RETIRED}
     kind = changes.pop("network.kind", "DenseConfig")
     if not isinstance(kind, str) or kind not in NETWORKS:
         raise ConfigError(
             f"network.kind is {reprlib.repr(kind)}; expected one of {', '.join(NETWORKS)}"
         )
     return replace(Config(network=NETWORKS[kind]()), changes)
-
-
-def _flatten(fields, prefix=""):
-    if not isinstance(fields, dict):
-        found = reprlib.repr(fields)
-        raise ConfigError(f"{_short(prefix) or 'the config'} is {found}; expected a JSON object")
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _short(name):

@@ -1,6 +1,7 @@
-"""JSON from untrusted files."""
+"""JSON from untrusted files, and nested dicts by dotted names."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 MAX_DEPTH = 50  # of nested objects and lists
@@ -30,6 +31,15 @@ def parse_json(text: str | bytes) -> Any:
     if level:
         raise ValueError("nested too deeply")
     return tree
+
+
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, leaf) for each leaf of a nested dict; the name of a lone leaf is `prefix`."""
+    if not isinstance(tree, dict):
+        yield prefix, tree
+        return
+    for name, branch in tree.items():
+        yield from leaves(branch, f"{prefix}.{name}" if prefix else name)
 
 
 def _integer(digits: str) -> int:

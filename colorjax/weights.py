@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from colorjax import config as configs
 from colorjax.config import Config
 from colorjax.errors import ConfigError, WeightsError, check
-from colorjax.jsontext import parse_json
+from colorjax.jsontext import leaves, parse_json
 from colorjax.networks import check_config, init_params
 from colorjax.photos import write_bytes
 
@@ -60,7 +60,7 @@ def save_weights(
         isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"
     )
     dtype = np.float16 if half else np.float32
-    tensors = {name: np.asarray(leaf, dtype) for name, leaf in _flatten(params)}
+    tensors = {name: np.asarray(leaf, dtype) for name, leaf in leaves(params)}
     for name, tensor in tensors.items():
         _check_finite(path, name, tensor)
     header = {
@@ -100,7 +100,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
 def fits(params: PyTree, config: Config) -> bool:
     """Return whether parameters have the names and shapes of a config's network."""
-    return {name: np.shape(leaf) for name, leaf in _flatten(params)} == _shapes(config)
+    return {name: np.shape(leaf) for name, leaf in leaves(params)} == _shapes(config)
 
 
 def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _find(path):
 def _shapes(config):
     """Return the shape of each parameter of a config's network, by dotted name."""
     expected = jax.eval_shape(lambda: init_params(jax.random.key(0), config))
-    return {name: leaf.shape for name, leaf in _flatten(expected)}
+    return {name: leaf.shape for name, leaf in leaves(expected)}
 
 
 def _read(path):
@@ -223,18 +223,9 @@ def _check_finite(path, name, tensor):
         raise WeightsError(f"{path}: {name} holds values that are not finite")
 
 
-def _flatten(tree, prefix=""):
-    """Yield (dotted name, leaf) for each leaf of a nested dict."""
-    for name, branch in tree.items():
-        if isinstance(branch, dict):
-            yield from _flatten(branch, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", branch
-
-
-def _unflatten(leaves):
+def _unflatten(tensors):
     tree = {}
-    for name, leaf in leaves.items():
+    for name, leaf in tensors.items():
         *branches, last = name.split(".")
         place = tree
         for branch in branches:

@@ -62,12 +62,12 @@ def colorize_commands():
 @pytest.mark.req("CMD-013")
 @pytest.mark.parametrize("line", colorize_commands())
 def test_colorize_commands_run(desk, line, monkeypatch, capsysbinary):
-    if "video.mp4" in line:
+    if "film.mp4" in line:
         if not shutil.which("ffmpeg"):
             pytest.skip("no ffmpeg here (Debian: apt-get install ffmpeg)")
-        from test_video import video
+        from test_video import make_video
 
-        video(desk / "video.mp4", "-vf", "format=gray", frames=5)
+        make_video(desk / "film.mp4", "-vf", "format=gray", frames=5)
     before = files(desk)
     arguments = shlex.split(line.split("<")[0], comments=True)
     if "<" in line:

@@ -124,7 +124,7 @@ def test_slurm_example_starts_one_command_a_host(tmp_path):
     told = subprocess.run(list(map(str, command)), env=path, capture_output=True, text=True)
     expected = "colorjax train a b c --preset photo --distributed --resume --out run --steps 9\n"
     assert told.stdout == expected, told.stderr
-    assert "Not run: this script, Slurm" in (SCRIPTS / "train-slurm").read_text()
+    assert "Not tested: this script, Slurm" in (SCRIPTS / "train-slurm").read_text()
 
 
 @pytest.mark.slow

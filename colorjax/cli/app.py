@@ -7,6 +7,7 @@ from typing import Any
 from colorjax.cli.console import Printer
 from colorjax.cli.options import (
     add_command,
+    add_max_megapixels,
     add_weights,
     check_integer,
     handle_sigterm,
@@ -33,13 +34,7 @@ def add_app(commands: Any) -> None:
         help="port to listen on (default: any free port)",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument(
-        "--max-megapixels",
-        type=parse_value,
-        default=100,
-        metavar="N",
-        help="refuse larger photos (default 100)",
-    )
+    add_max_megapixels(parser, 100)
 
 
 def _app(args: Any, printer: Printer) -> int:

@@ -6,6 +6,8 @@ from typing import Any
 from colorjax.cli.console import Printer
 from colorjax.cli.options import (
     add_command,
+    add_overwrite,
+    add_quality,
     add_vividness,
     add_weights,
     check_integer,
@@ -36,14 +38,8 @@ def add_archive(commands: Any) -> None:
         help="number of workers, one core each (default: the cores of this machine)",
     )
     add_vividness(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
-    parser.add_argument(
-        "--quality",
-        type=parse_value,
-        default=95,
-        metavar="N",
-        help="quality of lossy formats (default 95)",
-    )
+    add_overwrite(parser)
+    add_quality(parser)
 
 
 def _archive(args: Any, printer: Printer) -> int:

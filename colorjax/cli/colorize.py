@@ -9,6 +9,9 @@ from typing import Any
 from colorjax.cli.console import Printer
 from colorjax.cli.options import (
     add_command,
+    add_max_megapixels,
+    add_overwrite,
+    add_quality,
     add_vividness,
     add_weights,
     check_integer,
@@ -83,7 +86,7 @@ def add_colorize(commands: Any) -> None:
         help="also write web pages with a before/after slider for each photo, and for a still of each video",
     )
     parser.add_argument("--open", action="store_true", help="open the result when it is done")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    add_overwrite(parser)
     for option, text in (("--include", "only use"), ("--exclude", "skip")):
         parser.add_argument(
             option,
@@ -97,20 +100,8 @@ def add_colorize(commands: Any) -> None:
         metavar="NAME",
         help="format of the outputs: jpg, png, tif, webp, avif, … (default: that of the input, if possible)",
     )
-    parser.add_argument(
-        "--quality",
-        type=parse_value,
-        default=95,
-        metavar="N",
-        help="quality of JPEG, WebP, AVIF and HEIC (default 95)",
-    )
-    parser.add_argument(
-        "--max-megapixels",
-        type=parse_value,
-        default=400,
-        metavar="N",
-        help="refuse larger photos (default 400)",
-    )
+    add_quality(parser)
+    add_max_megapixels(parser, 400)
     parser.add_argument(
         "--allow-truncated",
         action="store_true",

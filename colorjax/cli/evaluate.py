@@ -7,6 +7,7 @@ from colorjax import config as configs
 from colorjax.cli.console import Printer
 from colorjax.cli.options import (
     add_command,
+    add_overwrite,
     add_vividness,
     add_weights,
     check_integer,
@@ -46,7 +47,7 @@ def add_evaluate(commands: Any) -> None:
         help="give the network the true color of N places: 1 is the center, more are random (default 0)",
     )
     parser.add_argument("--json", metavar="FILE", help="write all numbers, also for each photo")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing --json file")
+    add_overwrite(parser, "--json file")
 
 
 def _evaluate(args: Any, printer: Printer) -> int:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from colorjax.cli.console import Printer
-from colorjax.cli.options import add_command, add_weights
+from colorjax.cli.options import add_command, add_overwrite, add_weights
 
 
 def add_export(commands: Any) -> None:
@@ -29,7 +29,7 @@ def add_export(commands: Any) -> None:
         help="format of the program (default: onnx)",
     )
     add_weights(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_overwrite(parser, "files")
 
 
 def _export(args: Any, printer: Printer) -> int:

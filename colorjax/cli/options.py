@@ -136,6 +136,25 @@ def add_vividness(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vividness", type=parse_value, default=1.0, metavar="X", help=text)
 
 
+def add_overwrite(parser: argparse.ArgumentParser, what: str = "outputs") -> None:
+    """Add `--overwrite`."""
+    parser.add_argument("--overwrite", action="store_true", help=f"replace existing {what}")
+
+
+def add_quality(parser: argparse.ArgumentParser) -> None:
+    """Add `--quality`."""
+    text = "quality of JPEG, WebP, AVIF and HEIC (default 95)"
+    parser.add_argument("--quality", type=parse_value, default=95, metavar="N", help=text)
+
+
+def add_max_megapixels(parser: argparse.ArgumentParser, default: int) -> None:
+    """Add `--max-megapixels`."""
+    text = f"refuse larger photos (default {default})"
+    parser.add_argument(
+        "--max-megapixels", type=parse_value, default=default, metavar="N", help=text
+    )
+
+
 def print_results(printer: Printer, result: dict[str, Any]) -> None:
     """Print the summary of an evaluation as a table of at most 80 columns."""
     methods = result["summary"]

@@ -4,8 +4,9 @@ import argparse
 import json
 import math
 import os
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from colorjax import config as configs
 from colorjax.cli.console import Printer
@@ -161,7 +162,49 @@ def join_processes(args: argparse.Namespace) -> None:
     devices.join_processes(*flags)
 
 
-def _train(args, printer: Printer) -> int:
+def _train(args: argparse.Namespace, printer: Printer) -> int:
+    config = _config(args)
+
+    from colorjax.data.datasets import check_readable
+    from colorjax.training import devices, loop
+
+    if not devices.is_first():
+        printer = Printer(quiet=True)
+    initial_params = _initial_params(args, config)
+    mix = _mix(args.mix, len(args.photos))
+    photos = _load_photos(args, config)
+    for failure in photos.failures if devices.is_first() else ():
+        printer.error(failure)
+    check_readable(photos.found)
+    count, validation = len(photos.rgb), photos.validation
+    config = configs.fit_config(config, photos=count, passes=args.passes, steps=args.steps)
+    left_out = f", {photos.gray} without color left out" if photos.gray else ""
+    printer.line(f"{count} photos to train on, {len(validation)} to validate{left_out}")
+    with printer.progress(config.steps, "steps") as show:
+        outcome = loop.train(
+            photos.rgb,
+            validation,
+            config,
+            args.out,
+            source=photos.source,
+            mix=mix,
+            seed=args.seed,
+            resume=args.resume,
+            checkpoint_every=args.checkpoint_every,
+            initial_params=initial_params,
+            record={"preset": args.preset},
+            tensorboard=args.tensorboard,
+            profile=args.profile,
+            progress=lambda step, metrics: show(step, _note(metrics)),
+        )
+    if devices.is_first():
+        _report(args.out, outcome, photos, config, printer)
+        return 1 if photos.failures else 0
+    return 0
+
+
+def _config(args: argparse.Namespace) -> configs.Config:
+    """Return the config that the arguments describe, after checking the other numbers."""
     changes = {
         field: value
         for flag, (field, _, _) in FIELDS.items()
@@ -179,36 +222,63 @@ def _train(args, printer: Printer) -> int:
     for name in ("steps", "passes"):
         if getattr(args, name) is not None:
             check_integer(name, getattr(args, name), 1)
+    return config
 
+
+def _initial_params(args: argparse.Namespace, config: configs.Config) -> Any:
+    """Return the parameters that --init-from or --encoder names, or None."""
     import jax
-    import numpy as np
 
-    from colorjax import photos
-    from colorjax.data import datasets, order
-    from colorjax.evaluation.evaluate import evaluate
     from colorjax.networks import init_params
-    from colorjax.training import devices, loop
     from colorjax.training.encoder import load_encoder
-    from colorjax.weights import PACKAGED, fits, load_record, load_weights
+    from colorjax.weights import PACKAGED, fits, load_weights
 
-    if not devices.is_first():
-        printer = Printer(quiet=True)
-    initial_params = None
     if args.encoder and args.init_from:
         raise UsageError("--encoder and --init-from: expected only one of them")
     if args.encoder:
-        initial_params = init_params(jax.random.key(args.seed), config)
-        initial_params["encoder"] = load_encoder(args.encoder, config)
-    if args.init_from:
-        packaged = args.preset if args.preset in PACKAGED else None
-        name = packaged if args.init_from == "packaged" else args.init_from
-        initial_params, _ = load_weights(name)
-        if not fits(initial_params, config):
-            raise UsageError(f"{args.init_from}: does not fit the network of this command")
-    share, mix = _share(args.validation), _mix(args.mix, len(args.photos))
-    kept = config.source_size or config.size
+        params = init_params(jax.random.key(args.seed), config)
+        params["encoder"] = load_encoder(args.encoder, config)
+        return params
+    if not args.init_from:
+        return None
+    packaged = args.preset if args.preset in PACKAGED else None
+    params, _ = load_weights(packaged if args.init_from == "packaged" else args.init_from)
+    if not fits(params, config):
+        raise UsageError(f"{args.init_from}: does not fit the network of this command")
+    return params
+
+
+class _Photos(NamedTuple):
+    """The photos of a run.
+
+    Attributes:
+        found: All photos of PHOTOS.
+        rgb: The training photos.
+        source: For each of them, the index of its place.
+        validation: The validation photos, center squares.
+        names: The names of the validation photos.
+        gray: The number of photos without color, which are left out.
+        failures: One line for each file that cannot be read.
+    """
+
+    found: Any
+    rgb: Any
+    source: Any
+    validation: Any
+    names: Sequence[str]
+    gray: int
+    failures: list[str]
+
+
+def _load_photos(args: argparse.Namespace, config: configs.Config) -> _Photos:
+    """Read the training and validation photos."""
+    import numpy as np
+
+    from colorjax.data import datasets, order
+
+    share, size = _share(args.validation), config.source_size or config.size
     load = partial(
-        datasets.load_photos, size=kept, framing=config.framing, memory=_bytes(args.memory)
+        datasets.load_photos, size=size, framing=config.framing, memory=_bytes(args.memory)
     )
     found = load(args.photos)
     failures, gray = [*found.failures], len(found.gray)
@@ -221,51 +291,35 @@ def _train(args, printer: Printer) -> int:
         validation = datasets.subset(found.rgb, judging)
         names = [found.names[i] for i in judging]
     rgb, source = datasets.subset(found.rgb, chosen), found.source[chosen]
-    validation = datasets.center_squares(validation, kept)
-    for failure in failures if devices.is_first() else ():
-        printer.error(failure)
-    datasets.check_readable(found)
-    config = configs.fit_config(config, photos=len(rgb), passes=args.passes, steps=args.steps)
-    printer.line(
-        f"{len(rgb)} photos to train on, {len(validation)} to validate"
-        + (f", {gray} without color left out" if gray else "")
-    )
+    validation = datasets.center_squares(validation, size)
+    return _Photos(found, rgb, source, validation, names, gray, failures)
 
-    with printer.progress(config.steps, "steps") as show:
-        outcome = loop.train(
-            rgb,
-            validation,
-            config,
-            args.out,
-            source=source,
-            mix=mix,
-            seed=args.seed,
-            resume=args.resume,
-            checkpoint_every=args.checkpoint_every,
-            initial_params=initial_params,
-            record={"preset": args.preset},
-            tensorboard=args.tensorboard,
-            profile=args.profile,
-            progress=lambda step, metrics: show(step, _note(metrics)),
-        )
-    if not devices.is_first():
-        return 0
-    which = f"{len(validation)} validation photos"
-    judged = validation
-    if not len(validation):
-        which = f"{min(len(rgb), MEASURED)} of the training photos"
-        judged = datasets.center_squares(datasets.subset(rgb, np.arange(len(rgb))[:MEASURED]), kept)
-        names = [str(i) for i in range(len(judged))]
+
+def _report(
+    run: str, outcome: Any, photos: _Photos, config: configs.Config, printer: Printer
+) -> None:
+    """Evaluate the weights of a run next to the baselines, write the result, and print it."""
+    import numpy as np
+
+    from colorjax.data.datasets import center_squares, subset
+    from colorjax.evaluation.evaluate import evaluate
+    from colorjax.photos import write_bytes
+    from colorjax.weights import load_record, load_weights
+
+    which, judged, names = "validation photos", photos.validation, photos.names
+    if not len(judged):
+        some = subset(photos.rgb, np.arange(len(photos.rgb))[:MEASURED])
+        judged = center_squares(some, config.source_size or config.size)
+        which, names = "of the training photos", [str(i) for i in range(len(judged))]
     params, _ = load_weights(outcome.weights)
     baselines = load_record(outcome.weights)["baselines"]
     result = evaluate(judged, names, params, config, baselines)
     text = json.dumps({"size": judged.shape[1], **result}, indent=1)
-    photos.write_bytes(f"{args.out}/evaluation.json", text.encode(), overwrite=True)
+    write_bytes(f"{run}/evaluation.json", text.encode(), overwrite=True)
     kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
-    printer.line(f"{kept}; on {which}:")
+    printer.line(f"{kept}; on {len(judged)} {which}:")
     print_results(printer, result)
     printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
-    return 1 if failures else 0
 
 
 def _note(metrics: dict[str, Any]) -> str:

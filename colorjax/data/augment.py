@@ -1,4 +1,4 @@
-"""Augmentation of training photos, and the hints of the photo network: pure functions of a key."""
+"""Augmentation of training photos: pure functions of a random key."""
 
 from functools import partial
 
@@ -13,10 +13,7 @@ from colorjax.color import rgb_to_gray
 def random_mirror(
     key: PRNGKeyArray, rgb: Float[Array, "batch h w 3"], *, probability: float = 0.5
 ) -> Float[Array, "batch h w 3"]:
-    """Mirror each photo left to right with the given probability.
-
-    Spec: TRN-008
-    """
+    """Mirror each photo left to right with the given probability."""
     chosen = jax.random.bernoulli(key, probability, (len(rgb), 1, 1, 1))
     return jnp.where(chosen, rgb[:, :, ::-1], rgb)
 
@@ -29,16 +26,14 @@ def random_view(
     zoom: float = 0.5,
     stretch: float = 0.1,
 ) -> Float[Array, "batch size size 3"]:
-    """Cut a random window out of each photo and resize it, antialiased.
+    """Cut a random window out of each photo, and resize it with antialiasing.
 
     Args:
-        key: decides all.
-        rgb: levels; square.
-        size: of the result.
-        zoom: a window's side is between 1 − zoom and 1 of the photo's; 0 takes the whole photo.
-        stretch: height and width of a window differ by up to this share, if there is any zoom.
-
-    Spec: TRN-030
+        key: The random key.
+        rgb: Levels of square photos.
+        size: The side of the result.
+        zoom: The side of a window is between 1 − zoom and 1 of the photo's. 0 takes the whole photo.
+        stretch: Height and width of a window differ by up to this share, unless `zoom` is 0.
     """
     b, n, _, _ = rgb.shape
     scale_key, aspect_key, place_key = jax.random.split(key, 3)
@@ -63,14 +58,12 @@ def _window_matrix(start, window, before, after):
 def random_exposure(
     key: PRNGKeyArray, rgb: Float[Array, "batch h w 3"], *, spread: float = 0.2
 ) -> Float[Array, "batch h w 3"]:
-    """Raise each photo to a random power near 1, color and all, as another exposure would.
+    """Raise each photo to a random power close to 1, as another exposure would.
 
     Args:
-        key: decides all.
-        rgb: levels in [0, 255].
-        spread: standard deviation of the power's logarithm.
-
-    Spec: TRN-031
+        key: The random key.
+        rgb: Levels in [0, 255].
+        spread: The standard deviation of the logarithm of the power.
     """
     power = jnp.exp(spread * jax.random.normal(key, (len(rgb), 1, 1, 1)))
     return 255 * jnp.clip(rgb / 255, 1e-4, 1) ** power
@@ -79,21 +72,21 @@ def random_exposure(
 def random_orthochromatic_gray(
     key: PRNGKeyArray, rgb: Float[Array, "batch h w 3"], *, share: float = 0.2
 ) -> Float[Array, "batch h w"]:
-    """Make the gray of each photo, some as film that is blind to red and sees blue best.
+    """Convert photos to gray, some of them as film that is insensitive to red and most sensitive to blue.
 
-    Such a photo's weights of red, green and blue lie at random between the usual ones and those of orthochromatic film,
-    which sum to 1: what is gray in truth stays as bright.
+    For such a photo, the weights of red, green and blue lie at random between the usual ones and those of
+    orthochromatic film. They sum to 1, so neutral colors stay as bright as they are.
 
     Args:
-        key: decides all.
-        rgb: levels in [0, 255].
-        share: probability that a photo is taken on such film.
+        key: The random key.
+        rgb: Levels in [0, 255].
+        share: The probability of such film.
 
     Returns:
         Levels in [0, 255].
 
-    Source: films before about 1920, among them all of glass plates' age, were blue- or blue-and-green-sensitive.
-    Spec: TRN-032
+    Note:
+        Film before about 1920, and all glass plates, were sensitive to blue, or to blue and green.
     """
     b = len(rgb)
     chosen_key, mix_key = jax.random.split(key)
@@ -106,14 +99,12 @@ def random_orthochromatic_gray(
 def random_tone_curve(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.3
 ) -> Float[Array, "batch h w"]:
-    """Raise each gray to a random power: paper and developer bend the middle tones, not black and white.
+    """Raise each gray to a random power. Paper and developer change the middle tones, but not black and white.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255].
-        strength: standard deviation of the power's logarithm; 0 is none.
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels in [0, 255].
+        strength: The standard deviation of the logarithm of the power. 0 changes nothing.
     """
     if not strength:
         return gray
@@ -124,14 +115,12 @@ def random_tone_curve(
 def random_fading(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.2
 ) -> Float[Array, "batch h w"]:
-    """Lift each photo's black and lower its white, as light and age do.
+    """Raise the black and lower the white of each photo, as light and age do.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255].
-        strength: black rises by up to this share of 100 levels, white falls by up to as much of 60; in [0, 1].
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels in [0, 255].
+        strength: In [0, 1]. Black rises by up to 100 · strength levels, and white falls by up to 60 · strength.
     """
     low, high = strength * jax.random.uniform(key, (2, len(gray), 1, 1))
     return gray + 100 * low * (1 - gray / 255) - 60 * high * (gray / 255)
@@ -140,14 +129,12 @@ def random_fading(
 def random_low_contrast(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.2
 ) -> Float[Array, "batch h w"]:
-    """Draw each photo's levels toward their mean.
+    """Move the levels of each photo toward their mean.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255].
-        strength: the largest share of the distance to the mean that is lost; in [0, 1].
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels in [0, 255].
+        strength: In [0, 1]. Up to 0.8 · strength of the distance to the mean is lost.
     """
     lost = 0.8 * strength * jax.random.uniform(key, (len(gray), 1, 1))
     return gray + lost * (gray.mean((1, 2), keepdims=True) - gray)
@@ -156,14 +143,12 @@ def random_low_contrast(
 def random_grain(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, strength: float = 0.2
 ) -> Float[Array, "batch h w"]:
-    """Add film grain: noise a little larger than a pixel, strongest in the middle tones.
+    """Add film grain: noise slightly larger than a pixel, strongest in the middle tones.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255].
-        strength: the largest standard deviation, as a share of 30 levels; in [0, 1].
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels in [0, 255].
+        strength: In [0, 1]. The standard deviation is at most 30 · strength levels.
     """
     amount_key, noise_key = jax.random.split(key)
     amount = 30 * strength * jax.random.uniform(amount_key, (len(gray), 1, 1))
@@ -175,14 +160,12 @@ def random_grain(
 def random_blur(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.2
 ) -> Float[Array, "batch h w"]:
-    """Soften some photos, as a simple lens or a moving hand does.
+    """Blur some photos, as a simple lens or a moving hand does.
 
     Args:
-        key: decides all.
-        gray: levels.
-        share: probability that a photo is soft.
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels.
+        share: The probability that a photo is blurred.
     """
     chosen_key, width_key = jax.random.split(key)
     width = jax.random.uniform(width_key, (len(gray), 1, 1), minval=0.5, maxval=1.0)
@@ -193,15 +176,13 @@ def random_blur(
 def random_scratches(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1, most: int = 3
 ) -> Float[Array, "batch h w"]:
-    """Draw thin, light or dark, nearly upright lines over some photos.
+    """Draw thin, bright or dark, nearly vertical lines on some photos.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255].
-        share: probability that a photo is scratched.
-        most: scratches a photo.
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels in [0, 255].
+        share: The probability that a photo is scratched.
+        most: The number of scratches per photo.
     """
     b, h, w = gray.shape
     chosen_key, place_key, lean_key, ends_key, level_key = jax.random.split(key, 5)
@@ -220,15 +201,13 @@ def random_scratches(
 def random_stains(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1, most: int = 2
 ) -> Float[Array, "batch h w"]:
-    """Lay soft, round, lighter or darker spots over some photos.
+    """Draw soft, round, brighter or darker spots on some photos.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255].
-        share: probability that a photo is stained.
-        most: stains a photo.
-
-    Spec: TRN-032
+        key: The random key.
+        gray: Levels in [0, 255].
+        share: The probability that a photo is stained.
+        most: The number of stains per photo.
     """
     b, h, w = gray.shape
     chosen_key, place_key, size_key, level_key = jax.random.split(key, 4)
@@ -245,15 +224,15 @@ def random_stains(
 def random_jpeg_blocks(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1
 ) -> Float[Array, "batch h w"]:
-    """Round some photos' coefficients in blocks of 8 × 8, as JPEG of low quality does.
+    """Quantize the coefficients of blocks of 8 × 8 in some photos, as a low-quality JPEG does.
 
     Args:
-        key: decides all.
-        gray: levels in [0, 255]; sides that are no multiples of 8 are padded by their edge.
-        share: probability that a photo was such a JPEG.
+        key: The random key.
+        gray: Levels in [0, 255]. Sides that are not multiples of 8 are padded by their edge.
+        share: The probability that a photo is quantized.
 
-    Source: ITU-T T.81, table K.1 (luminance), scaled as libjpeg does for qualities of 10 to 50.
-    Spec: TRN-032
+    References:
+        ITU-T T.81, table K.1 (luminance), scaled as libjpeg does for qualities from 10 to 50.
     """
     b, h, w = gray.shape
     chosen_key, quality_key = jax.random.split(key)
@@ -285,7 +264,7 @@ _JPEG_TABLE = np.array(
 
 
 def _cosine_matrix() -> Float[np.ndarray, "8 8"]:
-    """Return the orthonormal DCT-II of 8 samples, a row a frequency."""
+    """Return the orthonormal DCT-II of 8 samples, with one row per frequency."""
     frequency, sample = np.mgrid[0:8, 0:8]
     matrix = np.cos(np.pi * frequency * (2 * sample + 1) / 16) / 2
     matrix[0] /= np.sqrt(2)
@@ -302,13 +281,13 @@ def _grid(h, w):
 
 
 def _where_chosen(key, share, changed, gray):
-    """Return the changed gray of a random share of the photos."""
+    """Return the changed gray for a random share of the photos."""
     chosen = jax.random.bernoulli(key, share, (len(gray), 1, 1))
     return jnp.where(chosen, changed, gray)
 
 
 def _smooth(gray, share):
-    """Mix each pixel with its four neighbors along rows, then columns: `share` of it comes from them."""
+    """Mix each pixel with its four neighbors, along rows, then columns: `share` of it comes from them."""
     for axis in (1, 2):
         pads = [(0, 0), (0, 0), (0, 0)]
         pads[axis] = (1, 1)

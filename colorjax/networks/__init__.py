@@ -1,4 +1,9 @@
-"""Networks: pure pairs of init and apply, and the functions that choose among them by config."""
+"""Networks: pairs of pure functions `init_*` and `apply_*`, and two functions that choose among them by the config.
+
+Start with the two functions here. `dense` has the fully connected networks, `photo` the photo network with its `bins`,
+`efficientnet` encoder and `layers`. `convolution` and `depthwise` are fast convolutions. This wing imports `color` and
+`config`.
+"""
 
 import functools
 
@@ -16,12 +21,22 @@ from colorjax.networks.photo import apply_photo, init_photo
 
 
 def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
-    """Draw the parameters of the config's network: a plain tree of float32 arrays.
+    """Initialize the parameters of the config's network.
+
+    Args:
+        key: The random key.
+        config: The config of the network.
+
+    Returns:
+        A nested dict of float32 arrays.
 
     Raises:
-        ArgumentError: the key is no PRNG key, or the config none.
+        ArgumentError: the key is no random key, or the config no config.
 
-    Spec: NET-001, NET-002, NET-005, NET-009, NET-020
+    Example:
+        >>> params = colorjax.init_params(jax.random.key(0), colorjax.preset("seed-relu"))
+        >>> {name: layer["kernel"].shape for name, layer in params.items()}
+        {'layer_0': (256, 3840), 'layer_1': (3840, 768)}
     """
     check_key(key)
     check_config(config)
@@ -36,19 +51,23 @@ def forward(
     """Predict RGB from gray.
 
     Args:
-        params: as `init_params` gives them.
-        gray: levels in [0, 255]; a dense network takes size × size only, the photo network any size, which it sees as
-            it is: `colorize` makes the working copy.
-        config: of the network.
+        params: The parameters, from `init_params`.
+        gray: Levels in [0, 255]. A dense network accepts size × size only. The photo network accepts any size, and sees
+            it as it is; `colorize` makes a working copy.
+        config: The config of the network. It is static under `jax.jit`.
 
     Returns:
-        Levels in [0, 255]; the photo network keeps the gray.
+        Levels in [0, 255]. The photo network preserves the gray.
 
     Raises:
-        ConfigError: the photo's size is not the dense network's.
+        ConfigError: the size of the photo is not that of the dense network.
         ArgumentError: an argument is of the wrong kind, or the parameters are of another network.
 
-    Spec: NET-003, NET-004, NET-008, NET-010, NET-024
+    Example:
+        >>> config = colorjax.preset("seed-relu")
+        >>> params = colorjax.init_params(jax.random.key(0), config)
+        >>> colorjax.forward(params, jax.numpy.zeros((8, 16, 16)), config).shape
+        (8, 16, 16, 3)
     """
     check_config(config)
     check_params(params, config)

@@ -1,4 +1,4 @@
-"""Chroma bins: what the photo network's distribution is over, and how it is read out."""
+"""Chroma bins, over which the photo network predicts a distribution."""
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,7 @@ from colorjax.config import PhotoConfig
 
 
 def bin_centers(config: PhotoConfig) -> Float[np.ndarray, "bins 2"]:
-    """Return the chroma (R − Y, B − Y) in levels that each bin stands for; the neutral one is first.
-
-    Spec: NET-021
-    """
+    """Return the chroma (R − Y, B − Y) of each bin, in levels. The neutral bin is the first."""
     radii = config.ring_scale * np.expm1(config.ring_growth * np.arange(1, config.rings + 1))
     angles = 2 * np.pi / config.hues * np.arange(config.hues)
     points = radii[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], -1)
@@ -22,17 +19,17 @@ def bin_centers(config: PhotoConfig) -> Float[np.ndarray, "bins 2"]:
 def encode_chroma(
     chroma: Float[Array, "*cells 2"], config: PhotoConfig
 ) -> Float[Array, "*cells bins"]:
-    """Share each chroma among the up to four bins around it, bilinearly in log-radius and hue.
+    """Distribute each chroma over the at most four bins around it, bilinearly in log-radius and hue.
 
     Args:
-        chroma: levels; beyond the last ring it counts as on it.
-        config: of the bins.
+        chroma: Levels. Chroma beyond the last ring counts as on that ring.
+        config: The config of the bins.
 
     Returns:
         Shares ≥ 0 that sum to 1.
 
-    Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016 (soft encoding).
-    Spec: NET-021
+    References:
+        Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016 (soft encoding).
     """
     grid = np.mgrid[1 : config.rings + 1, : config.hues].astype(np.float32)
     ahead = (1,) * (chroma.ndim - 1)
@@ -52,18 +49,16 @@ def decode(
     temperature: float | Float[Array, ""] = 1.0,
     tilt: float | Float[Array, "*#cells bins"] = 0.0,
 ) -> Float[Array, "*cells 2"]:
-    """Turn the logits into one chroma a cell: the mean of the distribution, sharpened or tilted.
+    """Convert logits to one chroma per cell: the mean of the distribution, sharpened or tilted.
 
     Args:
-        logits: as `apply_photo` gives them.
-        config: of the network.
-        temperature: below 1, the mean moves toward the likeliest color; above 1, toward gray.
-        tilt: added to the logits: a preference for some colors, such as a variant has.
+        logits: The result of `apply_photo`.
+        config: The config of the network.
+        temperature: Below 1, the mean moves toward the likeliest color; above 1, toward gray.
+        tilt: Added to the logits: a preference for some colors, as for a variant.
 
     Returns:
         (R − Y, B − Y) in levels.
-
-    Spec: NET-022
     """
     share = jax.nn.softmax((logits + jnp.broadcast_to(tilt, logits.shape)) / temperature, axis=-1)
     return jnp.matmul(share, bin_centers(config), precision="highest")

@@ -1,11 +1,12 @@
-"""3 × 3 convolutions, and their gradients by minimal filtering where a CPU trains.
+"""3 × 3 convolutions, whose gradients use minimal filtering on CPUs.
 
-XLA runs direct convolutions slowly on CPUs, the kernel's gradient slowest of all. Winograd's F(2 × 2, 3 × 3) splits a
-picture into tiles of 4 × 4 that overlap, moves tiles and kernel to where a convolution is a product at each of 16
-points, and takes there 16 products of matrices in place of 36. Only what is differentiated goes that way: what
-colors photos, and what is exported, stays one operation.
+XLA runs direct convolutions slowly on CPUs, and the gradient of the kernel slowest of all. Winograd's F(2 × 2, 3 × 3)
+splits a picture into overlapping tiles of 4 × 4, and transforms tiles and kernel so that a convolution is a product at
+each of 16 points: 16 matrix products instead of 36. Only differentiated convolutions use it. Coloring and export use
+the single native operation.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, section 4.1.
+References:
+    Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, section 4.1.
 """
 
 import functools
@@ -18,14 +19,14 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Array, Float
 
-CONVOLVED = "convolved"  # what `jax.checkpoint` may keep by this name
+CONVOLVED = "convolved"  # the name by which `jax.checkpoint` may keep results
 
-# two outputs in a row, of four inputs and a kernel of three: OUTPUTS @ ((KERNEL @ kernel) * (INPUTS @ inputs))
+# two outputs from four inputs and a kernel of three: OUTPUTS @ ((KERNEL @ kernel) * (INPUTS @ inputs))
 _INPUTS = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
 _KERNEL = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 _OUTPUTS = ((1, 1, 1, 0), (0, 1, -1, -1))
 _MIRRORED = (3, 1, 2, 0)  # the points of a mirrored kernel among those of the kernel
-_WORTH = 2**18  # numbers in and out of a batch, from which on it pays
+_WORTH = 2**18  # minimal filtering pays from this many numbers in and out of a batch
 
 Grid = Sequence[Sequence[Array]]
 Matrix = Sequence[Sequence[int | float]]
@@ -35,18 +36,17 @@ Matrix = Sequence[Sequence[int | float]]
 def convolve(
     x: Float[Array, "b h w inputs"], kernel: Float[Array, "3 3 inputs outputs"]
 ) -> Float[Array, "b h w outputs"]:
-    """Convolve with a stride of 1 and zero padding.
+    """Convolve with stride 1 and zero padding.
 
     Args:
-        x: pictures.
-        kernel: of the same type.
+        x: Pictures.
+        kernel: The kernel, of the same dtype.
 
     Returns:
         Pictures of the same size.
 
-    Gradient: by `jax.grad` or `jax.vjp`, to any order; `jax.jvp` of it is refused.
-
-    Spec: NET-026
+    Gradient:
+        By `jax.grad` or `jax.vjp`, to any order. `jax.jvp` is not supported.
     """
     return _direct(x, kernel)
 
@@ -72,7 +72,7 @@ convolve.defvjp(_forward, _backward)
 
 
 def _pays(x, kernel):
-    """Tell whether minimal filtering can be used, and is faster."""
+    """Return whether minimal filtering is possible and faster."""
     b, h, w, inputs = x.shape
     tiles = h % 2 == w % 2 == 0
     return tiles and x.dtype == jnp.float32 and b * h * w * (inputs + kernel.shape[-1]) >= _WORTH
@@ -89,7 +89,7 @@ def _direct_gradients(x, kernel, gradient):
 
 
 def _apart(function):
-    """Let XLA fuse nothing of a function with what is before and after: it would compute that anew for each point."""
+    """Keep XLA from fusing a function with its surroundings, which would compute those again for each point."""
     jitted = jax.jit(function)
 
     def call(*arrays):
@@ -110,7 +110,7 @@ def _filtered_gradients(x, kernel, gradient):
 
 @_apart
 def _filtered_gradient(gradient, kernel):
-    """Return the gradient of the pictures: theirs, convolved with the mirrored kernel."""
+    """Return the gradient with respect to the pictures: that of the result, convolved with the mirrored kernel."""
     points = _kernel_points(kernel)
     return _filter(gradient, [[points[i][j].T for j in _MIRRORED] for i in _MIRRORED])
 
@@ -124,7 +124,7 @@ def _filtered_kernel_gradient(x, gradient):
 
 
 def _filter(x, points):
-    """Convolve pictures, given the kernel's 4 × 4 points of (inputs, outputs)."""
+    """Convolve pictures, given the 4 × 4 points of the kernel, each (inputs, outputs)."""
     products = _each(operator.matmul, _tile_points(x), points)
     b, h, w, _ = x.shape
     squares = _sandwich(_OUTPUTS, products)
@@ -143,12 +143,12 @@ def _tile_points(x):
         (1, 1, 0),
         (1, 1, 0),
         (0, 0, 0),
-    )  # jnp.pad is a call, which would stay apart too
+    )  # jnp.pad would be a call of its own
     return _sandwich(_INPUTS, _every_second(jax.lax.pad(x, jnp.zeros((), x.dtype), edges), 4))
 
 
 def _every_second(x, size: int) -> Grid:
-    """Return size × size arrays (tiles, channels): of each tile the pixel at that place."""
+    """Return size × size arrays (tiles, channels): the pixel at each position of every tile."""
     _, h, w, channels = x.shape
 
     def place(i, j):
@@ -163,7 +163,7 @@ def _sandwich(matrix: Matrix, grid: Grid) -> Grid:
 
 
 def _mix(matrix, grid):
-    """Return matrix · grid, without the terms that are zero."""
+    """Return matrix · grid, without terms that are zero."""
 
     def total(row, column):
         return functools.reduce(
@@ -178,5 +178,5 @@ def _transposed(grid):
 
 
 def _each(function, *grids: Grid) -> Grid:
-    """Return what a function makes of the arrays at each place of the grids."""
+    """Apply a function to the arrays at each position of the grids."""
     return [list(map(function, *rows)) for rows in zip(*grids, strict=True)]

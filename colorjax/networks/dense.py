@@ -1,4 +1,7 @@
-"""The seed's fully connected networks: gray n × n in, RGB n × n out, no biases."""
+"""Fully connected networks, the presets `seed-…`: gray n × n in, RGB n × n out, without biases.
+
+They are the networks of a 2019 student report, with its mistakes corrected (spec/networks.md).
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,24 +13,21 @@ from colorjax.errors import ConfigError
 
 HIDDEN = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
 
-# A pair of hidden units with weights ±s carries v as h₊ − h₋ ≈ gain · v: exactly for ReLU, to first order else.
+# A pair of hidden units with weights ±s carries v as h₊ − h₋ ≈ gain · v: exactly for ReLU, else to first order.
 CARRIER = {"relu": (1.0, 1.0), "sigmoid": (0.5, 0.25), "tanh": (0.5, 1.0)}
 
-# The slope that brings the output closest to gray: 1 for the clip, 3 for σ on [-1, 1], and tanh z = 2 σ(2z) - 1.
+# The slope that brings the output closest to gray: 1 for clip, 3 for σ on [-1, 1]; tanh z = 2 σ(2z) - 1.
 COPY_SLOPE = {"clip": 1.0, "sigmoid": 3.0, "tanh": 1.5}
 
 
 def init_dense(key: PRNGKeyArray, size: int, config: DenseConfig) -> PyTree:
-    """Draw the parameters of a dense network for photos of size × size.
+    """Initialize a dense network for photos of size × size.
 
-    Every weight is uniform in [-k, k]. With `copy_gray`, pairs of hidden units then carry each pixel through the
-    layers to its three outputs, so that training starts near the copied gray and not in noise.
+    Every weight is uniform in [-k, k]. With `copy_gray`, pairs of hidden units also carry each pixel through the layers
+    to its three outputs, so that training starts close to the copied gray.
 
     Returns:
-        `{"layer_0": {"kernel": (inputs, outputs)}, …}`, float32.
-
-    Source: seed S3, S4.
-    Spec: NET-001, NET-002, NET-005, NET-009
+        `{"layer_0": {"kernel": (inputs, outputs)}, …}` in float32.
     """
     pixels = size * size
     widths = [pixels, *[3 * pixels * config.hidden_multiple] * config.depth, 3 * pixels]
@@ -65,21 +65,18 @@ def _gray_path(pixels, config):
 def apply_dense(
     params: PyTree, gray: Float[Array, "*batch h w"], config: DenseConfig
 ) -> Float[Array, "*batch h w 3"]:
-    """Run a dense network up to the last pre-activation.
+    """Apply a dense network up to the last pre-activation.
 
     Args:
-        params: as `init_dense` gives them.
-        gray: levels in [0, 255], h × w as the parameters' size.
-        config: the architecture.
+        params: The parameters, from `init_dense`.
+        gray: Levels in [0, 255], of the size of the network. They are scaled to [0, 1] or [-1, 1].
+        config: The architecture.
 
     Returns:
-        Pre-activations, any finite value; `output_levels` makes RGB of them.
+        Pre-activations, of any finite value. `output_levels` converts them to RGB.
 
     Raises:
-        ConfigError: the photo's size is not the network's.
-
-    Source: seed S3, S8 to S11; inputs scaled to [0, 1] or [-1, 1] (correction 5).
-    Spec: NET-003, NET-006, NET-008, NET-010
+        ConfigError: the size of the photo is not that of the network.
     """
     *batch, height, width = gray.shape
     side = round(params["layer_0"]["kernel"].shape[0] ** 0.5)
@@ -99,10 +96,8 @@ def output_levels(
 ) -> Float[Array, "*batch h w 3"]:
     """Map pre-activations to levels in [0, 255].
 
-    Gradient: 0 outside (0, 1) for the clip.
-
-    Source: seed S3, S9 to S11.
-    Spec: NET-003, NET-004, LOS-004
+    Gradient:
+        For "clip", 0 outside (0, 1).
     """
     match config.output_activation:
         case "clip":

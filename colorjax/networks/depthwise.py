@@ -1,8 +1,8 @@
-"""Depthwise convolutions, which XLA runs slowly on CPUs: there they are sums of shifted products.
+"""Depthwise convolutions. XLA runs them slowly on CPUs, so there they are sums of shifted products.
 
-XLA's own depthwise convolution reaches about 1 GFLOP/s on a CPU core. A sum over the taps of the kernel, each a
-product of the shifted picture with one number a channel, is elementwise: XLA fuses it and it runs at memory's speed.
-Accelerators keep the native convolution.
+XLA's depthwise convolution reaches about 1 GFLOP/s on a CPU core. A sum over the taps of the kernel, where each term is
+the shifted picture times one number per channel, is elementwise. XLA fuses it, and it runs at the speed of memory.
+Accelerators use the native convolution.
 """
 
 import functools
@@ -19,17 +19,16 @@ def depthwise(
     """Convolve each channel with its own kernel, with zero padding.
 
     Args:
-        x: pictures.
-        kernel: one k × k kernel a channel, of the same type as `x`.
+        x: Pictures.
+        kernel: One k × k kernel per channel, of the dtype of `x`.
         stride: 1 or 2.
 
     Returns:
-        Pictures of ⌈h / stride⌉ × ⌈w / stride⌉ pixels. The padding is TensorFlow's `SAME`: with stride 2 an even side
+        Pictures of ⌈h / stride⌉ × ⌈w / stride⌉ pixels. The padding is TensorFlow's `SAME`: with stride 2, an even side
         gets one more zero after it than before it.
 
-    Gradient: by `jax.grad` or `jax.vjp`, once; `jax.jvp` is refused.
-
-    Spec: NET-031
+    Gradient:
+        By `jax.grad` or `jax.vjp`, once. `jax.jvp` is not supported.
     """
     return jax.lax.platform_dependent(
         x, kernel, cpu=_each(_shifted, stride), default=_each(native_depthwise, stride)
@@ -74,10 +73,7 @@ def _each(function, stride):
 def native_depthwise(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k k c"], stride: int = 1
 ) -> Float[Array, "b rows columns c"]:
-    """Convolve as `depthwise` does, by the one operation that devices and other programs have for it.
-
-    Spec: NET-031
-    """
+    """Convolve as `depthwise` does, with the single operation that devices and other programs have for it."""
     return jax.lax.conv_general_dilated(
         x,
         kernel[:, :, None],
@@ -89,13 +85,13 @@ def native_depthwise(
 
 
 def _padding(side: int, size: int, stride: int) -> tuple[int, int]:
-    """Return the zeros before and after a side, as `SAME` has them."""
+    """Return the zeros before and after a side, as in `SAME`."""
     total = max((-(-side // stride) - 1) * stride + size - side, 0)
     return total // 2, total - total // 2
 
 
 def _pad(x, size, stride):
-    """Pad rows and columns with zeros, as `SAME` does."""
+    """Pad rows and columns with zeros, as in `SAME`."""
     edges = [(*_padding(side, size, stride), 0) for side in x.shape[1:3]]
     return jax.lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
 
@@ -128,9 +124,10 @@ def _shifted(x, kernel, stride):
 
 
 def _shifted_gradient(x, kernel, gradient, stride):
-    """Return the gradient of the pictures: what each pixel's taps gave, gathered.
+    """Return the gradient with respect to the pictures, gathered from the taps of each pixel.
 
-    With stride 2, pixels of even and odd rows and columns have different taps: they are computed apart and interleaved.
+    With stride 2, pixels in even and odd rows and columns have different taps. They are computed separately and
+    interleaved.
     """
     size = len(kernel)
     b, h, w, c = x.shape
@@ -165,7 +162,7 @@ def _shifted_gradient(x, kernel, gradient, stride):
 
 
 def _shifted_kernel_gradient(x, kernel, gradient, stride):
-    """Return the gradient of the kernel, photo by photo: a photo's pixels stay in the cache for all taps."""
+    """Return the gradient with respect to the kernel, photo by photo: each stays in the cache for all taps."""
     size = len(kernel)
     rows, columns = gradient.shape[1:3]
     padded = _pad(x, size, stride)

@@ -1,10 +1,11 @@
-"""The encoder: EfficientNet-Lite, whose batch norms are folded into kernels and biases.
+"""The encoder: EfficientNet-Lite, with batch normalization folded into kernels and biases.
 
-A network of inverted bottlenecks: a 1 × 1 convolution widens, a depthwise one looks around, a 1 × 1 one narrows.
-Without batch statistics it is a pure function of its parameters, and any size goes.
+It consists of inverted bottlenecks: a 1 × 1 convolution widens, a depthwise convolution looks at neighbors, and another
+1 × 1 convolution narrows. Without batch statistics it is a pure function of its parameters, for pictures of any size.
 
-Source: Tan and Le, EfficientNet, ICML 2019; Liu, EfficientNet-Lite, 2020 (tensorflow/tpu, Apache-2.0): without squeeze
-and excitation, with ReLU6, and with stem and head of fixed width.
+References:
+    Tan and Le, EfficientNet, ICML 2019; Liu, EfficientNet-Lite, 2020 (tensorflow/tpu, Apache-2.0): without squeeze and
+    excitation, with ReLU6, and with stem and head of fixed width.
 """
 
 import math
@@ -25,11 +26,11 @@ class Block(NamedTuple):
     """An inverted bottleneck.
 
     Attributes:
-        kernel: side of the depthwise kernel.
-        stride: of the depthwise convolution.
-        expand: factor from inputs to the width between; 1 leaves the first convolution out.
-        inputs: channels.
-        outputs: channels.
+        kernel: The side of the depthwise kernel.
+        stride: The stride of the depthwise convolution.
+        expand: The factor from input channels to the width between. At 1, the first convolution is left out.
+        inputs: Input channels.
+        outputs: Output channels.
     """
 
     kernel: int
@@ -49,23 +50,21 @@ _STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
-STAGE_STRIDES = (2, 4, 8, 16, 16, 32, 32)  # of each stage's result
+STAGE_STRIDES = (2, 4, 8, 16, 16, 32, 32)  # of the result of each stage
 
 
 def stages(size: str, count: int = len(_STAGES)) -> list[list[Block]]:
-    """Return the blocks of the first `count` stages of a size.
+    """Return the blocks of the first `count` stages.
 
     Args:
-        size: a name in `SIZES`.
-        count: from 1 to 7.
-
-    Spec: NET-030
+        size: A name in `SIZES`.
+        count: The number of stages, from 1 to 7.
     """
     width, depth = SIZES[size]
     inputs, found = STEM_WIDTH, []
     for i, (kernel, stride, expand, outputs, repeats) in enumerate(_STAGES[:count]):
         outputs = _rounded(outputs * width)
-        if 0 < i < len(_STAGES) - 1:  # first and last keep their depth
+        if 0 < i < len(_STAGES) - 1:  # the first and the last stage keep their depth
             repeats = math.ceil(repeats * depth)
         blocks = [Block(kernel, stride, expand, inputs, outputs)]
         blocks += [Block(kernel, 1, expand, outputs, outputs)] * (repeats - 1)
@@ -75,7 +74,7 @@ def stages(size: str, count: int = len(_STAGES)) -> list[list[Block]]:
 
 
 def _rounded(channels: float) -> int:
-    """Return the nearest multiple of 8, at least 90 % of the number."""
+    """Round to the nearest multiple of 8 that is at least 90 % of the number."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
 
@@ -83,15 +82,13 @@ def _rounded(channels: float) -> int:
 def init_efficientnet(
     key: PRNGKeyArray, size: str, *, count: int = len(_STAGES), channels: int = 1
 ) -> PyTree:
-    """Draw the parameters: normal kernels of variance 2 / fan-in, zero biases.
+    """Initialize the parameters: normal kernels of variance 2 / fan-in, and zero biases.
 
     Args:
-        key: decides all.
-        size: a name in `SIZES`.
-        count: of stages.
-        channels: of the pictures: 1 for gray.
-
-    Spec: NET-030
+        key: The random key.
+        size: A name in `SIZES`.
+        count: The number of stages.
+        channels: Channels of the pictures, 1 for gray.
     """
     keys = iter(jax.random.split(key, 256))
 
@@ -121,19 +118,17 @@ def apply_efficientnet(
     count: int = len(_STAGES),
     native: bool = False,
 ) -> list[Float[Array, "b _ _ _"]]:
-    """Return the features that each stage ends with.
+    """Return the features at the end of each stage.
 
     Args:
-        params: as `init_efficientnet` gives them.
-        pictures: levels in [0, 255].
-        size: a name in `SIZES`.
-        count: of stages.
-        native: take the device's own depthwise convolution, also where it is slow: for other programs.
+        params: The parameters, from `init_efficientnet`.
+        pictures: Levels in [0, 255].
+        size: A name in `SIZES`.
+        count: The number of stages.
+        native: Whether to use the native depthwise convolution even where it is slow, for export to other programs.
 
     Returns:
-        One array a stage, of ⌈h / s⌉ × ⌈w / s⌉ cells with s from `STAGE_STRIDES`.
-
-    Spec: NET-030
+        One array per stage, of ⌈h / s⌉ × ⌈w / s⌉ cells with s from `STAGE_STRIDES`.
     """
     x = (pictures - 127) / 128
     stem = params["stem"]

@@ -1,4 +1,4 @@
-"""Layers that the photo network is made of: pure functions of their parameters and pictures, channels last."""
+"""Layers of the photo network: pure functions of parameters and pictures, channels last."""
 
 import math
 from typing import Any
@@ -14,23 +14,21 @@ _EPSILON = 1e-5
 
 
 def init_conv(key: PRNGKeyArray, *shape: int, gain: float = 1.0) -> dict[str, Array]:
-    """Draw a kernel, normal with variance gain² / fan-in, and a bias of zeros.
+    """Initialize a kernel, normal with variance gain² / fan-in, and a bias of zeros.
 
     Args:
-        key: decides the kernel.
-        shape: of the kernel; outputs last.
-        gain: factor on the kernel.
-
-    Spec: NET-025
+        key: The random key.
+        shape: The shape of the kernel, outputs last.
+        gain: A factor on the kernel.
     """
     scale = gain / math.sqrt(math.prod(shape[:-1]))
     return {"kernel": scale * jax.random.normal(key, shape), "bias": jnp.zeros(shape[-1])}
 
 
 def apply_conv(params: PyTree, x: Float[Array, "b h w c"]) -> Float[Array, "b h w outputs"]:
-    """Convolve 3 × 3 with zero padding, or 1 × 1 as a product of matrices, whose gradient is faster so.
+    """Apply a 3 × 3 convolution with zero padding, or a 1 × 1 convolution.
 
-    Spec: NET-020
+    The latter is a matrix product, whose gradient is faster.
     """
     kernel = params["kernel"].astype(x.dtype)
     if kernel.shape[0] == 1:
@@ -43,18 +41,12 @@ def apply_conv(params: PyTree, x: Float[Array, "b h w c"]) -> Float[Array, "b h 
 def as_channels(
     vector: Float[Array, " c"], like: Float[Array, "b h w _"]
 ) -> Float[Array, "1 1 1 c"]:
-    """Return one number a channel with the axes and the type of pictures.
-
-    Spec: NET-020
-    """
+    """Return one number per channel, with the axes and the dtype of pictures."""
     return vector[None, None, None].astype(like.dtype)
 
 
 def init_norm(channels: int) -> dict[str, Array]:
-    """Return the identity's scale and bias.
-
-    Spec: NET-025
-    """
+    """Initialize a normalization with scale 1 and bias 0."""
     return {"scale": jnp.ones(channels), "bias": jnp.zeros(channels)}
 
 
@@ -63,13 +55,15 @@ def group_norm(
 ) -> Float[Array, "b h w c"]:
     """Normalize groups of channels over all pixels of each photo, then scale and shift each channel.
 
-    Args:
-        params: scale and bias.
-        x: pictures.
-        group: channels of a group.
+    The moments are computed per channel first, so that `x` is read only twice.
 
-    Source: Wu and He, Group Normalization, ECCV 2018. Moments a channel come first, so that x is read twice only.
-    Spec: NET-020
+    Args:
+        params: Scale and bias.
+        x: Pictures.
+        group: The number of channels in a group.
+
+    References:
+        Wu and He, Group Normalization, ECCV 2018.
     """
     b, _, _, c = x.shape
     groups = max(1, c // group)
@@ -83,23 +77,18 @@ def group_norm(
 
 
 def repeat(x: Float[Array, "b h w c"], shape: tuple[Any, ...]) -> Float[Array, "b rows columns c"]:
-    """Repeat each pixel along rows and columns, up to the given height and width.
-
-    Spec: NET-020
-    """
+    """Repeat each pixel twice along rows and columns, up to the given height and width."""
     x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
     return x if x.shape[1:3] == shape[1:3] else x[:, : shape[1], : shape[2]]
 
 
 def double(cells: Float[Array, "*batch n m c"]) -> Float[Array, "*batch rows columns c"]:
-    """Return cells at twice the height and width, bilinear, as `resize_matrix` has it; its program fits all sizes.
+    """Double height and width of cells bilinearly, like `resize_matrix`, with one program for all sizes.
 
-    Each cell is repeated, and the squares averaged with weights 1, 2, 1 along both axes, of what is inside.
+    Each cell is repeated, and the squares are averaged with the weights 1, 2, 1 along both axes, inside the picture.
 
     Args:
-        cells: of any scale.
-
-    Spec: INF-005, EXP-004
+        cells: Values on any scale.
     """
     *batch, n, m, c = cells.shape
     kernel = np.einsum("i,j,pq->ijpq", [1, 2, 1], [1, 2, 1], np.eye(c)).astype(np.float32)

@@ -1,8 +1,8 @@
-"""The photo network: a pretrained encoder, and a decoder that gives each place a distribution over chroma.
+"""The photo network: a pretrained encoder, and a decoder that predicts a distribution over chroma for each cell.
 
-The encoder (`efficientnet`) sees the working copy's gray at strides from 2 to 32. The decoder starts from the coarsest
-features and their mean over the photo, doubles the size three times, each time adding the encoder's features of that
-stride, and ends with the logits of the chroma bins (`bins`) for each cell of 4 × 4 pixels.
+The encoder (`efficientnet`) sees the gray of the working copy at strides from 2 to 32. The decoder starts with the
+coarsest features and their mean over the photo. It doubles the resolution three times, and each time adds the features
+of the encoder at that stride. It ends with the logits of the chroma bins (`bins`) for each cell of 4 × 4 pixels.
 """
 
 import jax
@@ -18,17 +18,16 @@ from colorjax.networks.efficientnet import (
 )
 from colorjax.networks.layers import apply_conv, group_norm, init_conv, init_norm, repeat
 
-CELL = 4  # pixels of the working copy along a side of one predicted cell
-STRIDE = 32  # what height and width of working copies are multiples of
+CELL = 4  # side of a predicted cell in pixels of the working copy
+STRIDE = 32  # height and width of working copies are multiples of it
 
 
 def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
-    """Draw the parameters: a plain nested dict of float32 arrays.
+    """Initialize the parameters, a nested dict of float32 arrays.
 
-    The last kernels of each residual block and of the head are zero: each block starts as the identity, the head with
-    all bins alike. The encoder's kernels are random; training starts from converted ones (`scripts/convert-encoder`).
-
-    Spec: NET-020, NET-025
+    The last kernels of each residual block and of the head are zero: each block starts as the identity, and all bins
+    start equally likely. The kernels of the encoder are random here. Training starts from pretrained ones, converted by
+    `scripts/convert-encoder`.
     """
     encoder_key, *keys = jax.random.split(key, 64)
     keys = iter(keys)
@@ -68,16 +67,16 @@ def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
 def apply_photo(
     params: PyTree, gray: Float[Array, "*batch h w"], config: PhotoConfig
 ) -> Float[Array, "*batch rows columns bins"]:
-    """Run the network on working copies.
+    """Apply the network to working copies.
 
     Args:
-        params: as `init_photo` gives them.
-        gray: levels in [0, 255]; of any size.
-        config: the architecture.
+        params: The parameters, from `init_photo`.
+        gray: Levels in [0, 255], of any size.
+        config: The architecture.
 
     Returns:
-        For each cell of 4 × 4 pixels the logits of the bins, of which `bins.decode` makes chroma; ⌈h / 4⌉ × ⌈w / 4⌉
-        cells.
+        The logits of the bins for each cell of 4 × 4 pixels; there are ⌈h / 4⌉ × ⌈w / 4⌉ cells. `bins.decode` converts
+        them to chroma.
     """
     return apply_photo_features(params, gray, config)[0]
 
@@ -87,17 +86,17 @@ def apply_photo_features(
 ) -> tuple[
     Float[Array, "*batch rows columns bins"], Float[Array, "*batch rows columns head_width"]
 ]:
-    """Run the network, and return beside the logits what its last layer sees.
+    """Apply the network, and return what its last layer sees beside the logits.
 
-    Cells of one thing have features of like direction: the last layer makes their colors of them.
+    Cells of one thing have features of similar direction, from which the last layer predicts their colors.
 
     Args:
-        params: as for `apply_photo`.
-        gray: likewise.
-        config: likewise.
+        params: As for `apply_photo`.
+        gray: As for `apply_photo`.
+        config: As for `apply_photo`.
 
     Returns:
-        The logits, and features that are 0 or above.
+        The logits, and the features, which are at least 0.
     """
     *batch, height, width = gray.shape
     pictures = gray.reshape(-1, height, width, 1).astype(config.compute)
@@ -132,11 +131,11 @@ def apply_photo_features(
 
 
 def _used_stages(config: PhotoConfig) -> list[int]:
-    """Return the stages whose features the decoder uses, coarsest first: the last one of each stride from 4 on."""
+    """Return the stages whose features the decoder uses, coarsest first: the last stage of each stride from 4 on."""
     last = {stride: stage for stage, stride in enumerate(STAGE_STRIDES[: config.stages])}
     return [last[stride] for stride in sorted(last, reverse=True) if stride >= CELL]
 
 
 def _widths(config: PhotoConfig) -> list[int]:
-    """Return the decoder's channels at each stride below the coarsest, down to 4."""
+    """Return the channels of the decoder at each stride below the coarsest, down to 4."""
     return [config.coarse, config.middle, config.fine][-(len(_used_stages(config)) - 1) :]

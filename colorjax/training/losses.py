@@ -1,4 +1,4 @@
-"""The seed's loss, and the objectives that training minimizes."""
+"""The loss that results are compared by, and the objectives that training minimizes."""
 
 from functools import partial
 from typing import Literal
@@ -19,11 +19,7 @@ from colorjax.networks.photo import CELL, apply_photo
 def squared_distance(
     rgb: Float[Array, "*batch h w 3"], truth: Float[Array, "*batch h w 3"]
 ) -> Float[Array, "*batch"]:
-    """Sum the squared RGB distance over each photo's pixels, in squared levels.
-
-    Source: seed S5.
-    Spec: LOS-001, LOS-002
-    """
+    """Sum the squared RGB distance over the pixels of each photo, in squared levels."""
     return jnp.sum((rgb - truth) ** 2, axis=(-3, -2, -1))
 
 
@@ -33,21 +29,28 @@ def loss(
     rgb: Float[Array, "*batch h w 3"],
     config: Config,
 ) -> Float[Array, ""]:
-    """Return the seed's loss of `forward`: squared RGB distance a photo, mean over photos.
+    """Compute the loss of `forward`: the squared RGB distance summed over a photo's pixels, averaged over photos.
+
+    This is the loss of the 2019 report, by which its networks are compared.
 
     Args:
-        params: of the network.
-        gray: levels in [0, 255].
-        rgb: the truth, levels in [0, 255].
-        config: of the network.
+        params: The parameters of the network.
+        gray: Levels in [0, 255].
+        rgb: The true levels in [0, 255].
+        config: The config of the network.
 
     Returns:
-        Squared levels, ≥ 0.
+        Squared levels, at least 0.
 
-    Gradient: finite; 0 through outputs that the clip holds at 0 or 255.
+    Gradient:
+        Finite. It is 0 through outputs that are clipped at 0 or 255.
 
-    Source: seed S5.
-    Spec: LOS-001, LOS-002, LOS-003, LOS-004
+    Example:
+        >>> config = colorjax.preset("seed-relu")
+        >>> params = colorjax.init_params(jax.random.key(0), config)
+        >>> rgb = jax.numpy.full((2, 16, 16, 3), 128.0)
+        >>> bool(colorjax.loss(params, colorjax.rgb_to_gray(rgb), rgb, config) > 0)
+        True
     """
     fits = is_numeric(rgb, 3, 3) and jnp.shape(rgb)[:-1] == jnp.shape(gray)
     check(fits, "rgb", rgb, f"the truth of gray, {(*jnp.shape(gray), 3)}")
@@ -59,17 +62,18 @@ def matching_loss(
     unit_rgb: Float[Array, "*batch h w 3"],
     activation: Literal["clip", "sigmoid", "tanh"],
 ) -> Float[Array, ""]:
-    """Return the loss that matches an output activation φ: the mean of ∫ (φ(u) − y) du up to z.
+    """Compute the loss that matches an output activation φ: the mean of ∫ (φ(u) − y) du up to z.
 
     Args:
-        z: pre-activations.
-        unit_rgb: the truth y in [0, 1].
+        z: Pre-activations.
+        unit_rgb: The truth y in [0, 1].
         activation: φ.
 
-    Gradient: (φ(z) − y) / size: it vanishes only where the output is right, so that no output is ever dead.
+    Gradient:
+        (φ(z) − y) / size. It vanishes only where the output is correct, so no output is ever dead.
 
-    Source: Auer, Herbster and Warmuth 1996, "Exponentially many local minima for single neurons".
-    Spec: LOS-005, LOS-006
+    References:
+        Auer, Herbster and Warmuth, Exponentially many local minima for single neurons, 1996.
     """
     y = unit_rgb
     match activation:
@@ -90,17 +94,17 @@ def likelihood_loss(
     *,
     rebalance: float = 0.0,
 ) -> Float[Array, ""]:
-    """Return the mean cross-entropy of chroma distributions against the soft-encoded truth.
+    """Compute the mean cross-entropy of chroma distributions against the soft-encoded truth.
 
     Args:
-        logits: of the bins.
-        chroma: the truth, (R − Y, B − Y) in levels.
-        config: of the bins.
-        rebalance: cells count by their bins' frequency in the batch, half mixed with uniform, to the power of minus
-            this; 1 on average. 0 counts all cells alike.
+        logits: The logits of the bins.
+        chroma: The true (R − Y, B − Y), in levels.
+        config: The config of the bins.
+        rebalance: An exponent. Cells are weighted by the frequency of their bins in the batch, mixed equally with a
+            uniform one, to the power of minus `rebalance`. The mean weight is 1. At 0, all cells count alike.
 
-    Source: Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, eqs. 2 and 4.
-    Spec: LOS-020
+    References:
+        Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, equations 2 and 4.
     """
     target = encode_chroma(chroma, config)
     entropy = jax.nn.logsumexp(logits, axis=-1) - jnp.sum(target * logits, axis=-1)
@@ -112,10 +116,7 @@ def likelihood_loss(
 def robust_loss(
     chroma: Float[Array, "batch h w 2"], truth: Float[Array, "batch h w 2"], *, knee: float = 16.0
 ) -> Float[Array, ""]:
-    """Return the mean of √(1 + ‖difference / knee‖²) − 1: squared below the knee (levels), straight above it.
-
-    Spec: LOS-021
-    """
+    """Compute the mean of √(1 + ‖difference / knee‖²) − 1, which is quadratic below the knee and linear above."""
     square = jnp.sum(((chroma - truth) / knee) ** 2, axis=-1)
     return jnp.mean(jnp.sqrt(1 + square) - 1)
 
@@ -123,16 +124,14 @@ def robust_loss(
 def photo_error_loss(
     chroma: Float[Array, "batch h w 2"], truth: Float[Array, "batch h w 2"], *, floor: float = 20.0
 ) -> Float[Array, ""]:
-    """Return the mean logarithm of 1 + each photo's mean squared error over a floor: what its PSNR rewards.
+    """Compute the mean logarithm of 1 + (a photo's mean squared chroma error / floor), which is what its PSNR rewards.
 
-    Photos that are nearly gray in truth weigh most: knowing when not to color is half of it.
+    Nearly gray photos weigh most: knowing when not to color is half of the task.
 
     Args:
-        chroma: levels.
-        truth: levels.
-        floor: squared levels below which an error is not worth repairing.
-
-    Spec: LOS-022
+        chroma: Levels.
+        truth: Levels.
+        floor: In squared levels. Smaller errors hardly count.
     """
     error = jnp.mean(jnp.sum((chroma - truth) ** 2, -1), (-2, -1))
     return jnp.mean(jnp.log1p(error / floor))
@@ -145,17 +144,15 @@ def chroma_objective(
     network: PhotoConfig,
     terms: ObjectiveConfig,
 ) -> Float[Array, ""]:
-    """Return the photo network's objective: the weighted sum of likelihood, robust distance and photo error.
+    """Compute the objective of the photo network: the weighted sum of likelihood, robust distance and photo error.
 
     Args:
-        params: of the photo network.
-        gray: levels in [0, 255], height and width multiples of 4; may differ from the gray of `rgb`, as an old
-            photo's does.
-        rgb: the truth, levels in [0, 255].
-        network: the architecture.
-        terms: their weights.
-
-    Spec: LOS-020, LOS-021, LOS-022
+        params: The parameters of the photo network.
+        gray: Levels in [0, 255] whose height and width are multiples of 4. It may differ from the gray of `rgb`, as
+            that of an old photo does.
+        rgb: The true levels in [0, 255].
+        network: The architecture.
+        terms: The weights of the terms.
     """
     _, chroma = rgb_to_luma_chroma(rgb)
     b, h, w, _ = chroma.shape
@@ -177,18 +174,16 @@ def objective(
     rgb: Float[Array, "*batch h w 3"],
     config: Config,
 ) -> Float[Array, ""]:
-    """Return what training minimizes, by the config's name for it; arguments as for `loss`.
+    """Compute the objective that training minimizes, which the config names.
 
     Args:
-        params: of the network.
-        gray: levels in [0, 255].
-        rgb: the truth, levels in [0, 255].
-        config: its `objective` names it.
+        params: The parameters of the network.
+        gray: Levels in [0, 255].
+        rgb: The true levels in [0, 255].
+        config: The config. Its `objective` counts.
 
     Raises:
-        ConfigError: the objective is not one of this network's.
-
-    Spec: LOS-005, LOS-006, LOS-007, LOS-020, NET-007
+        ConfigError: the network does not support the objective.
     """
     match config.objective.name, config.network:
         case "squared-error", _:

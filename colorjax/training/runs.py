@@ -11,7 +11,7 @@ from typing import Any
 from colorjax import config as configs
 from colorjax.config import Config
 from colorjax.errors import CheckpointError, OutputError, TrainingError
-from colorjax.jsontext import parse_json
+from colorjax.jsontext import leaves, parse_json
 from colorjax.photos import write_bytes
 
 COLUMNS = ("step", "pass", "train_loss", "train_objective", "validation_loss")  # in each line
@@ -63,7 +63,7 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
         found = parse_json(file.read_bytes())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error})") from None
-    old, new = dict(_leaves(found)), dict(_leaves(manifest))
+    old, new = dict(leaves(found)), dict(leaves(manifest))
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             was, wanted = (_short(side.get(name)) for side in (old, new))
@@ -83,14 +83,6 @@ def _short(value: Any) -> str:
     """Return a value as one short line."""
     text = value if isinstance(value, str) else reprlib.repr(value)
     return text if len(text) <= 80 and text.isprintable() else reprlib.repr(text)
-
-
-def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(tree, dict):
-        yield prefix, tree
-        return
-    for name, branch in tree.items():
-        yield from _leaves(branch, f"{prefix}.{name}" if prefix else name)
 
 
 def append_metrics(run: pathlib.Path, line: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The pure training step: state in, state out."""
+"""The training step: a pure function from a state and a batch to the next state."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from colorjax.networks.convolution import CONVOLVED
 from colorjax.training.losses import loss, objective
 from colorjax.training.optimizer import hold_frozen, make_optimizer, schedule
 
-EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
+EVALUATED = 50  # photos evaluated at a time, to bound the memory
 
 
 @partial(
@@ -29,16 +29,16 @@ EVALUATED = 50  # photos at a time in an evaluation, to bound its memory
 )
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """All that training carries from step to step.
+    """Everything that training carries from step to step.
 
     Attributes:
-        step: steps done; with the seed it also decides the next photos (TRN-007).
-        params: of the network.
-        ema_params: their exponential moving average, or None.
-        opt_state: of the optax chain.
-        key: for the next step's augmentation.
-        skipped: steps that were not finite and changed nothing (TRN-043).
-        skipped_in_a_row: those since the last good step.
+        step: The number of steps done. With the seed it also decides the next photos.
+        params: The parameters of the network.
+        ema_params: Their exponential moving average, or None.
+        opt_state: The state of the optax chain.
+        key: The random key for the augmentation of the next step.
+        skipped: The number of steps that were not finite and changed nothing.
+        skipped_in_a_row: The number of those since the last good step.
     """
 
     step: Any  # int32 scalar; JAX also puts shapes, shardings and None here
@@ -51,10 +51,7 @@ class TrainState:
 
     @property
     def averaged(self) -> PyTree:
-        """The parameters to evaluate and keep.
-
-        Spec: TRN-034
-        """
+        """The parameters to evaluate and to keep."""
         return self.params if self.ema_params is None else self.ema_params
 
 
@@ -62,11 +59,15 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     """Return the state before the first step.
 
     Args:
-        key: decides the parameters and all augmentation.
-        config: of the network and its training.
-        params: to start from, in place of fresh ones.
+        key: The random key of the parameters and of all augmentation.
+        config: The config of the network and its training.
+        params: Parameters to start from, instead of random ones.
 
-    Spec: TRN-002
+    Example:
+        >>> config = colorjax.preset("seed-relu")
+        >>> state = colorjax.init_state(jax.random.key(0), config)
+        >>> int(state.step)
+        0
     """
     check_key(key)
     check_config(config)
@@ -74,7 +75,9 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     params = init_params(params_key, config) if params is None else params
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
-    zeros = [jnp.zeros((), jnp.int32) for _ in range(3)]  # each its own, so that all can be donated
+    zeros = [
+        jnp.zeros((), jnp.int32) for _ in range(3)
+    ]  # separate arrays, so that all can be donated
     return TrainState(zeros[0], params, ema_params, opt_state, step_key, *zeros[1:])
 
 
@@ -84,17 +87,15 @@ def augment_batch(
     Float[Array, "batch size size"],
     Float[Array, "batch size size 3"],
 ]:
-    """Make what a step sees of photos, by the config's `augment`.
+    """Augment a batch as the config says.
 
     Args:
-        key: decides all.
-        rgb: levels in [0, 255], of the config's source size.
-        config: its `augment`, `size` and `source_size` decide.
+        key: The random key.
+        rgb: Levels in [0, 255], of the config's source size.
+        config: The config. Its `augment`, `size` and `source_size` count.
 
     Returns:
-        The gray and the truth.
-
-    Spec: TRN-008, TRN-030, TRN-031, TRN-032
+        The gray that the network sees, and the truth.
     """
     how = config.augment
     keys = iter(jax.random.split(key, 12))
@@ -108,7 +109,7 @@ def augment_batch(
     return gray, rgb
 
 
-# from a photo's gray to an old photo's: film and lens first, then age, then the scanner
+# from the gray of a photo to that of an old photo: film and lens first, then age, then the scanner
 _AGEING = (
     ("tone_curve", augment.random_tone_curve, "strength"),
     ("blur", augment.random_blur, "share"),
@@ -122,7 +123,7 @@ _AGEING = (
 
 
 def _old_gray(keys, rgb, how):
-    """Make the gray as an old photo's would be; effects that are not asked for cost nothing."""
+    """Make the gray look like that of an old photo. Effects that are turned off cost nothing."""
     if how.orthochromatic:
         gray = augment.random_orthochromatic_gray(next(keys), rgb, share=how.orthochromatic)
     else:
@@ -144,33 +145,41 @@ def train_step(
     """Take one step on a batch of photos.
 
     Args:
-        state: before the step.
-        batch: RGB levels in [0, 255]; the gray is made here.
-        config: static under jit.
-        learning_rate: as for `make_optimizer`.
-        weight_decay: as for `make_optimizer`.
+        state: The state before the step.
+        batch: RGB levels in [0, 255]. The gray is made here.
+        config: The config. It is static under `jax.jit`.
+        learning_rate: As for `make_optimizer`.
+        weight_decay: As for `make_optimizer`.
 
     Returns:
-        The state after it, and `objective`, `loss` (the seed's, of this batch before the step; not with the objective
-        `chroma`, which would pay a forward pass for it), `gradient_norm` (before clipping), `learning_rate` (the
-        config's, on its schedule), `skipped` and `skipped_in_a_row`. A step that is not finite changes nothing but
-        step, key and the two counts.
+        The state after the step, and a dict of metrics: `objective`, `loss` (of this batch before the step; not for the
+        objective "chroma", for which it would cost a forward pass), `gradient_norm` (before clipping), `learning_rate`
+        (the config's, on its schedule), `skipped` and `skipped_in_a_row`. A step that is not finite changes only the
+        step, the key and these two counters.
 
-    Spec: TRN-002, TRN-003, TRN-043, TRN-060, TRN-061
+    Example:
+        >>> config = colorjax.preset("seed-relu")
+        >>> state = colorjax.init_state(jax.random.key(0), config)
+        >>> batch = jax.numpy.full((4, 16, 16, 3), 128, np.uint8)
+        >>> state, metrics = colorjax.train_step(state, batch, config)
+        >>> int(state.step), sorted(metrics)[:2]
+        (1, ['gradient_norm', 'learning_rate'])
     """
     check(isinstance(state, TrainState), "state", state, "a TrainState, as init_state gives it")
     check(is_numeric(batch, 4, 3), "batch", batch, "RGB levels, (batch, h, w, 3)")
     check_config(config)
     key, augment_key = jax.random.split(state.key)
     views = augment_batch(augment_key, batch.astype(jnp.float32), config)
-    # fused with the network, XLA on a CPU would compute the augmentation anew for each use of it
+    # without the barrier, XLA on a CPU would fuse the augmentation with the network and compute it for each use
     gray, rgb = jax.lax.optimization_barrier(views)
     value, gradients = _gradients(state.params, gray, rgb, config)
     optimizer = make_optimizer(config, learning_rate=learning_rate, weight_decay=weight_decay)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
-    if config.ema_decay:  # a short memory at first, so that the start is soon forgotten
+    if (
+        config.ema_decay
+    ):  # a short memory at first, so that the initial parameters are soon forgotten
         decay = jnp.minimum(config.ema_decay, (1 + state.step) / (10 + state.step))
         ema_params = optax.incremental_update(params, ema_params, 1 - decay)
 
@@ -189,7 +198,7 @@ def train_step(
         "skipped": state.skipped + ~good,
         "skipped_in_a_row": in_a_row,
     }
-    if config.objective.name != "chroma":  # the others share their forward pass with it
+    if config.objective.name != "chroma":  # the others share their forward pass with the loss
         metrics["loss"] = loss(state.params, gray, rgb, config)
     after = TrainState(
         state.step + 1, params, ema_params, opt_state, key, metrics["skipped"], in_a_row
@@ -198,12 +207,10 @@ def train_step(
 
 
 def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
-    """Return the objective as the step differentiates it: of params, gray and RGB.
+    """Return the objective as a function of params, gray and RGB, as the step differentiates it.
 
-    With the config's `remat` only what convolutions and matrix products gave is kept for the gradient; what lies
-    between is computed again.
-
-    Spec: TRN-061
+    With the config's `remat`, only the results of convolutions and matrix products are kept for the gradient.
+    Everything in between is computed again.
     """
 
     def asked(params, gray, rgb):
@@ -219,13 +226,13 @@ def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
 def _gradients(params, gray, rgb, config):
     """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for.
 
-    The parts are no loop, in which XLA runs convolutions far slower on CPUs. Each but the first waits for the gradients
-    of those before it, or XLA would have all of them in memory at once.
+    The parts are not a loop, in which XLA runs convolutions far slower on CPUs. Each part waits for the gradients of
+    those before it; otherwise XLA would keep all of them in memory at once.
     """
     grad = jax.value_and_grad(make_objective(config))
     parts = config.accumulate
 
-    def fold(x):  # each part takes photos from all over the batch, so that all devices have some
+    def fold(x):  # each part takes photos from all over the batch, so that every device has some
         return x.reshape(len(x) // parts, parts, *x.shape[1:]).swapaxes(0, 1)
 
     def part(i, wait):
@@ -240,7 +247,7 @@ def _gradients(params, gray, rgb, config):
 
 
 def _all_finite(tree):
-    """Tell whether all leaves of a tree are finite."""
+    """Return whether all leaves of a tree are finite."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
@@ -252,10 +259,7 @@ def train_chunk(
     learning_rate: Float[Array, ""] | None = None,
     weight_decay: Float[Array, ""] | None = None,
 ) -> tuple[TrainState, dict[str, Shaped[Array, " steps"]]]:
-    """Take many steps in one scan; arguments as for `train_step`, with one more leading axis.
-
-    Spec: TRN-006
-    """
+    """Take many steps in one scan. The arguments are those of `train_step`, with one more leading axis."""
 
     def step(state, batch):
         return train_step(
@@ -268,10 +272,7 @@ def train_chunk(
 def evaluation_loss(
     params: PyTree, photos: UInt8[Array, "photos h w 3"], config: Config
 ) -> Float[Array, ""]:
-    """Return the seed's loss on photos as they are, without augmentation.
-
-    Spec: TRN-011
-    """
+    """Return the loss on photos without augmentation."""
 
     def one(photo):
         rgb = photo.astype(jnp.float32)
@@ -290,13 +291,10 @@ def sweep(
     weight_decays: Float[Array, " decays"],
     config: Config,
 ) -> Float[Array, "rates decays"]:
-    """Train a grid of hyper-parameters at once, all on the same batches from the same start.
+    """Train a grid of hyper-parameters at once, all on the same batches and from the same start.
 
     Returns:
         The validation loss of each pair after the last step.
-
-    Source: seed F5, F6.
-    Spec: TRN-018
     """
 
     def train(learning_rate, weight_decay):
