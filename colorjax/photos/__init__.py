@@ -11,6 +11,7 @@ from colorjax.photos.loading import load_square, load_squares, load_whole
 from colorjax.photos.opening import MAX_PIXELS
 from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.reading import (
+    count_frames,
     decode_frames,
     decode_photo,
     memory_needed,
@@ -37,6 +38,7 @@ __all__ = [
     "SUFFIXES",
     "Photo",
     "Pixels",
+    "count_frames",
     "decode_frames",
     "decode_photo",
     "encode_frames",

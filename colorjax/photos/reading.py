@@ -180,6 +180,18 @@ def memory_needed(path: PathLike) -> int:
         return w * h * held
 
 
+def count_frames(path: PathLike) -> int:
+    """Return how many pages or frames a photo file has, from its headers.
+
+    Raises:
+        PhotoError: in one line, whatever is wrong with them.
+
+    Spec: FIL-044, APP-021
+    """
+    with regular_file(path) as file, opened(file, path, None) as image:
+        return _count_frames(image, file)
+
+
 def _count_frames(image: decoding.Opened, file: io.BufferedIOBase) -> int:
     """Return how many pages or frames there are, as far as the file is whole; the image stays where it is."""
     if image.format == "TIFF":
