@@ -62,7 +62,9 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
     Spec: APP-004, APP-005, APP-007, APP-009, APP-012, APP-014
     """
     with own_folder() as folder:
-        os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "storage")  # else it is in the folder one works in
+        os.environ["NICEGUI_STORAGE_PATH"] = str(
+            folder / "storage"
+        )  # else it is in the folder one works in
         try:
             import fastapi  # pyright: ignore[reportMissingImports]
             import nicegui  # pyright: ignore[reportMissingImports]

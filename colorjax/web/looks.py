@@ -299,4 +299,3 @@ def _leaning(config: Config, hue: float) -> np.ndarray:
     return np.float32(LEAN) * np.where(
         np.hypot(red, blue) > 0, np.cos(np.arctan2(blue, red) - hue), 0
     ).astype(np.float32)
-

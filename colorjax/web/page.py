@@ -76,7 +76,9 @@ class Page:
         self._header()
         component("drop")().on("told", lambda event: self._say(event.args))
         with ui.element("main"):
-            self.welcome = component("welcome")().on("sample", lambda event: studio.open_sample(event.args))
+            self.welcome = component("welcome")().on(
+                "sample", lambda event: studio.open_sample(event.args)
+            )
             self.welcome.props["hero"] = HERO if HERO in studio.samples else None
             self.welcome.props["samples"] = [
                 {"name": name, **SAMPLES[name]._asdict()} for name in studio.samples
@@ -114,7 +116,9 @@ class Page:
         self.stage.on("unmark", lambda event: self._set(session.remove, event.args))
         self.stage.on("undo", lambda: self._set(session.undo))
         self.stage.on("redo", lambda: self._set(session.redo))
-        self.looks = component("looks")().on("choose", lambda event: self._set(session.change, look=event.args))
+        self.looks = component("looks")().on(
+            "choose", lambda event: self._set(session.change, look=event.args)
+        )
         self.stage.props["photo"] = self.looks.props["photo"] = NOTHING
         self.looks.props["looks"] = [
             {"name": name, "label": look.label}
@@ -356,7 +360,15 @@ def _hex(color: session.Color) -> str:
     return "#" + bytes(color).hex()
 
 
-NOTHING = {"key": "", "name": "", "width": 4, "height": 3, "version": 0, "ready": False, "marks": []}
+NOTHING = {
+    "key": "",
+    "name": "",
+    "width": 4,
+    "height": 3,
+    "version": 0,
+    "ready": False,
+    "marks": [],
+}
 VALUE = "event => emit(event.target.value)"
 EXACT = """() => {
   const value = name => document.getElementById('exact-' + name).value;

@@ -92,9 +92,7 @@ def add_routes(server: Any, studio: Studio) -> None:
         return jpeg(studio.before, key, whole=whole)
 
     @server.get("/photos/{key}/after")
-    def after(
-        key: str, whole: bool = False, mark: str = "", instead_of: int | None = None
-    ) -> Any:
+    def after(key: str, whole: bool = False, mark: str = "", instead_of: int | None = None) -> Any:
         tried = None
         if mark:
             try:

@@ -225,7 +225,7 @@ def setting_from(found: Any) -> Setting:
     except (KeyError, TypeError):
         raise _wrong("a setting") from None
     fits = isinstance(look, str) and isinstance(marks, list) and len(marks) <= MOST_MARKS
-    if not fits or type(vividness) not in (int, float) or not is_vividness(vividness):
+    if not fits or type(vividness) not in (int, float) or not is_vividness(float(vividness)):
         raise _wrong("a setting")
     return Setting(look, float(vividness), tuple(map(mark_from, marks)))
 

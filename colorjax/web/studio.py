@@ -78,7 +78,6 @@ class Item:
     work: Work
     state: State = "waiting"
     told: str = ""
-    kind: str = ""
     shape: tuple[int, int] = (0, 0)
     version: int = 0
     thumb: bytes = b""
@@ -315,7 +314,9 @@ class Studio:
             if key in self._views:
                 self._views.move_to_end(key)
                 return self._views[key]
-        with self._looking:  # one at a time, for the memory's sake; meanwhile it may have been looked at
+        with (
+            self._looking
+        ):  # one at a time, for the memory's sake; meanwhile it may have been looked at
             if key not in self._views:
                 view = look_at(self._work(key).path, self.weights, max_pixels=self.max_pixels)
                 with self._lock:
@@ -383,9 +384,7 @@ class Studio:
         job.name = takehome.color_name_of(work, view, wanted)
         self._write(job, work, view, wanted, functools.partial(self._show, job))
 
-    def _write(
-        self, job: Job, work: Work, view: View, wanted: Wanted, show: takehome.Show
-    ) -> None:
+    def _write(self, job: Job, work: Work, view: View, wanted: Wanted, show: takehome.Show) -> None:
         """Write a work in color to where its job's file is; films know formats by suffixes only."""
         suffix = pathlib.Path(takehome.color_name_of(work, view, wanted)).suffix
         job.path = self.folder / f"{secrets.token_hex(16)}{suffix}"
@@ -427,9 +426,7 @@ class Studio:
         job.path = job.path.with_suffix(".jpg")
         job.name = f"{takehome.plain_stem(work.name)}.compare.jpg"
         view = self.view(work.key)
-        takehome.write_comparison(
-            work, view, self.weights, job.path, max_pixels=self.max_pixels
-        )
+        takehome.write_comparison(work, view, self.weights, job.path, max_pixels=self.max_pixels)
 
     def _take_project(self, job: Job, works: list[Work], wanted: Wanted) -> None:
         del wanted
@@ -489,38 +486,48 @@ class Studio:
                 looks.palette(view, self.weights, 0, 0)
 
     def _color_all(self) -> None:
-        """Color one file after the other, those that are looked at first."""
+        """Color one file after the other, as long as the page lives."""
         while True:
             with self._changed:
-                while not self._ended and not self._next():
+                while not self._ended and not self.next_waiting():
                     self._changed.wait()
-                item = self._next()
+                item = self.next_waiting()
                 if self._ended or not item:
                     return
-                item.state = "coloring"
-                version, work = item.version, item.work
-                self._touch()
-            try:
-                view = self.view(work.key)
-                item.told, item.kind, item.shape = view.summary, view.kind, view.shape
-                item.thumb = self._small(work.key, work.setting)
-                item.painted += 1
-                state: State = "done"
-            except KeyError:  # closed meanwhile
-                continue
-            except Exception as error:  # whatever a file raises, the others are colored
-                item.told = _told(failure(work.path, error), work.path, work.name)
-                state = "failed"
-            with self._lock:
-                item.state = state if item.version == version else "waiting"
-                self._touch()
+            self.color_item(item)
 
-    def _next(self) -> Item | None:
-        """Return the file whose turn it is: the one shown, those after it, those before."""
-        keys = list(self.items)
-        place = keys.index(self.current) if self.current in keys else 0
-        turns = itertools.chain(keys[place:], keys[:place])
-        return next((self.items[key] for key in turns if self.items[key].state == "waiting"), None)
+    def next_waiting(self) -> Item | None:
+        """Return the file whose turn it is: the one shown, those after it, those before.
+
+        Spec: APP-017
+        """
+        with self._lock:
+            keys = list(self.items)
+            place = keys.index(self.current) if self.current in keys else 0
+            turns = (self.items[key] for key in itertools.chain(keys[place:], keys[:place]))
+            return next((item for item in turns if item.state == "waiting"), None)
+
+    def color_item(self, item: Item) -> None:
+        """Color a file's thumbnail, and note what it is, or what is wrong with it.
+
+        Spec: APP-003, APP-017, APP-021
+        """
+        with self._lock:
+            item.state = "coloring"
+            version, work = item.version, item.work
+            self._touch()
+        try:
+            view = self.view(work.key)
+            item.told, item.shape = view.summary, view.shape
+            item.thumb = self._small(work.key, work.setting)
+            item.painted += 1
+            state: State = "done"
+        except Exception as error:  # whatever a file raises, the others are colored
+            item.told = _told(failure(work.path, error), work.path, work.name)
+            state = "failed"
+        with self._lock:
+            item.state = state if item.version == version else "waiting"
+            self._touch()
 
     # within
 

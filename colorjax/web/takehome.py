@@ -148,9 +148,7 @@ def write_project(target: pathlib.Path, works: Sequence[Work]) -> None:
             stored = f"{number:04}{work.path.suffix}"
             archive.write(work.path, stored)
             settings = [dataclasses.asdict(setting) for setting in work.settings]
-            content.append(
-                {"name": work.name, "file": stored, "settings": settings, "at": work.at}
-            )
+            content.append({"name": work.name, "file": stored, "settings": settings, "at": work.at})
         archive.writestr(CONTENT, json.dumps({"version": 1, "works": content}))
 
 
@@ -225,4 +223,3 @@ def new_work(name: str, folder: pathlib.Path) -> Work:
 
 def _no_project(path: pathlib.Path) -> PhotoError:
     return PhotoError(f"{path}: not a project that colorjax wrote; expected one")
-

@@ -28,6 +28,8 @@ export default {
     <img v-if="after" :src="trial || after" :style="placed" :alt="photo.name + ', in color'" draggable="false">
   </div>
   <div class="waiting" v-if="!after" role="status">{{ photo.told || "Coloring …" }}</div>
+  <span class="side" v-if="after && split > 0.15" :style="{left: seen.left + 12 + 'px'}" aria-hidden="true">Before</span>
+  <span class="side" v-if="after && split < 0.85" :style="{right: wide - seen.right + 12 + 'px'}" aria-hidden="true">After</span>
   <svg class="strokes" aria-hidden="true" v-if="strokes.length">
     <polyline v-for="stroke in strokes" :points="stroke.points" :stroke-width="stroke.width" :stroke="stroke.color"/>
   </svg>
@@ -53,7 +55,7 @@ export default {
     <button @click="tool = 'point'" :aria-pressed="tool == 'point'" aria-label="Color a place: click the photo" title="Color a place"><i>colorize</i></button>
     <button @click="tool = 'brush'" :aria-pressed="tool == 'brush'" aria-label="Color an area: brush over it" title="Color an area"><i>brush</i></button>
     <input v-if="tool == 'brush'" type="range" min="8" max="80" v-model.number="brush" aria-label="Size of the brush">
-    <button @click="aim" aria-label="Choose a place with the keyboard" title="Choose a place with the keyboard"><i>control_camera</i></button>
+    <button @click="aim" class="aim" aria-label="Choose a place with the keyboard" title="Choose a place with the keyboard"><i>control_camera</i></button>
   </div>
   <div class="palette" v-if="asked" ref="palette" role="dialog" :aria-label="asked.radius ? 'Colors for this area' : 'Colors for this place'"
       :style="beside" @pointerdown.stop @dblclick.stop @keydown.esc.stop="dismiss" @wheel.stop>
@@ -150,6 +152,7 @@ export default {
       this.before = this.after = null;
       this.full = "";
       this.fit();
+      scrollTo(0, 0);
       if (!this.photo.ready) return;
       const key = this.photo.key;
       const before = await picture(this.address("before")).catch(() => null);
