@@ -1,6 +1,7 @@
 """The page served: a person's photos in the browser of this machine, by NiceGUI (the extra `app`)."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -78,9 +79,11 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         listener = listen(port)
         port = listener.getsockname()[1]
         studio = Studio(weights, folder, max_pixels=max_pixels)
-        server = fastapi.FastAPI(openapi_url=None)
+        server = fastapi.FastAPI(openapi_url=None, redirect_slashes=False)
         add_routes(server, studio)
         add_page(studio)
+        nicegui.app.router.redirect_slashes = False
+        logging.getLogger("nicegui").setLevel(logging.ERROR)  # who asks for what is not there is no news
         nicegui.app.config.socket_io_js_transports = ["websocket"]
         nicegui.ui.run_with(
             server,

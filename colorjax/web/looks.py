@@ -15,10 +15,10 @@ from jaxtyping import UInt8
 
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
+from colorjax.evaluation.baselines import LUMA
 from colorjax.inference import pipeline, variants
 from colorjax.inference.pipeline import Prediction
 from colorjax.jobs import video
-from colorjax.evaluation.baselines import LUMA
 from colorjax.jobs.coloring import Weights, Wishes, likely_colors
 from colorjax.networks.bins import bin_centers
 from colorjax.photos import MAX_PIXELS, Photo, count_frames, read_frames, shrink_photo, suffix_for

@@ -15,7 +15,7 @@ from colorjax.web.studio import Studio
 LARGEST = 1 << 30  # bytes of a file
 MOST = 10_000  # files that are open
 ASKED = re.compile(
-    r"/|/favicon\.ico|/_nicegui/[\w.]+/(static|components|libraries|esm)/[^\\]*|/photos/\w+(/[\w-]+){1,2}|/take/\w+"
+    r"/|/favicon\.ico|/_nicegui/[\w.]+/(static|components|libraries|esm)(/[\w@-][\w.@-]*)+|/photos/\w+(/[\w-]+){1,2}|/take/\w+"
 )
 GIVEN = re.compile(r"/open")
 SOCKET = "/_nicegui_ws/socket.io/"
@@ -35,7 +35,7 @@ class Entries:
         """Answer a request."""
         if scope["type"] == "http":
             known = {"GET": ASKED, "HEAD": ASKED, "POST": GIVEN}.get(scope["method"])
-            if not known or not known.fullmatch(scope["path"]) or ".." in scope["path"]:
+            if not known or not known.fullmatch(scope["path"]):
                 headers = [(b"content-length", b"0")]
                 await send({"type": "http.response.start", "status": 404, "headers": headers})
                 return await send({"type": "http.response.body", "body": b""})

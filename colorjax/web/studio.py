@@ -37,6 +37,7 @@ State = Literal["waiting", "coloring", "done", "failed"]
 VIEWS = 6  # files whose views are kept
 THUMB = 256  # pixels of a thumbnail's longest side
 QUALITY = 90  # of the JPEGs that are shown
+AS_IT_IS = Wanted()
 JOBS = 4  # files to take home that are kept
 AT_ONCE = 3  # pictures that are made at once
 
@@ -327,7 +328,7 @@ class Studio:
 
     # files to take home
 
-    def take(self, what: str, keys: list[str], wanted: Wanted = Wanted()) -> Job:
+    def take(self, what: str, keys: list[str], wanted: Wanted = AS_IT_IS) -> Job:
         """Begin to make a file to take home.
 
         Args:

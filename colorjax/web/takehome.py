@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import itertools
 import json
 import os
 import pathlib
@@ -43,7 +42,7 @@ class Wanted(NamedTuple):
     quality: int = 95
 
 
-def color_name_of(work: Work, view: View, wanted: Wanted = Wanted()) -> str:
+def color_name_of(work: Work, view: View, wanted: Wanted) -> str:
     """Return the name of the file in color; a film keeps its format.
 
     Spec: APP-002
@@ -191,13 +190,12 @@ def _restored(
     archive: zipfile.ZipFile, told: Any, path: pathlib.Path, folder: pathlib.Path
 ) -> Work:
     """Return one of a project's works, its file copied out."""
-    name, stored, settings, at = (
-        (told.get(each) for each in ("name", "file", "settings", "at"))
-        if isinstance(told, dict)
-        else itertools.repeat(None, 4)
-    )
-    fits = isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)
-    if not fits or not settings or type(at) is not int or not 0 <= at < len(settings):
+    told = told if isinstance(told, dict) else {}
+    name, stored = told.get("name"), told.get("file")
+    settings, at = told.get("settings"), told.get("at")
+    if not (isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)):
+        raise _no_project(path)
+    if type(at) is not int or not 0 <= at < len(settings):
         raise _no_project(path)
     known = tuple(map(setting_from, settings))
     work = new_work(name, folder)
