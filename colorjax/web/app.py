@@ -90,6 +90,7 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             title=TITLE,
             favicon=STATIC / "mark.svg",
             dark=None,
+            language="en-US",
             tailwind=False,
             gzip_middleware_factory=None,  # nothing is far
             reconnect_timeout=30,

@@ -128,10 +128,10 @@ class Page:
             with ui.element("div").classes("what"):
                 self.name = _text("h1")
                 self.what = _text("p")
-            with ui.element("label").classes("vividness"):
-                with ui.element("span"):
-                    _text("span", "Vividness")
-                    self.amount = _text("output")
+            with ui.element("div").classes("vividness"):
+                with ui.element("p"):
+                    _text("label", "Vividness").props('for="vividness"')
+                    self.amount = _text("span")
                 self.vividness = (
                     ui.element("input")
                     .props('type="range" min="0" max="2" step="0.05" id="vividness"')
