@@ -204,7 +204,7 @@ def downloaded(page, what):
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as download:
         page.get_by_role("button", name=what).click()
-    page.get_by_role("button", name="Close").click()
+    close(page)
     path = pathlib.Path(download.value.path())
     return download.value.suggested_filename, path.read_bytes()
 
@@ -212,7 +212,13 @@ def downloaded(page, what):
 def wanted(page, suffix):
     page.get_by_role("button", name="Download").click()
     page.get_by_label("Format").select_option(suffix)
+    close(page)
+
+
+def close(page):
+    """Close a dialog, and wait until it is gone: it takes clicks until then."""
     page.get_by_role("button", name="Close").click()
+    page.locator(".sheet").wait_for(state="hidden")
 
 
 def lost_light(data, gray=PHOTO):
@@ -415,6 +421,23 @@ def test_two_hundred_photos_at_once(page, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.req("APP-021")
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg here")
+def test_a_film_is_colored_in_the_background(page, tmp_path):
+    film = tmp_path / "old.mp4"
+    command = "ffmpeg -v error -f lavfi -i testsrc=size=96x64:rate=8:duration=2 -pix_fmt yuv420p"
+    subprocess.run([*command.split(), str(film)], check=True)
+    page.set_input_files("#choose-files", [film])
+    colored(page)
+    assert "Film of 16 frames, 96 × 64" in page.locator(".what").inner_text()
+    name, data = downloaded(page, "This photo")
+    assert name == "old.color.mp4"
+    assert data[4:8] == b"ftyp"
+    page.get_by_role("button", name="Download").click()
+    assert "is ready" in page.locator(".jobs").inner_text()
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-015")
 def test_the_first_look(page):
     page.locator(".hero .after").wait_for()
@@ -505,8 +528,7 @@ def test_axe_finds_nothing_serious(page, scheme):
         page.locator(".sheet").wait_for()
         page.wait_for_timeout(400)  # until it stands still
         check()
-        page.get_by_role("button", name="Close").click()
-        page.locator(".sheet").wait_for(state="hidden")
+        close(page)
 
 
 class Client:
