@@ -83,7 +83,9 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         add_routes(server, studio)
         add_page(studio)
         nicegui.app.router.redirect_slashes = False
-        logging.getLogger("nicegui").setLevel(logging.ERROR)  # who asks for what is not there is no news
+        logging.getLogger("nicegui").setLevel(
+            logging.ERROR
+        )  # who asks for what is not there is no news
         nicegui.app.config.socket_io_js_transports = ["websocket"]
         nicegui.ui.run_with(
             server,

@@ -227,10 +227,8 @@ def palette(view: View, weights: Weights, row: int, column: int, count: int = 8)
         return list(EVERYDAY[:count])
     pixels = view.photo.pixels
     gray = np.rint(pixels @ LUMA if pixels.ndim == 3 else pixels).astype(np.uint8)
-    place = tuple(
-        int(np.clip(at * few // many, 0, few - 1))
-        for at, few, many in zip((row, column), gray.shape, view.shape, strict=True)
-    )
+    (h, w), (high, wide) = gray.shape, view.shape
+    place = int(np.clip(row * h // high, 0, h - 1)), int(np.clip(column * w // wide, 0, w - 1))
     gray[place] = MIDDLE  # one pixel: the network sees as good as the same
     found = likely_colors(Photo(gray), weights, place, count)
     return [(int(r), int(g), int(b)) for r, g, b in found]

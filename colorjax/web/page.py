@@ -13,13 +13,13 @@ from colorjax.web.studio import HERO, SAMPLES, Item, Job, Studio
 from colorjax.web.takehome import SUFFIXES, Wanted
 
 try:
-    from nicegui import ui  # pyright: ignore[reportMissingImports]
-    from nicegui.elements.mixins.text_element import (  # pyright: ignore[reportMissingImports]
-        TextElement,
-    )
+    import nicegui  # pyright: ignore[reportMissingImports]
+    from nicegui.elements.mixins import text_element  # pyright: ignore[reportMissingImports]
 except ImportError:  # without the extra `app`, whose absence `app.serving` tells
-    ui = TextElement = None
+    nicegui = text_element = None
 
+ui: Any = getattr(nicegui, "ui", None)
+TextElement: Any = getattr(text_element, "TextElement", None)
 STATIC = pathlib.Path(__file__).parent / "static"
 TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
@@ -228,8 +228,10 @@ class Page:
             self.wanted = self.wanted._replace(quality=int(quality))
 
     async def _take(self, what: str) -> None:
-        keys = list(self.studio.items) if what in ("zip", "project") else [self.studio.current]
-        if not all(key in self.studio.items for key in keys) or not keys:
+        keys = list(self.studio.items)
+        if what not in ("zip", "project"):
+            keys = [key for key in keys if key == self.studio.current]
+        if not keys:
             return
         job = self.studio.take(what, keys, self.wanted)
         await asyncio.to_thread(job.ended.wait)
