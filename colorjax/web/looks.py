@@ -205,7 +205,8 @@ def paint(
     wished = wishes(view, weights, setting)
     seen = view.seen
     if wished.hints is not None:
-        on_cells = wished.hints.on_grid(view.shape, seen.gray.shape)
+        rows, columns = seen.gray.shape
+        on_cells = wished.hints.on_grid(view.shape, (rows, columns))
         seen = dataclasses.replace(seen, hints=jnp.asarray(on_cells))
     lines = pipeline.choose(seen, weights[1], vividness=wished.vividness, tilt=wished.tilt)
     return pipeline.draw((photo or view.photo).to_8bit().pixels, lines)

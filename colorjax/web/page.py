@@ -85,7 +85,6 @@ class Page:
             ]
             with ui.element("div").classes("work") as self.work:
                 self._work()
-        self.told = ui.element("p").classes("told").props('role="status"')
         ui.timer(EVERY, self.refresh)
         self.refresh()
 
@@ -208,6 +207,10 @@ class Page:
         change = functools.partial(_applied, function, arguments, fields)
         self.studio.update(self.studio.current, change)
         self.refresh()
+
+    def _look(self, name: Any) -> None:
+        if name in looks.looks(self.studio.weights[1]):
+            self._set(session.change, look=name)
 
     def _vivid(self, value: Any) -> None:
         try:

@@ -2,10 +2,13 @@
 const SHOWN = 2048; // pixels of the longest side that the server shows; beyond, the whole photo is asked for
 const CLOSEST = 16; // screen pixels a photo's pixel at most
 const SLIP = 6; // pixels that a click may move
+const KEPT = 12; // pictures
 
 const hex = (color) => "#" + color.map((level) => level.toString(16).padStart(2, "0")).join("");
 const levels = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), Math.max(low, high));
+
+const made = []; // addresses of pictures, the latest last
 
 async function picture(address) {
   const answer = await fetch(address);
@@ -14,6 +17,8 @@ async function picture(address) {
   const image = new Image();
   image.src = source;
   await image.decode();
+  made.push(source);
+  if (made.length > KEPT) URL.revokeObjectURL(made.shift());
   return source;
 }
 
