@@ -144,6 +144,7 @@ class Page:
                     self._exact()
         self.strip = component("strip")()
         self.strip.on("choose", lambda event: self.studio.select(event.args))
+        self.strip.on("clear", self.studio.clear)
         self.strip.on("close", lambda event: self.studio.close(event.args))
 
     def _exact(self) -> None:
@@ -197,6 +198,7 @@ class Page:
                     with ui.element("button").on("click", functools.partial(self._take, what)):
                         _text("b", label)
                         _text("span", does)
+            _text("p", "Folders on disk are colored without a page, too: colorjax colorize FOLDER.")
             self.jobs = ui.element("div").classes("jobs").props('role="status"')
             _button("Close", "", "").on("click", dialog.close)
         return dialog.props('aria-label="Take your photos home"')
@@ -286,12 +288,13 @@ class Page:
             "base": f"{setting.vividness}-{hash(setting.marks)}",
             "ready": bool(item.shape[0]),
             "told": item.told,
+            "failed": item.state == "failed",
             "marks": marks,
             "look": setting.look,
         }
         self.stage.props["photo"] = self.looks.props["photo"] = photo
         self.name.set_text(work.name)
-        self.what.set_text(item.told)
+        self.what.set_text("" if item.state == "failed" else item.told)
         self.vividness.props["value"] = setting.vividness
         self.amount.set_text(f"{round(100 * setting.vividness)} %")
         _enable(self.undo, work.at > 0)

@@ -70,6 +70,7 @@ class Item:
         work: what is set for it.
         state: how far its coloring is.
         told: what it is, or what is wrong with it.
+        kind: as of its `View`.
         shape: (h, w), once it was looked at.
         version: another one each time it looks otherwise.
         thumb: JPEG, in color.
@@ -79,6 +80,7 @@ class Item:
     work: Work
     state: State = "waiting"
     told: str = ""
+    kind: str = ""
     shape: tuple[int, int] = (0, 0)
     version: int = 0
     thumb: bytes = b""
@@ -208,6 +210,15 @@ class Studio:
                 keys.remove(key)
                 self.current = keys[min(place, len(keys) - 1)] if keys else None
             self._touch()
+
+    def clear(self) -> None:
+        """Take all files out of the strip.
+
+        Spec: APP-001, APP-017
+        """
+        with self._lock:
+            for key in list(self.items):
+                self.close(key)
 
     def update(self, key: str | None, function: Callable[[Work], Work]) -> None:
         """Change what is set for a file.
@@ -519,7 +530,7 @@ class Studio:
             self._touch()
         try:
             view = self.view(work.key)
-            item.told, item.shape = view.summary, view.shape
+            item.told, item.kind, item.shape = view.summary, view.kind, view.shape
             item.thumb = self._small(work.key, work.setting)
             item.painted += 1
             state: State = "done"
@@ -559,6 +570,7 @@ class Studio:
                     "name": in_one_line(item.work.name),
                     "state": item.state,
                     "told": item.told,
+                    "kind": item.kind,
                     "painted": item.painted,
                 }
                 for key, item in self.items.items()

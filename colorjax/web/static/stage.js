@@ -51,7 +51,7 @@ export default {
   <button class="cross" v-if="cross" ref="cross" :style="spot(cross)" @keydown="steer" @blur="cross = null" @pointerdown.stop
     :aria-label="'Place, ' + percent(cross.column, photo.width) + ' from the left, ' + percent(cross.row, photo.height)
       + ' from the top; arrow keys move it, Enter shows its colors'"></button>
-  <div class="tools" @pointerdown.stop @dblclick.stop role="toolbar" aria-label="View and tools">
+  <div class="tools" v-if="photo.ready" @pointerdown.stop @dblclick.stop role="toolbar" aria-label="View and tools">
     <button @click="zoom(1 / 1.5)" aria-label="Zoom out" title="Zoom out (−)"><i>remove</i></button>
     <button @click="whole" class="share" :aria-label="'Zoom ' + share + ' %; show at 100 %'" title="100 % (1)">{{ share }} %</button>
     <button @click="zoom(1.5)" aria-label="Zoom in" title="Zoom in (+)"><i>add</i></button>
