@@ -390,6 +390,24 @@ def test_several_photos_a_reload_and_a_project(page, address, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.req("APP-002")
+def test_all_go_into_a_folder_over_nothing(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    page.evaluate("window.showDirectoryPicker = () => navigator.storage.getDirectory()")
+    names = "navigator.storage.getDirectory().then(f => Array.fromAsync(f.keys()))"
+    expected = set()
+    for added in ({"one.color.png", "two.color.png"}, {"one.color (2).png", "two.color (2).png"}):
+        expected |= added
+        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="Into a folder").click()
+        page.get_by_text("2 saved").last.wait_for()
+        assert set(page.evaluate(names)) == expected
+        close(page)
+        page.get_by_text("2 saved").wait_for(state="hidden")
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-001", "APP-006", "APP-017")
 def test_a_photo_is_taken_out_of_the_strip(page, tmp_path):
     names = ("one", "two", "three")

@@ -25,6 +25,7 @@ from colorjax.photos import MAX_PIXELS, Photo, count_frames, read_frames, shrink
 from colorjax.web.session import Color, Setting, hints
 
 SHOWN = 2048  # pixels of the longest side of what the page shows; at 100 % it asks for the whole
+SMALL = 512  # likewise, of what thumbnails and likely colors are made from
 LEAN = 0.7  # strength of the warm and the cool look
 WARM = math.atan2(-0.8, 1.0)  # hue of the warm look in (R − Y, B − Y); the cool one's is opposite
 MIDDLE = 140  # level of gray at which likely colors are shown
@@ -78,6 +79,7 @@ class View:
 
     Attributes:
         photo: its first photo or its still, 8-bit, at most `SHOWN` pixels long.
+        small: the same, at most `SMALL` pixels long.
         shape: (h, w) of the file's own.
         kind: "photo", "pages", "animation" or "film".
         frames: how many it has.
@@ -86,6 +88,7 @@ class View:
     """
 
     photo: Photo
+    small: Photo
     shape: tuple[int, int]
     kind: str
     frames: int
@@ -145,8 +148,9 @@ def of_photo(
     Spec: APP-016
     """
     h, w = photo.pixels.shape[:2]
-    small = shrink_photo(photo, SHOWN)
-    return View(small, (h, w), kind, frames, suffix, pipeline.predict(small.pixels, weights))
+    shown = shrink_photo(photo, SHOWN)
+    seen = pipeline.predict(shown.pixels, weights)
+    return View(shown, shrink_photo(shown, SMALL), (h, w), kind, frames, suffix, seen)
 
 
 def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -226,7 +230,7 @@ def palette(view: View, weights: Weights, row: int, column: int, count: int = 8)
     """
     if isinstance(weights[1].network, DenseConfig):
         return list(EVERYDAY[:count])
-    pixels = view.photo.pixels
+    pixels = view.small.pixels
     gray = np.rint(pixels @ LUMA if pixels.ndim == 3 else pixels).astype(np.uint8)
     (h, w), (high, wide) = gray.shape, view.shape
     place = int(np.clip(row * h // high, 0, h - 1)), int(np.clip(column * w // wide, 0, w - 1))

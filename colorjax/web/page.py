@@ -73,8 +73,8 @@ class Page:
         self.jobs_shown: list[Any] = []
         ui.colors(primary="#b4532a")
         ui.add_css(STATIC / "page.css")
+        self.drop = component("drop")().on("told", lambda event: self._say(event.args))
         self._header()
-        component("drop")().on("told", lambda event: self._say(event.args))
         with ui.element("main"):
             self.welcome = component("welcome")().on(
                 "sample", lambda event: studio.open_sample(event.args)
@@ -195,9 +195,12 @@ class Page:
                     ("compare", "Compare picture", "before and after side by side"),
                     ("project", "Project file", "drop it here later and go on"),
                 ):
-                    with ui.element("button").on("click", functools.partial(self._take, what)):
-                        _text("b", label)
-                        _text("span", does)
+                    _choice(label, does).on("click", functools.partial(self._take, what))
+                _choice("Into a folder", "all, each by its name").on(
+                    "click",
+                    lambda event: self._take_into_folder(event.args),
+                    js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
+                )
             _text("p", "Folders on disk are colored without a page, too: colorjax colorize FOLDER.")
             self.jobs = ui.element("div").classes("jobs").props('role="status"')
             _button("Close", "", "").on("click", dialog.close)
@@ -244,6 +247,20 @@ class Page:
             ui.download.from_url(f"/take/{job.key}", job.name)
         if job.told:
             self._say(job.told)
+
+    async def _take_into_folder(self, chosen: bool) -> None:
+        """Color each file and have the browser save it into the folder that was chosen."""
+        saved = 0
+        for key in [*self.studio.items] if chosen else []:
+            job = self.studio.take("color", [key], self.wanted)
+            await asyncio.to_thread(job.ended.wait)
+            if job.told:
+                self._say(job.told)
+            else:
+                await self.drop.run_method("save", f"/take/{job.key}", job.name, timeout=600)
+                saved += 1
+        if saved:
+            self._say(f"{saved} saved")
 
     def _say(self, text: Any) -> None:
         ui.notify(str(text), position="bottom", multi_line=True, timeout=8000, close_button="OK")
@@ -348,6 +365,13 @@ def _button(label: str, icon: str, props: str) -> Any:
             _text("i", icon).props('aria-hidden="true"')
         if label:
             _text("span", label)
+    return button
+
+
+def _choice(label: str, does: str) -> Any:
+    with ui.element("button").props('type="button"') as button:
+        _text("b", label)
+        _text("span", does)
     return button
 
 

@@ -35,6 +35,7 @@ from colorjax.web.takehome import PROJECT, Wanted
 
 State = Literal["waiting", "coloring", "done", "failed"]
 VIEWS = 6  # files whose views are kept
+TRIED = 1024  # pixels of the longest side while a color is tried
 THUMB = 256  # pixels of a thumbnail's longest side
 QUALITY = 90  # of the JPEGs that are shown
 AS_IT_IS = Wanted()
@@ -261,7 +262,8 @@ class Studio:
         Spec: APP-016
         """
         with self._turns:
-            photo = self._whole(key) if whole else self.view(key).photo
+            as_it_is = whole or key in self.samples  # which are small
+            photo = self._whole(key) if as_it_is else self.view(key).photo
             return _jpeg(_gray(photo.to_8bit().pixels))
 
     def after(
@@ -283,11 +285,12 @@ class Studio:
         Spec: APP-016, APP-019
         """
         with self._turns:
-            setting = self._work(key).setting
-            if mark:
-                setting = session.put(self._work(key), mark, instead_of).setting
+            view, work = self.view(key), self._work(key)
             photo = self._whole(key) if whole else None
-            return _jpeg(paint(self.view(key), self.weights, setting, photo))
+            if mark:
+                work = session.put(work, mark, instead_of)
+                photo = photo or shrink_photo(view.photo, TRIED)
+            return _jpeg(paint(view, self.weights, work.setting, photo))
 
     def thumb(self, key: str) -> bytes:
         """Return a thumbnail, in color if it is colored already.
@@ -556,7 +559,7 @@ class Studio:
 
     def _small(self, key: str, setting: Setting) -> bytes:
         view = self.view(key)
-        return _jpeg(paint(view, self.weights, setting, shrink_photo(view.photo, THUMB)))
+        return _jpeg(paint(view, self.weights, setting, shrink_photo(view.small, THUMB)))
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that the page shows, as plain values.

@@ -1,4 +1,4 @@
-// Files in: chosen, dropped, or a whole folder, sent one after the other.
+// Files in: chosen, dropped, or a whole folder, sent one after the other. And out, into a folder.
 const KNOWN = /\.(jpe?g|png|tiff?|webp|gif|bmp|avif|hei[cf]|jp2|mp4|m4v|mov|mkv|avi|webm|mpe?g|colorjax)$/i;
 
 async function within(entry) { // all files of a folder, sorted by name
@@ -59,6 +59,22 @@ export default {
         this.sent++;
       }
       if (this.sent >= this.all) this.sent = this.all = 0;
+    },
+    async ask() { // for a folder to save files into
+      if (!window.showDirectoryPicker) {
+        this.$emit("told", "This browser cannot save into a folder; take the zip instead.");
+        return false;
+      }
+      this.folder = await showDirectoryPicker({ mode: "readwrite" }).catch(() => null);
+      return !!this.folder;
+    },
+    async save(address, name) { // over nothing that is there
+      const [, stem, ending] = name.match(/^(.*?)(\.[^.]*)?$/), there = [];
+      for await (const each of this.folder.keys()) there.push(each.toLowerCase());
+      for (let i = 2; there.includes(name.toLowerCase()); i++) name = `${stem} (${i})${ending || ""}`;
+      const answer = await fetch(address), file = await this.folder.getFileHandle(name, { create: true });
+      await answer.body.pipeTo(await file.createWritable());
+      return name;
     },
     async one(file) {
       try {
