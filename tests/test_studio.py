@@ -1,92 +1,205 @@
 """A person at work on photos, without a page."""
 
-import dataclasses
 import io
+import json
 import zipfile
 
 import numpy as np
 import pytest
 from light import light_error
+from photo_network import photo_weights
 from pictures import encoded, scene
 from PIL import Image
 
 from colorjax import errors, photos
-from colorjax.photos import Photo
-from colorjax.web import session
-from colorjax.web.session import Setting
-from colorjax.weights import load_weights
+from colorjax.web import looks, session, studio, takehome
+from colorjax.web.session import Mark, Setting
+from colorjax.web.takehome import Wanted
+
+RED = Mark((200, 10, 10), ((5, 7),))
+GRAY = scene()[..., 1]
+
+
+def file(tmp_path, name, data):
+    work = takehome.new_work(name, tmp_path)
+    work.path.write_bytes(data)
+    return work
 
 
 @pytest.fixture
-def work():
-    return session.open_photo("old.jpg", encoded(scene()[..., 1], "JPEG", quality=95))
+def work(tmp_path):
+    return file(tmp_path, "old.jpg", encoded(GRAY, "JPEG", quality=95))
+
+
+@pytest.fixture(scope="session")
+def photo_network():
+    return photo_weights()
+
+
+@pytest.fixture
+def atelier(network, tmp_path):
+    return studio.Studio(network, tmp_path)
+
+
+def settle(atelier):
+    """Color what is open, in this thread."""
+    while item := atelier.next_waiting():
+        atelier.color_item(item)
 
 
 @pytest.mark.req("APP-003")
 @pytest.mark.parametrize("data", [b"", b"no photo", encoded(scene(), "PNG")[:-300]])
-def test_wrong_files_are_one_line(data):
-    with pytest.raises(errors.PhotoError, match=r"old\.png") as error:
-        session.open_photo("old.png", data)
-    assert str(error.value).isprintable()
+def test_wrong_files_are_one_line_without_a_path(atelier, tmp_path, data):
+    work = file(tmp_path, "old\n.png", data)
+    atelier.open(work)
+    settle(atelier)
+    item = atelier.items[work.key]
+    assert item.state == "failed"
+    assert "old" in item.told
+    assert item.told.isprintable()
+    assert str(tmp_path) not in item.told
+
+
+@pytest.mark.req("APP-003")
+def test_photos_that_are_too_large_are_refused(network, work):
     with pytest.raises(errors.PhotoError, match="megapixels"):
-        session.open_photo("old.png", encoded(scene(), "PNG"), max_pixels=100)
+        looks.look_at(work.path, network, max_pixels=100)
 
 
-@pytest.mark.req("APP-001")
-def test_changes_are_undone(work):
+@pytest.mark.req("APP-001", "APP-019")
+def test_changes_are_undone_and_done_again(work):
     assert session.undo(work).setting == Setting()
-    vivid = session.change(work, dataclasses.replace(work.setting, vividness=2.0))
-    assert session.change(vivid, vivid.setting) is vivid
-    hinted = session.hint(vivid, 5, 7, (10, 20, 30))
-    moved = session.hint(hinted, 999, -5, (1, 2, 3))
-    again = session.hint(moved, 5, 7, (40, 50, 60))
-    assert again.setting.hints == ((47, 0, (1, 2, 3)), (5, 7, (40, 50, 60)))
-    assert again.setting.vividness == 2.0
-    for expected in (moved, hinted, vivid, work, work):
-        again = session.undo(again)
-        assert again.setting == expected.setting
+    vivid = session.change(work, vividness=2.0)
+    assert session.change(vivid, vividness=2.0) is vivid
+    hinted = session.put(vivid, RED)
+    other = session.put(hinted, Mark((1, 2, 3), ((0, 0), (3, 4)), 9))
+    changed = session.put(other, Mark((4, 5, 6), RED.path), instead_of=0)
+    removed = session.remove(changed, 1)
+    states = [work, vivid, hinted, other, changed, removed]
+    assert changed.setting.marks == (Mark((4, 5, 6), RED.path), other.setting.marks[1])
+    assert removed.setting == Setting(vividness=2.0, marks=(Mark((4, 5, 6), RED.path),))
+    for expected in [*reversed(states[:-1]), work]:
+        removed = session.undo(removed)
+        assert removed.setting == expected.setting
+    for expected in [*states[1:], states[-1]]:
+        removed = session.redo(removed)
+        assert removed.setting == expected.setting
+    branched = session.change(session.undo(removed), look="warm")
+    assert session.redo(branched) is not removed
+    assert session.redo(branched).setting == branched.setting
 
 
-@pytest.mark.req("APP-001")
+@pytest.mark.req("APP-019")
+def test_marks_are_bounded(work):
+    for number in range(session.MOST_MARKS + 5):
+        work = session.put(work, Mark((number % 256, 0, 0), ((number, 0),)))
+    assert len(work.setting.marks) == session.MOST_MARKS
+    assert session.remove(work, 999).setting == work.setting
+
+
+@pytest.mark.req("APP-019")
+def test_a_brush_covers_its_area_and_no_more():
+    stroke = Mark((10, 20, 30), ((20, 10), (20, 60)), 8)
+    found = session.hints([stroke, RED, Mark((1, 1, 1), ((999, 999),))], (48, 64))
+    places = {tuple(place) for place in found.places.tolist()}
+    assert (5, 7) in places
+    near = [
+        place
+        for place in places - {(5, 7)}
+        if min(np.hypot(place[0] - row, place[1] - column) for row, column in stroke.path) <= 8
+    ]
+    assert len(near) == len(places) - 1
+    assert len(near) > 100
+    found.check_inside((48, 64))
+    assert session.hints([Mark((1, 1, 1), ((999, 999),))], (48, 64)) is None
+
+
+@pytest.mark.req("APP-018")
 def test_vividness_is_heeded(work, network):
-    gray = session.change(work, Setting(vividness=0.0))
-    (photo,) = session.colored(gray, network)
-    np.testing.assert_array_equal(photo.pixels, np.repeat(gray.frames[0].pixels[..., None], 3, -1))
+    view = looks.look_at(work.path, network)
+    painted = looks.paint(view, network, Setting(vividness=0.0))
+    np.testing.assert_array_equal(painted, np.repeat(view.photo.pixels[..., None], 3, -1))
 
 
-@pytest.mark.req("APP-001")
-@pytest.mark.parametrize("frames", [1, 3])
-def test_the_variant_picked_is_the_one_shown(frames):
-    weights = load_weights()
-    pages = [Photo(scene(24, 32, seed)[..., 1]) for seed in range(frames)]
-    work = session.Work("old.tif", pages)
-    offered = session.colorings(work, weights)
-    assert len(offered) == session.VARIANTS
-    for variant, expected in enumerate(offered):
-        picked = session.change(work, Setting(variant=variant))
-        shown = session.colored(picked, weights)
-        assert len(shown) == frames
-        np.testing.assert_array_equal(shown[0].pixels, expected.pixels)
+@pytest.mark.req("APP-018")
+def test_looks_differ_and_are_what_is_taken_home(work, photo_network, tmp_path):
+    view = looks.look_at(work.path, photo_network)
+    offered = looks.looks(photo_network[1])
+    assert 4 <= len(offered) <= 6
+    shown = {}
+    for number, name in enumerate(offered):
+        picked = session.change(work, look=name)
+        shown[name] = looks.paint(view, photo_network, picked.setting)
+        target = tmp_path / f"{number}.png"
+        takehome.write_color(picked, view, photo_network, target)
+        taken = photos.read_photo(target)
+        np.testing.assert_array_equal(taken.pixels, shown[name])
+        assert light_error(taken.pixels, view.photo.pixels).max() <= 50
+    for name, pixels in shown.items():
+        others = [other for each, other in shown.items() if each != name]
+        assert all(np.abs(pixels.astype(int) - other).mean() > 0.5 for other in others)
+    warmth = {name: (rgb[..., 0].astype(int) - rgb[..., 2]).mean() for name, rgb in shown.items()}
+    assert warmth["cool"] < warmth["natural"] < warmth["warm"]
 
 
-@pytest.mark.req("APP-008")
-@pytest.mark.parametrize(("h", "w"), [(48, 64), (300, 1200)])
-def test_marks_are_rings_of_their_color(h, w):
-    given = (200, 30, 60)
-    work = session.Work("old.png", [Photo(np.full((h, w), 128, np.uint8))])
-    work = session.hint(work, h // 2, w // 2, given)
-    work = session.hint(work, 0, w - 1, given)
-    photo = Photo(np.full((h, w, 3), 128, np.uint8))
-    marked = session.marked(work, photo).pixels
-    assert (photo.pixels == 128).all()
-    unit = max(1, w / session.UNITS)
-    y, x = np.mgrid[:h, :w]
-    distance = np.minimum(np.hypot(y - h // 2, x - w // 2), np.hypot(y, x - (w - 1))) / unit
-    assert (marked[distance < 2] == 128).all()
-    assert (marked[distance >= 8] == 128).all()
-    assert (marked[(distance >= 4.5) & (distance < 5.5)] == given).all()
-    for level in (0, 255):
-        assert (marked[distance < 8] == level).all(-1).any()
+@pytest.mark.req("APP-018")
+def test_a_network_of_one_coloring_has_looks_too(work, network):
+    view = looks.look_at(work.path, network)
+    strengths = [
+        np.ptp(looks.paint(view, network, Setting(look=name)).astype(int), axis=-1).mean()
+        for name in ("soft", "natural", "vivid", "bold")
+    ]
+    assert strengths == sorted(strengths)
+    unknown = looks.paint(view, network, Setting(look="none"))
+    np.testing.assert_array_equal(unknown, looks.paint(view, network, Setting()))
+
+
+@pytest.mark.req("APP-019")
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_likely_colors_are_shown_at_middling_light(tmp_path, photo_network, level):
+    gray = GRAY.copy()
+    gray[10:20, 10:20] = level
+    work = file(tmp_path, "old.png", encoded(gray, "PNG"))
+    view = looks.look_at(work.path, photo_network)
+    colors = looks.palette(view, photo_network, 15, 999)
+    assert colors == looks.palette(view, photo_network, 15, 63)
+    colors = looks.palette(view, photo_network, 15, 15)
+    assert len(colors) == 8
+    assert len(set(colors)) == 8
+    light = [(21 * r + 72 * g + 7 * b) / 100 for r, g, b in colors]
+    assert np.allclose(light, looks.MIDDLE, atol=0.5)
+
+
+@pytest.mark.req("APP-019")
+def test_a_mark_colors_its_place_only_while_it_is_tried(atelier, work):
+    atelier.open(work)
+    before = atelier.after(work.key)
+    tried = atelier.after(work.key, mark=RED)
+    assert tried != before
+    assert atelier.after(work.key) == before
+    atelier.update(work.key, lambda work: session.put(work, RED))
+    assert atelier.after(work.key) == tried
+    instead = atelier.after(work.key, mark=Mark((10, 10, 200), RED.path), instead_of=0)
+    assert instead not in (before, tried)
+    assert len(atelier.palette(work.key, 5, 7)) == 8
+
+
+@pytest.mark.req("APP-006", "APP-008")
+@pytest.mark.parametrize(
+    ("color", "name"),
+    [
+        ((0, 0, 0), "black"),
+        ((255, 255, 255), "white"),
+        ((128, 128, 128), "gray"),
+        ((200, 30, 30), "red"),
+        ((110, 70, 40), "dark brown"),
+        ((150, 190, 230), "light blue"),
+        ((60, 130, 60), "green"),
+        ((230, 120, 170), "pink"),
+    ],
+)
+def test_colors_have_names(color, name):
+    assert looks.color_name(color) == name
 
 
 @pytest.mark.req("APP-002")
@@ -94,33 +207,224 @@ def test_marks_are_rings_of_their_color(h, w):
     ("name", "kind", "suffix", "expected", "format"),
     [
         ("old.jpg", "JPEG", None, "old.color.jpg", "JPEG"),
-        ("old.JPEG", "JPEG", None, "old.color.JPEG", "JPEG"),
-        ("old.jpg", "PNG", None, "old.color.png", "PNG"),
         ("old.gif", "GIF", None, "old.color.png", "PNG"),
-        ("old.jpg", "JPEG", ".png", "old.color.png", "PNG"),
+        ("../a/old.jpg", "JPEG", ".png", "old.color.png", "PNG"),
         ("old.tif", "TIFF", ".webp", "old.color.webp", "WEBP"),
+        ("C:\\a\\..", "PNG", None, "photo.color.png", "PNG"),
     ],
 )
-def test_files_to_take_home(network, name, kind, suffix, expected, format):
-    opened = session.open_photo(name, encoded(scene()[..., 1], kind))
-    written, data = session.encoded(opened, network, suffix=suffix)
-    photo = photos.decode_photo(data)
-    assert (written, photo.format, photo.pixels.shape) == (expected, format, (48, 64, 3))
+def test_files_to_take_home(atelier, tmp_path, name, kind, suffix, expected, format):
+    work = file(tmp_path, name, encoded(GRAY, kind))
+    atelier.open(work)
+    job = atelier.take("color", [work.key], Wanted(suffix))
+    assert job.ended.wait(60)
+    assert (job.state, job.told, job.name) == ("done", "", expected)
+    photo = photos.read_photo(job.path)
+    assert (photo.format, photo.pixels.shape) == (format, (48, 64, 3))
     if format == "PNG":
-        assert light_error(photo.pixels, opened.frames[0].pixels).max() <= 50
+        gray = photos.read_photo(work.path).pixels
+        assert light_error(photo.pixels, gray).max() <= 50
 
 
-@pytest.mark.req("APP-002")
-def test_all_in_a_zip(work, network):
-    gray = session.change(work, Setting(vividness=0.0))
-    counted = []
-    data = session.zipped([work, work, gray], network, suffix=".png", done=counted.append)
-    assert counted == [1, 2, 3]
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+@pytest.mark.req("APP-002", "APP-003")
+def test_all_in_a_zip(atelier, tmp_path, work):
+    gray = file(tmp_path, "old.jpg", work.path.read_bytes())
+    gray = session.change(gray, vividness=0.0)
+    bad = file(tmp_path, "bad.jpg", b"no photo")
+    for each in (work, gray, bad):
+        atelier.open(each)
+    job = atelier.take("zip", list(atelier.items), Wanted(".png"))
+    assert job.ended.wait(60)
+    assert (job.state, job.done, job.total) == ("done", 3, 3)
+    assert job.told.startswith("bad.jpg: not a photo")
+    with zipfile.ZipFile(job.path) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
-        assert names == ["old.color.png", "old.color (2).png", "old.color (3).png"]
-        first, second, third = (np.asarray(Image.open(archive.open(name))) for name in names)
-    np.testing.assert_array_equal(first, second)
-    assert (third == third[..., :1]).all()
-    assert not (first == third).all()
+        assert names == ["old.color.png", "old.color (2).png"]
+        first, second = (np.asarray(Image.open(archive.open(name))) for name in names)
+    assert (second == second[..., :1]).all()
+    assert not (first == second).all()
+
+
+@pytest.mark.req("APP-020")
+def test_a_comparison_is_twice_as_wide(atelier, work):
+    atelier.open(work)
+    job = atelier.take("compare", [work.key])
+    assert job.ended.wait(60)
+    assert job.name == "old.compare.jpg"
+    assert photos.read_photo(job.path).pixels.shape[1] >= 2 * 64
+
+
+@pytest.mark.req("APP-020")
+def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
+    changed = session.undo(session.put(session.change(work, look="vivid", vividness=1.5), RED))
+    other = file(tmp_path, "b.png", encoded(GRAY, "PNG"))
+    atelier.open(changed)
+    atelier.open(other)
+    assert atelier.unsaved()
+    job = atelier.take("project", list(atelier.items))
+    assert job.ended.wait(60)
+    assert not atelier.unsaved()
+    again = studio.Studio(network, tmp_path)
+    sent = tmp_path / "sent"
+    sent.write_bytes(job.path.read_bytes())
+    assert again.open_project(sent, "photos.colorjax") == 2
+    assert not sent.exists()
+    first, second = (item.work for item in again.items.values())
+    assert (first.name, second.name) == ("old.jpg", "b.png")
+    assert (first.settings, first.at) == (changed.settings, changed.at)
+    assert first.path.read_bytes() == work.path.read_bytes()
+    assert first.path != work.path
+    assert not again.unsaved()
+
+
+def project(content, files=("0000.png",), compression=zipfile.ZIP_STORED):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", compression) as archive:
+        for name in files:
+            archive.writestr(name, encoded(GRAY, "PNG"))
+        archive.writestr("project.json", content)
+    return data.getvalue()
+
+
+def told(**changes):
+    setting = {"look": "natural", "vividness": 1.0, "marks": []}
+    fields = {"name": "a.png", "file": "0000.png", "settings": [setting], "at": 0} | changes
+    return json.dumps({"version": 1, "works": [fields]})
+
+
+@pytest.mark.req("APP-012", "APP-020")
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no zip",
+        project("[]"),
+        project("{"),
+        project("[" * 10**5),
+        project('{"works": [1]}'),
+        project('{"works": 9}'),
+        project(told(), files=()),
+        project(told(at=1)),
+        project(told(at=True)),
+        project(told(file="/etc/hostname")),
+        project(told(file="../0000.png")),
+        project(told(settings=[])),
+        project(told(settings=[{"look": 1, "vividness": 1, "marks": []}])),
+        project(told(settings=[{"look": "x", "vividness": "NaN", "marks": []}])),
+        project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [{"color": [1]}]}])),
+        project(told(), compression=zipfile.ZIP_DEFLATED),
+    ],
+)
+def test_other_files_are_no_project(atelier, tmp_path, data):
+    sent = tmp_path / "sent"
+    sent.write_bytes(data)
+    with pytest.raises(errors.PhotoError, match=r"photos\.colorjax|the project") as error:
+        atelier.open_project(sent, "photos.colorjax")
+    assert str(tmp_path) not in str(error.value)
+    assert atelier.items == {}
+
+
+@pytest.mark.req("APP-019", "APP-020")
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        [],
+        {},
+        {"color": [1, 2, 3], "path": []},
+        {"color": [1, 2, 256], "path": [[1, 2]]},
+        {"color": [1, 2, -1], "path": [[1, 2]]},
+        {"color": [1, 2, 3.0], "path": [[1, 2]]},
+        {"color": [1, 2, 3], "path": [[1, True]]},
+        {"color": [1, 2, 3], "path": [[1, 2, 3]]},
+        {"color": [1, 2, 3], "path": [[10**9, 2]]},
+        {"color": [1, 2, 3], "path": [[1, 2]], "radius": "1"},
+        {"color": [1, 2, 3], "path": [[1, 2]] * 2001},
+    ],
+)
+def test_other_things_are_no_mark(found):
+    with pytest.raises(errors.PhotoError, match="a mark"):
+        session.mark_from(found)
+    assert session.mark_from({"color": [200, 10, 10], "path": [[5, 7]]}) == RED
+
+
+@pytest.mark.req("APP-021")
+@pytest.mark.parametrize(
+    ("name", "kind", "says"), [("a.tif", "TIFF", "3 pages"), ("a.webp", "WEBP", "Animation of 3")]
+)
+def test_pages_are_named_and_colored_with_progress(atelier, tmp_path, name, kind, says):
+    pages = [Image.fromarray(scene(24, 32, seed)[..., 1]) for seed in range(3)]
+    data = io.BytesIO()
+    pages[0].save(data, kind, save_all=True, append_images=pages[1:])
+    work = file(tmp_path, name, data.getvalue())
+    atelier.open(work)
+    settle(atelier)
+    assert says in atelier.items[work.key].told
+    job = atelier.take("color", [work.key])
+    assert job.ended.wait(60)
+    assert (job.state, job.done, job.total) == ("done", 3, 3)
+    assert len(list(photos.read_frames(job.path))) == 3
+
+
+@pytest.mark.req("APP-017")
+def test_the_one_that_is_shown_is_colored_first(atelier, tmp_path):
+    works = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(4)]
+    for work in works:
+        atelier.open(work)
+    assert atelier.shown().work is works[0]
+    atelier.select(works[2].key)
+    order = []
+    for _ in works:
+        atelier.color_item(atelier.next_waiting())
+        order += [
+            i
+            for i, work in enumerate(works)
+            if atelier.items[work.key].state == "done" and i not in order
+        ]
+    assert order == [2, 3, 0, 1]
+    thumb = atelier.thumb(works[1].key)
+    atelier.update(works[1].key, lambda work: session.change(work, vividness=0.0))
+    assert atelier.items[works[1].key].state == "waiting"
+    settle(atelier)
+    assert atelier.thumb(works[1].key) != thumb
+    assert len(atelier._views) <= studio.VIEWS
+
+
+@pytest.mark.req("APP-001", "APP-017")
+def test_a_file_is_taken_out_and_its_neighbor_shown(atelier, tmp_path):
+    works = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(3)]
+    for work in works:
+        atelier.open(work)
+    atelier.select(works[1].key)
+    for closed, shown in ((1, 2), (2, 0)):
+        atelier.close(works[closed].key)
+        assert not works[closed].path.exists()
+        assert atelier.current == works[shown].key
+    atelier.close(works[0].key)
+    assert atelier.shown() is None
+    atelier.close("none")
+
+
+@pytest.mark.req("APP-016")
+def test_the_whole_photo_has_its_own_pixels(atelier, tmp_path, monkeypatch):
+    monkeypatch.setattr(looks, "SHOWN", 32)
+    work = file(tmp_path, "old.png", encoded(GRAY, "PNG"))
+    atelier.open(work)
+    for show in (atelier.before, atelier.after):
+        assert max(photos.decode_photo(show(work.key)).pixels.shape) == 32
+        whole = photos.decode_photo(show(work.key, whole=True)).pixels
+        assert whole.shape[:2] == GRAY.shape
+
+
+@pytest.mark.req("APP-015")
+def test_samples_are_gray_and_open_at_once(atelier):
+    atelier._make_samples()
+    assert set(atelier.samples) == set(studio.SAMPLES)
+    atelier.open_sample(studio.HERO)
+    shown = atelier.shown().work
+    assert photos.read_photo(shown.path).pixels.ndim == 2
+    assert shown.key not in atelier.samples
+    atelier.close(shown.key)
+    assert atelier.samples[studio.HERO].path.exists()

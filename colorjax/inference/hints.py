@@ -59,7 +59,7 @@ class Hints:
         chroma = rgb_to_luma_chroma(pad_rows(self.rgb.astype(np.float32)))[1]
         return np.asarray(chroma)[: len(self.rgb)]
 
-    def on_cells(self, shape: tuple[int, ...], grid: tuple[int, int]) -> "CellHints":
+    def on_cells(self, shape: tuple[int, ...], grid: tuple[int, ...]) -> "CellHints":
         """Return the hints as cells of a grid laid over a photo of (h, w).
 
         Hints in one cell count by their mean. Beyond 1024 cells only an even choice of them is spread.

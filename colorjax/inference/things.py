@@ -36,10 +36,10 @@ def describe(
 
 def affinity(
     features: Float[Array, "p features"],
-    cells: Int[Array, "p 2"],
+    cells: Int[Array | np.ndarray, "p 2"],
     other_features: Float[Array, "q features"],
-    other_cells: Int[Array, "q 2"],
-    grid: tuple[int, int],
+    other_cells: Int[Array | np.ndarray, "q 2"],
+    grid: tuple[int, ...],
 ) -> Float[Array, "p q"]:
     """Tell how much two places belong to one thing: 1 for the same place, near 0 for other things.
 

@@ -126,7 +126,7 @@ def likely_colors(
     centers = _bin_centers(config)
     shape = np.array(prediction.gray.shape)
     row, column = np.clip((np.array(place) * shape).astype(int), 0, shape - 1)
-    share = np.asarray(_thing_distribution(prediction, np.int32([row, column])))
+    share = np.asarray(_thing_distribution(prediction, np.array([row, column], np.int32)))
     colored = np.asarray(
         apply_chroma(np.full(len(centers), 100 * MIDDLE, np.int32), VIVID * centers)
     )
@@ -260,7 +260,7 @@ def _things(prediction: Prediction):
 
 
 @jax.jit
-def _thing_distribution(prediction: Prediction, cell: Int[Array, "2"]) -> Float[Array, " bins"]:
+def _thing_distribution(prediction: Prediction, cell: Int[Array | np.ndarray, "2"]) -> Float[Array, " bins"]:
     """Return the distribution over the bins of the thing that a cell belongs to."""
     rows, columns, _ = prediction.features.shape
     grid = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1)

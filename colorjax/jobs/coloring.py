@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from jaxtyping import PyTree, UInt8
+from jaxtyping import PyTree
 
 from colorjax.config import Config
 from colorjax.inference import blending, colorizing, pipeline, variants
@@ -141,20 +141,6 @@ def color_frames(
         memory, rgb = blending.blend_over_time(memory, frame.pixels, colored.pixels)
         remember(memory)
         yield dataclasses.replace(colored, pixels=rgb)
-
-
-def likely_colors(
-    photo: Photo, weights: Weights, place: tuple[int, int], count: int
-) -> UInt8[np.ndarray, "count 3"]:
-    """Return the likely colors at a place of a photo, the likeliest first.
-
-    Args:
-        photo: As for `color_photo`.
-        weights: (params, config).
-        place: Row and column in the photo.
-        count: The number of colors.
-    """
-    return variants.palette(photo.pixels, weights, place, count)
 
 
 def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:

@@ -87,7 +87,7 @@ def check_key(key: object) -> None:
         ArgumentError: in one line.
     """
     dtype = getattr(key, "dtype", None)
-    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    typed = dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key)
     raw = str(dtype) == "uint32" and getattr(key, "ndim", 0) == 1
     check(typed or raw, "key", key, "a JAX random key, such as jax.random.key(0)")
 

@@ -125,9 +125,9 @@ def apply_photo_features(
     x = apply_conv(head["conv_0"], active(head["norm_0"], x))
     features = active(head["norm_1"], x)
     logits = apply_conv(head["conv_1"], features)
-    return tuple(
-        found.astype(jnp.float32).reshape(*batch, *found.shape[1:]) for found in (logits, features)
-    )
+    logits, features = logits.astype(jnp.float32), features.astype(jnp.float32)
+    shape = (*batch, *logits.shape[1:3], -1)
+    return logits.reshape(shape), features.reshape(shape)
 
 
 def _used_stages(config: PhotoConfig) -> list[int]:

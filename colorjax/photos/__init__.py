@@ -13,6 +13,7 @@ from colorjax.photos.opening import MAX_PIXELS
 from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.pil import from_pil, is_pil, to_pil
 from colorjax.photos.reading import (
+    count_frames,
     decode_frames,
     decode_photo,
     memory_needed,
@@ -39,6 +40,7 @@ __all__ = [
     "SUFFIXES",
     "Photo",
     "Pixels",
+    "count_frames",
     "decode_frames",
     "decode_photo",
     "encode_frames",

@@ -165,6 +165,16 @@ def memory_needed(path: PathLike) -> int:
         return w * h * held
 
 
+def count_frames(path: PathLike) -> int:
+    """Return the number of pages or frames of a photo file, from its headers.
+
+    Raises:
+        PhotoError: the headers are wrong.
+    """
+    with regular_file(path) as file, open_photo(file, path, None) as image:
+        return _count_frames(image, file)
+
+
 def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
     """Return the number of pages or frames, as far as the file is intact. The image keeps its position."""
     if image.format == "TIFF":

@@ -1,6 +1,7 @@
-"""The page served: a person's photos in the browser of this machine, by Gradio (the extra `app`)."""
+"""The page served: a person's photos in the browser of this machine, by NiceGUI (the extra `app`)."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import shutil
@@ -14,9 +15,9 @@ from typing import NamedTuple
 from colorjax.errors import UsageError
 from colorjax.jobs.coloring import Weights
 from colorjax.photos import MAX_PIXELS
-from colorjax.web.entries import Entries
 from colorjax.web.guard import Guard
-from colorjax.web.page import SCRIPT, STYLE, make_page
+from colorjax.web.routes import Entries, add_routes
+from colorjax.web.studio import Studio
 
 try:
     import fcntl
@@ -24,7 +25,7 @@ except ImportError:  # not on Windows, where nothing is left to be cleared
     fcntl = None
 
 HOST = "127.0.0.1"
-LARGEST_FILE = "1gb"
+LARGEST_MESSAGE = 1 << 20  # bytes of what a page tells at once; photos come by other ways
 PREFIX = "colorjax-app-"  # of the folder's name
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -57,55 +58,60 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         The addresses of the page.
 
     Raises:
-        UsageError: Gradio is not installed, or the port is taken.
-
-    Spec: APP-004, APP-005, APP-007, APP-009, APP-012, APP-014
+        UsageError: NiceGUI is not installed, or the port is taken.
     """
     with own_folder() as folder:
-        os.environ |= {
-            "GRADIO_ANALYTICS_ENABLED": "False",
-            "GRADIO_RUN_HISTORY": "False",
-            "GRADIO_TEMP_DIR": str(folder),
-        }
+        os.environ["NICEGUI_STORAGE_PATH"] = str(
+            folder / "storage"
+        )  # else it is in the folder one works in
         try:
             import fastapi  # pyright: ignore[reportMissingImports]
-            import gradio  # pyright: ignore[reportMissingImports]
+            import nicegui  # pyright: ignore[reportMissingImports]
             import uvicorn  # pyright: ignore[reportMissingImports]
+
+            from colorjax.web.page import STATIC, TITLE, add_page
         except ImportError:
             raise UsageError(
-                "the page needs Gradio; expected: pip install 'colorjax[app]'"
+                "the page needs NiceGUI; expected: pip install 'colorjax[app]'"
             ) from None
         listener = listen(port)
         port = listener.getsockname()[1]
-        server = fastapi.FastAPI(openapi_url=None)
-        blocks = make_page(weights, folder, max_pixels=max_pixels)
-        gradio.mount_gradio_app(
+        studio = Studio(weights, folder, max_pixels=max_pixels)
+        server = fastapi.FastAPI(openapi_url=None, redirect_slashes=False)
+        add_routes(server, studio)
+        add_page(studio)
+        nicegui.app.router.redirect_slashes = False
+        logging.getLogger("nicegui").setLevel(
+            logging.ERROR
+        )  # who asks for what is not there is no news
+        nicegui.app.config.socket_io_js_transports = ["websocket"]
+        nicegui.ui.run_with(
             server,
-            blocks,
-            path="",
-            server_name=HOST,
-            footer_links=[],
-            show_error=False,  # an error's text may hold a path
-            max_file_size=LARGEST_FILE,
-            ssr_mode=False,
-            theme=gradio.themes.Default(
-                primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["monospace"]
-            ),
-            css=STYLE,
-            js=SCRIPT,
+            title=TITLE,
+            favicon=STATIC / "mark.svg",
+            dark=None,
+            language="en-US",
+            tailwind=False,
+            gzip_middleware_factory=None,  # nothing is far
+            reconnect_timeout=30,
+            show_welcome_message=False,
         )
-        blocks.has_launched = True  # Gradio checks files only then, and mounting does not set it
-        guard = Guard(Entries(server, folder), port, headers={"Content-Security-Policy": POLICY})
+        guard = Guard(Entries(server), port, headers={"Content-Security-Policy": POLICY})
         running = uvicorn.Server(
             uvicorn.Config(
-                guard, log_level="critical", proxy_headers=False, timeout_graceful_shutdown=1
+                guard,
+                log_level="critical",
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+                ws_max_size=LARGEST_MESSAGE,
             )
         )
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             page = f"http://{HOST}:{port}/?token="
-            yield Served(page + guard.secret, page + guard.ticket())
+            with studio.at_work():
+                yield Served(page + guard.secret, page + guard.ticket())
         finally:
             running.should_exit = True
             thread.join()
@@ -117,8 +123,6 @@ def own_folder() -> Iterator[pathlib.Path]:
     """Make a folder that is gone after the block, also where a request that outlives the page writes into it.
 
     It is locked as long as this process lives: those that are not are of pages that were killed, and are removed.
-
-    Spec: APP-005, APP-013
     """
     _remove_left()
     while True:
@@ -178,8 +182,6 @@ def listen(port: int) -> socket.socket:
 
     Raises:
         UsageError: the port is taken or not allowed.
-
-    Spec: APP-004
     """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

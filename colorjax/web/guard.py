@@ -28,10 +28,7 @@ REFUSAL = "not allowed; open the address that colorjax printed, with its token"
 
 
 class Guard:
-    """An ASGI application that passes on to another what its own page asks, and refuses the rest with 403.
-
-    Spec: APP-009, APP-010, APP-011
-    """
+    """An ASGI application that passes on to another what its own page asks, and refuses the rest with 403."""
 
     def __init__(
         self,
@@ -61,10 +58,7 @@ class Guard:
         ]
 
     def ticket(self) -> str:
-        """Return a token that is taken once: the command line that starts a browser is seen by all users.
-
-        Spec: APP-014
-        """
+        """Return a token that is taken once: the command line that starts a browser is seen by all users."""
         self.tickets.append(secrets.token_urlsafe(32))
         return self.tickets[-1]
 

@@ -1,347 +1,397 @@
-"""The page that `app` serves: what a person sees and does, in Gradio's blocks."""
+"""The page: widgets that show what `studio` holds and tell it what a person does. No photo is touched here."""
 
-import contextlib
-import dataclasses
+import asyncio
+import functools
 import pathlib
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+import types
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from colorjax.web import looks, session
+from colorjax.web.session import Mark, Work
+from colorjax.web.studio import HERO, SAMPLES, Item, Job, Studio
+from colorjax.web.takehome import SUFFIXES, Wanted
 
-from colorjax.errors import ColorjaxError
-from colorjax.jobs.coloring import Weights
-from colorjax.photos import MAX_PIXELS, SUFFIXES, Photo, encode_photo
-from colorjax.web import session
-from colorjax.web.session import Work
+try:
+    import nicegui  # pyright: ignore[reportMissingImports]
+    from nicegui.elements.mixins import text_element  # pyright: ignore[reportMissingImports]
+except ImportError:  # without the extra `app`, whose absence `app.serving` tells
+    nicegui = text_element = None
 
-COLORS = 8
-FORMATS = {"as the photo": None, "PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WebP": ".webp"}
+ui: Any = getattr(nicegui, "ui", None)
+TextElement: Any = getattr(text_element, "TextElement", None)
+STATIC = pathlib.Path(__file__).parent / "static"
+TITLE = "colorjax"
+LOGO = (STATIC / "mark.svg").read_text()
+EVERY = 0.15  # seconds between looks at what has changed
+FORMATS = {"": "As the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
+KEYS = (
+    ("Click", "give a place its color"),
+    ("C", "choose a place with the keyboard"),
+    ("B", "brush over an area, or back to places"),
+    ("Ctrl + Z", "undo"),
+    ("Ctrl + Shift + Z, Ctrl + Y", "redo"),
+    ("+ and −, Ctrl + wheel, pinch", "zoom"),
+    ("0", "fit to the window"),
+    ("1", "100 %: a pixel of the photo on a pixel of the screen"),
+    ("Drag", "move a photo that is zoomed"),
+    ("Page Up, Page Down", "the photo before, the next one"),
+    ("Delete", "on a ring: take its color away"),
+)
 
 
-def make_page(weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Any:
-    """Return the page as Gradio's blocks.
+@functools.cache
+def component(name: str) -> Any:
+    """Return the element class of one of the page's own components, a file of `static`."""
+    return types.new_class(name, (ui.element,), {"component": STATIC / f"{name}.js"})
 
-    Args:
-        weights: (params, config).
-        folder: where pictures are put for the browser; under a name of chance each.
-        max_pixels: most pixels of a photo.
 
-    Spec: APP-001, APP-002, APP-003, APP-006
-    """
-    import gradio as gr  # pyright: ignore[reportMissingImports]
+def add_page(studio: Studio) -> None:
+    """Have the page at / show a studio."""
 
-    def put(data: bytes, name: str) -> str:
-        place = folder / secrets.token_hex(16)
-        place.mkdir()
-        (place / name).write_bytes(data)
-        return str(place / name)
+    @ui.page("/", title=TITLE, dark=None)
+    def page() -> None:
+        Page(studio)
 
-    def shown(photo: Photo) -> str:
-        return put(encode_photo(Photo(photo.to_8bit().pixels), "JPEG", quality=92), "photo.jpg")
 
-    def draw(works: list[Work], number: int | None) -> list[Any]:
-        """Return the values of `views` for a photo."""
-        if number is None or number >= len(works):
-            return [None, None, "", 1.0, gr.update(visible=False), gr.update(interactive=False)]
-        work = works[number]
-        (after, *_) = session.colored(work, weights)
-        pair = (shown(work.frames[0]), shown(after))
-        marked = shown(session.marked(work, after)) if work.setting.hints else pair[1]
-        more = gr.update(interactive=len(work.settings) > 1)
-        marks = marks_in_words(work.setting)
-        return [pair, marked, marks, work.setting.vividness, gr.update(visible=True), more]
+class Page:
+    """One page of a browser; of several, all show the same."""
 
-    def draw_anew(works: list[Work], number: int | None) -> list[Any]:
-        """Return the values of `views` and `offers` for a photo that was not in view."""
-        return [*draw(works, number), hidden(), hidden()]
+    def __init__(self, studio: Studio) -> None:
+        """Lay the widgets out."""
+        self.studio, self.seen = studio, -1
+        self.marks_shown: tuple[Mark, ...] | None = None
+        self.jobs_shown: list[Any] = []
+        ui.colors(primary="#b4532a")
+        ui.add_css(STATIC / "page.css")
+        self.drop = component("drop")().on("told", lambda event: self._say(event.args))
+        self._header()
+        with ui.element("main"):
+            self.welcome = component("welcome")().on(
+                "sample", lambda event: studio.open_sample(event.args)
+            )
+            self.welcome.props["hero"] = HERO if HERO in studio.samples else None
+            self.welcome.props["samples"] = [
+                {"name": name, **SAMPLES[name]._asdict()} for name in studio.samples
+            ]
+            with ui.element("div").classes("work") as self.work:
+                self._work()
+        ui.timer(EVERY, self.refresh)
+        self.refresh()
 
-    def add(files: Sequence[str] | None, works: list[Work], number: int | None) -> list[Any]:
-        """Open photos; name those that are none."""
-        lines, opened = [], []
-        for place in files or []:
-            path = pathlib.Path(place)
-            try:
-                opened.append(
-                    session.open_photo(path.name, path.read_bytes(), max_pixels=max_pixels)
+    # layout
+
+    def _header(self) -> None:
+        with ui.element("header").classes("top"):
+            ui.html(f"{LOGO}<b>{TITLE}</b>", sanitize=False).classes("logo")
+            with ui.element("div").classes("acts") as self.acts:
+                _button("Add", "add_photo_alternate", 'aria-label="Add photos"').on(
+                    "click", js_handler=_press("choose-files")
                 )
-            except ColorjaxError as error:
-                lines.append(str(error))
-            path.unlink(missing_ok=True)
-        number = len(works) if opened else number
-        works = [*works, *opened]
-        return [works, choice(works, number), None, message(lines, len(opened))]
+                self.undo = _button("", "undo", 'aria-label="Undo" title="Undo (Ctrl + Z)"').on(
+                    "click", lambda: self._set(session.undo)
+                )
+                self.redo = _button(
+                    "", "redo", 'aria-label="Redo" title="Redo (Ctrl + Shift + Z)"'
+                ).on("click", lambda: self._set(session.redo))
+                _button("", "keyboard", 'aria-label="Keys" title="Keys"').on(
+                    "click", self._dialog_of_keys().open
+                )
+                self.home = self._dialog_of_files()
+                _button("Download", "download", "").classes("main").on("click", self.home.open)
 
-    def choice(works: list[Work], number: int | None) -> Any:
-        """Return an update of the list of photos, with the one that comes into view."""
-        names = [(work.name, place) for place, work in enumerate(works)]
-        return gr.update(choices=names, value=number, visible=len(works) > 1)
-
-    def remove(works: list[Work], number: int | None) -> list[Any]:
-        """Take the photo in view out of the list; the next one comes into view."""
-        if number is None:
-            return [works, choice(works, None), ""]
-        others = [*works[:number], *works[number + 1 :]]
-        following = min(number, len(others) - 1) if others else None
-        return [others, choice(others, following), _plain(f"{works[number].name} removed.")]
-
-    def changed(make: Callable[..., Work]) -> Callable[..., list[Any]]:
-        """Return a handler that replaces the photo in view by what `make` makes of it, and draws it."""
-
-        def handle(works: list[Work], number: int | None, *values: Any) -> list[Any]:
-            if number is None:
-                return [works, *draw(works, number)]
-            works = [*works]
-            works[number] = make(works[number], *values)
-            return [works, *draw(works, number)]
-
-        return handle
-
-    def set_vividness(work: Work, vividness: float) -> Work:
-        return session.change(work, dataclasses.replace(work.setting, vividness=vividness))
-
-    def set_hint(work: Work, x: float, y: float, color: str) -> Work:
-        return session.hint(work, int(y or 0), int(x or 0), _from_hex(color))
-
-    def offer_variants(works: list[Work], number: int | None) -> Any:
-        if number is None:
-            return hidden()
-        variants = session.colorings(works[number], weights)
-        pictures = [(shown(photo), f"Coloring {i}") for i, photo in enumerate(variants, 1)]
-        return gr.update(value=pictures, visible=True, selected_index=None)
-
-    def pick_variant(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
-        def pick(work: Work) -> Work:
-            return session.change(work, dataclasses.replace(work.setting, variant=event.index))
-
-        return changed(pick)(works, number)
-
-    def offer_colors(works: list[Work], number: int | None, x: float, y: float) -> Any:
-        if number is None:
-            return hidden()
-        h, w = works[number].frames[0].pixels.shape[:2]
-        place = (int(np.clip(y or 0, 0, h - 1)), int(np.clip(x or 0, 0, w - 1)))
-        likely = session.palette(works[number], weights, *place, COLORS)
-        swatches = np.broadcast_to(likely[:, None, None], (len(likely), 48, 48, 3))
-        pictures = [
-            (put(encode_photo(np.ascontiguousarray(swatch), "PNG"), "color.png"), _to_hex(color))
-            for swatch, color in zip(swatches, likely, strict=True)
+    def _work(self) -> None:
+        self.stage = component("stage")()
+        self.stage.on("mark", lambda event: self._mark(event.args))
+        self.stage.on("unmark", lambda event: self._set(session.remove, event.args))
+        self.stage.on("undo", lambda: self._set(session.undo))
+        self.stage.on("redo", lambda: self._set(session.redo))
+        self.looks = component("looks")().on(
+            "choose", lambda event: self._set(session.change, look=event.args)
+        )
+        self.stage.props["photo"] = self.looks.props["photo"] = NOTHING
+        self.looks.props["looks"] = [
+            {"name": name, "label": look.label}
+            for name, look in looks.looks(self.studio.weights[1]).items()
         ]
-        return gr.update(value=pictures, visible=True, selected_index=None)
+        with ui.element("aside").classes("panel").props('aria-label="Settings"'):
+            with ui.element("div").classes("what"):
+                self.name = _text("h1")
+                self.what = _text("p")
+            with ui.element("div").classes("vividness"):
+                with ui.element("p"):
+                    _text("label", "Vividness").props('for="vividness"')
+                    self.amount = _text("span")
+                self.vividness = (
+                    ui.element("input")
+                    .props('type="range" min="0" max="2" step="0.05" id="vividness"')
+                    .on("change", lambda event: self._vivid(event.args), js_handler=VALUE)
+                )
+            with ui.element("section"):
+                _text("h2", "Colors you set")
+                self.marks = ui.element("div").classes("marks")
+                with ui.element("details"):
+                    _text("summary", "Exact place")
+                    self._exact()
+        self.strip = component("strip")()
+        self.strip.on("choose", lambda event: self.studio.select(event.args))
+        self.strip.on("clear", self.studio.clear)
+        self.strip.on("close", lambda event: self.studio.close(event.args))
 
-    def hidden() -> Any:
-        return gr.update(value=[], visible=False)
+    def _exact(self) -> None:
+        """Places by numbers, for those who need them."""
+        with ui.element("div").classes("exact"):
+            fields = [
+                ui.element("input").props(f'type="{kind}" id="{name}" value="{value}" min="0"')
+                for kind, name, label, value in (
+                    ("number", "exact-left", "From the left", 0),
+                    ("number", "exact-top", "From the top", 0),
+                    ("color", "exact-color", "Color", "#b08060"),
+                )
+                if _text("label", f"{label}").props(f'for="{name}"')
+            ]
+            del fields
+            _button("Give it this color", "", "").on(
+                "click", lambda event: self._mark(event.args), js_handler=EXACT
+            )
 
-    def point(works: list[Work], number: int | None, event: gr.SelectData) -> list[Any]:
-        x, y = event.index
-        return [x, y, offer_colors(works, number, x, y)]
+    def _dialog_of_keys(self) -> Any:
+        with ui.dialog() as dialog, ui.element("div").classes("sheet"):
+            _text("h2", "Keys and gestures")
+            with ui.element("dl"):
+                for key, does in KEYS:
+                    _text("dt", key)
+                    _text("dd", does)
+            _button("Close", "", "").on("click", dialog.close)
+        return dialog.props('aria-label="Keys and gestures"')
 
-    def pick_color(offered: list[Any], event: gr.SelectData) -> str:
-        return offered[event.index][1]
+    def _dialog_of_files(self) -> Any:
+        with ui.dialog() as dialog, ui.element("div").classes("sheet"):
+            _text("h2", "Take your photos home")
+            with ui.element("div").classes("wanted"):
+                _text("label", "Format").props('for="format"')
+                with ui.element("select").props('id="format"') as choice:
+                    for suffix, label in FORMATS.items():
+                        _text("option", label).props(f'value="{suffix}"')
+                choice.on("change", lambda event: self._want(suffix=event.args), js_handler=VALUE)
+                _text("label", "Quality of JPEG and WebP").props('for="quality"')
+                ui.element("input").props(
+                    'type="number" id="quality" min="1" max="100" value="95"'
+                ).on("change", lambda event: self._want(quality=event.args), js_handler=VALUE)
+            self.wanted = Wanted()
+            with ui.element("div").classes("takes"):
+                for what, label, does in (
+                    ("color", "This photo", "in color, at its full size"),
+                    ("zip", "All as a zip", "each as you set it"),
+                    ("compare", "Compare picture", "before and after side by side"),
+                    ("project", "Project file", "drop it here later and go on"),
+                ):
+                    _choice(label, does).on("click", functools.partial(self._take, what))
+                _choice("Into a folder", "all, each by its name").on(
+                    "click",
+                    lambda event: self._take_into_folder(event.args),
+                    js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
+                )
+            _text("p", "Folders on disk are colored without a page, too: colorjax colorize FOLDER.")
+            self.jobs = ui.element("div").classes("jobs").props('role="status"')
+            _button("Close", "", "").on("click", dialog.close)
+        return dialog.props('aria-label="Take your photos home"')
 
-    @contextlib.contextmanager
-    def told() -> Iterator[None]:
-        """Show what our own errors say, which Gradio would keep to itself."""
+    # what a person does
+
+    def _set(self, function: Callable[..., Work], *arguments: Any, **fields: Any) -> None:
+        change = functools.partial(_applied, function, arguments, fields)
+        self.studio.update(self.studio.current, change)
+        self.refresh()
+
+    def _look(self, name: Any) -> None:
+        if name in looks.looks(self.studio.weights[1]):
+            self._set(session.change, look=name)
+
+    def _vivid(self, value: Any) -> None:
         try:
-            yield
-        except ColorjaxError as error:
-            raise gr.Error(_plain(str(error)), print_exception=False) from None
+            number = float(value)
+        except (TypeError, ValueError):
+            return
+        if session.is_vividness(number):
+            self._set(session.change, vividness=number)
 
-    def download(works: list[Work], number: int | None, format: str) -> str | None:
-        if number is None:
-            return None
-        with told():
-            name, data = session.encoded(works[number], weights, suffix=FORMATS[format])
-        return put(data, name)
+    def _mark(self, told: dict[str, Any]) -> None:
+        number = told.get("instead")
+        self._set(session.put, session.mark_from(told), number if type(number) is int else None)
 
-    def download_all(works: list[Work], format: str, progress: Any = gr.Progress()) -> str | None:  # noqa: B008
-        def done(number: int) -> None:
-            progress((number, len(works)), desc="Coloring", unit="photos")
+    def _want(self, *, suffix: Any = None, quality: Any = None) -> None:
+        if suffix is not None:
+            self.wanted = self.wanted._replace(suffix=suffix if suffix in SUFFIXES else None)
+        if quality is not None and str(quality).isdecimal() and 1 <= int(quality) <= 100:
+            self.wanted = self.wanted._replace(quality=int(quality))
 
-        with told():
-            data = session.zipped(works, weights, suffix=FORMATS[format], done=done)
-        return put(data, "colored.zip")
+    async def _take(self, what: str) -> None:
+        keys = list(self.studio.items)
+        if what not in ("zip", "project"):
+            keys = [key for key in keys if key == self.studio.current]
+        if not keys:
+            return
+        job = self.studio.take(what, keys, self.wanted)
+        await asyncio.to_thread(job.ended.wait)
+        if job.state == "done":
+            ui.download.from_url(f"/take/{job.key}", job.name)
+        if job.told:
+            self._say(job.told)
 
-    suffixes = [suffix for known in SUFFIXES.values() for suffix in known]
-    with gr.Blocks(title="colorjax", analytics_enabled=False) as page:
-        works = gr.State([])
-        gr.Markdown("# Color for black-and-white photos\nAll work is done on this computer.")
-        upload = gr.File(
-            label="Drop photos here, or click to choose",
-            file_count="multiple",
-            file_types=suffixes,
-            height=140,
-        )
-        status = gr.Markdown("", elem_id="status")
-        which = gr.Dropdown(label="Photo", choices=[], visible=False, type="value")
-        with gr.Column(visible=False) as desk:
-            with gr.Row():
-                with gr.Column(scale=3, min_width=320), gr.Tabs():
-                    with gr.Tab("Before and after"):
-                        slider = gr.ImageSlider(
-                            label="Before and after",
-                            type="filepath",
-                            max_height=2000,
-                            interactive=False,
-                            buttons=["fullscreen"],
-                            elem_id="slider",
-                        )
-                        border = gr.Slider(
-                            0,
-                            100,
-                            value=50,
-                            step=1,
-                            label="Where color begins (percent)",
-                        )
-                    with gr.Tab("Set a color") as by_hand:
-                        canvas = gr.Image(
-                            label="Click the place whose color you know",
-                            type="filepath",
-                            interactive=False,
-                            buttons=["fullscreen"],
-                            elem_id="canvas",
-                            alt_text="The photo in color",
-                        )
-                        marks = gr.Markdown("", elem_id="marks")
-                        with gr.Row():
-                            x = gr.Number(
-                                label="From the left (pixels)", value=0, precision=0, min_width=120
-                            )
-                            y = gr.Number(
-                                label="From the top (pixels)", value=0, precision=0, min_width=120
-                            )
-                            likely = gr.Button("Show likely colors", min_width=120)
-                        swatches = gr.Gallery(
-                            label="Likely colors there",
-                            show_label=False,
-                            visible=False,
-                            columns=COLORS,
-                            height="auto",
-                            allow_preview=False,
-                            interactive=False,
-                            buttons=[],
-                            elem_id="swatches",
-                        )
-                        with gr.Row():
-                            color = gr.ColorPicker(
-                                label="Color", value="#8a6a4a", min_width=120, elem_id="color"
-                            )
-                            give = gr.Button(
-                                "Give the place this color", variant="primary", min_width=120
-                            )
-                with gr.Column(scale=1, min_width=280):
-                    vividness = gr.Slider(
-                        0,
-                        2.5,
-                        value=1,
-                        step=0.1,
-                        label="Vividness",
-                        info="0 is gray, 1 natural, 2 twice as strong",
+    async def _take_into_folder(self, chosen: bool) -> None:
+        """Color each file and have the browser save it into the folder that was chosen."""
+        saved = 0
+        for key in [*self.studio.items] if chosen else []:
+            job = self.studio.take("color", [key], self.wanted)
+            await asyncio.to_thread(job.ended.wait)
+            if job.told:
+                self._say(job.told)
+            else:
+                await self.drop.run_method("save", f"/take/{job.key}", job.name, timeout=600)
+                saved += 1
+        if saved:
+            self._say(f"{saved} saved")
+
+    def _say(self, text: Any) -> None:
+        ui.notify(str(text), position="bottom", multi_line=True, timeout=8000, close_button="OK")
+
+    # what is shown
+
+    def refresh(self) -> None:
+        """Show what has changed since the last look."""
+        if self.seen == self.studio.revision:
+            return
+        self.seen = self.studio.revision
+        told, item = self.studio.snapshot(), self.studio.shown()
+        self.welcome.set_visibility(item is None)
+        self.work.set_visibility(item is not None)
+        self.acts.set_visibility(item is not None)
+        self.strip.props["works"], self.strip.props["current"] = told["works"], told["current"]
+        self.strip.props["unsaved"] = self.studio.unsaved()
+        self._show_jobs(list(self.studio.jobs.values()))
+        if item:
+            self._show(item)
+
+    def _show(self, item: Item) -> None:
+        work, setting = item.work, item.work.setting
+        marks = [
+            {
+                "color": mark.color,
+                "name": looks.color_name(mark.color),
+                "path": mark.path,
+                "radius": mark.radius,
+            }
+            for mark in setting.marks
+        ]
+        photo = {
+            "key": work.key,
+            "name": work.name,
+            "width": item.shape[1] or 4,
+            "height": item.shape[0] or 3,
+            "version": item.version,
+            "base": f"{setting.vividness}-{hash(setting.marks)}",
+            "ready": bool(item.shape[0]),
+            "told": item.told,
+            "failed": item.state == "failed",
+            "marks": marks,
+            "look": setting.look,
+        }
+        self.stage.props["photo"] = self.looks.props["photo"] = photo
+        self.name.set_text(work.name)
+        self.what.set_text("" if item.state == "failed" else item.told)
+        self.vividness.props["value"] = setting.vividness
+        self.amount.set_text(f"{round(100 * setting.vividness)} %")
+        _enable(self.undo, work.at > 0)
+        _enable(self.redo, work.at < len(work.settings) - 1)
+        if self.marks_shown != setting.marks:
+            self.marks_shown = setting.marks
+            self._show_marks(setting.marks)
+
+    def _show_marks(self, marks: tuple[Mark, ...]) -> None:
+        self.marks.clear()
+        with self.marks:
+            if not marks:
+                _text("p", "Click the photo where you know the color, or brush over an area.")
+            for number, mark in enumerate(marks):
+                name = looks.color_name(mark.color)
+                with ui.element("div").classes("set"):
+                    ui.element("span").classes("dot").style(f"background: {_hex(mark.color)}")
+                    _text("span", f"{name}{', area' if mark.radius else ''}")
+                    _button("", "close", f'aria-label="Remove {name}"').on(
+                        "click", functools.partial(self._set, session.remove, number)
                     )
-                    other = gr.Button("Show other colorings")
-                    variants = gr.Gallery(
-                        label="Colorings to pick from",
-                        show_label=False,
-                        visible=False,
-                        columns=2,
-                        height="auto",
-                        allow_preview=False,
-                        interactive=False,
-                        buttons=[],
-                        elem_id="variants",
-                    )
-                    undo = gr.Button("Undo the last change", interactive=False, elem_id="undo")
-                    format = gr.Dropdown(list(FORMATS), value="as the photo", label="Format")
-                    save = gr.Button("Download this photo", variant="primary")
-                    save_all = gr.Button("Download all as a zip")
-                    take_out = gr.Button("Remove this photo from the list")
-            ready = gr.DownloadButton("Your file", elem_id="ready", elem_classes="unseen")
 
-        views = [slider, canvas, marks, vividness, desk, undo]
-        offers = [variants, swatches]
-        here = [works, which]
-        press = "() => setTimeout(() => document.querySelector('#ready')?.click(), 300)"
-        upload.upload(add, [upload, *here], [works, which, upload, status]).then(
-            draw_anew, here, [*views, *offers]
-        )
-        by_hand.select(None, None, None, js=SCRIPT)  # what is in it is made when it opens
-        which.input(draw_anew, here, [*views, *offers])
-        take_out.click(remove, here, [works, which, status]).then(
-            draw_anew, here, [*views, *offers]
-        )
-        border.input(
-            lambda share: gr.update(slider_position=share),
-            border,
-            slider,
-            trigger_mode="always_last",
-        )
-        vividness.input(
-            changed(set_vividness),
-            [*here, vividness],
-            [works, *views],
-            trigger_mode="always_last",
-        )
-        other.click(offer_variants, here, variants)
-        variants.select(pick_variant, here, [works, *views])
-        canvas.select(point, here, [x, y, swatches])
-        likely.click(offer_colors, [*here, x, y], swatches)
-        swatches.select(pick_color, swatches, color)
-        give.click(changed(set_hint), [*here, x, y, color], [works, *views])
-        undo.click(changed(session.undo), here, [works, *views])
-        save.click(download, [*here, format], ready).then(None, None, None, js=press)
-        save_all.click(download_all, [works, format], ready).then(None, None, None, js=press)
-    return page
+    def _show_jobs(self, jobs: list[Job]) -> None:
+        shown = [(job.key, job.name, job.state, job.told, job.done, job.total) for job in jobs]
+        if shown == self.jobs_shown:
+            return
+        self.jobs_shown = shown
+        self.jobs.clear()
+        with self.jobs:
+            for job in jobs:
+                with ui.element("p"):
+                    if job.state == "done":
+                        _text("a", job.name).props(f'href="/take/{job.key}" download')
+                        _text("span", "is ready")
+                    elif job.state == "failed":
+                        _text("span", job.told)
+                    else:
+                        _text("span", f"{job.name or 'Making it'}: {job.done} of {job.total}")
+                        ui.element("progress").props(
+                            f'max="{job.total}" value="{job.done}" aria-label="How far it is"'
+                        )
 
 
-def marks_in_words(setting: session.Setting) -> str:
-    """Return what the rings on a photo show, for those who do not see them.
-
-    Spec: APP-008
-    """
-    places = [
-        f"{_to_hex(np.array(color))} at {column} from the left, {row} from the top"
-        for row, column, color in setting.hints
-    ]
-    return _plain(f"Set, where the rings are: {'; '.join(places)}.") if places else ""
+def _applied(function: Callable[..., Work], arguments: Any, fields: Any, work: Work) -> Work:
+    return function(work, *arguments, **fields)
 
 
-def message(lines: Sequence[str], opened: int) -> str:
-    """Return what is said after an upload: plain text, whatever the names are.
-
-    Spec: APP-003
-    """
-    said = [f"⚠ {line}" for line in lines]
-    if opened:
-        said.insert(0, f"{opened} photo{'s' if opened > 1 else ''} opened.")
-    return "\n\n".join(_plain(line) for line in said)
+def _button(label: str, icon: str, props: str) -> Any:
+    with ui.element("button").props(f'type="button" {props}') as button:
+        if icon:
+            _text("i", icon).props('aria-hidden="true"')
+        if label:
+            _text("span", label)
+    return button
 
 
-def _plain(text: str) -> str:
-    """Return a text with all that Markdown or HTML would read something into escaped."""
-    return "".join(f"&#{ord(c)};" if c in "\\`*_{}[]()<>#+-!|~&$^=:" else c for c in text)
+def _choice(label: str, does: str) -> Any:
+    with ui.element("button").props('type="button"') as button:
+        _text("b", label)
+        _text("span", does)
+    return button
 
 
-def _to_hex(color: np.ndarray) -> str:
-    return "#" + bytes(color.tolist()).hex()
+def _text(tag: str, text: str = "") -> Any:
+    """Return an element with a plain text, whatever is in it."""
+    return TextElement(tag=tag, text=text)
 
 
-def _from_hex(text: str) -> session.Color:
-    """Return the color of "#rrggbb", or of "rgb(r, g, b)" as color pickers write it too."""
-    if text.startswith("#"):
-        r, g, b = bytes.fromhex(text[1:7])
-    else:
-        r, g, b = (round(float(part)) for part in text[text.index("(") + 1 : -1].split(",")[:3])
-    return r, g, b
+def _enable(button: Any, enabled: bool) -> None:
+    button.props["disabled"] = not enabled
 
 
-STYLE = """
-.unseen { position: absolute; left: -9999px }
-#swatches .grid-container { grid-template-columns: repeat(auto-fill, minmax(4.75rem, 1fr)) !important }
-:is(#swatches, #variants) :is(.gallery-container, .grid-wrap) { height: auto !important; min-height: 0 !important }
-:is(#status, #marks) p { margin: .25rem 0 }
-.gradio-container { --block-info-text-color: var(--body-text-color); --body-text-color-subdued: var(--body-text-color) }
-.gradio-container { max-width: 100rem !important }
-"""
+def _press(name: str) -> str:
+    return f"() => document.getElementById('{name}').click()"
 
-SCRIPT = """() => setTimeout(() => document.querySelectorAll('#status, #marks').forEach(
-  element => element.setAttribute('aria-live', 'polite')), 300)"""
+
+def _hex(color: session.Color) -> str:
+    return "#" + bytes(color).hex()
+
+
+NOTHING = {
+    "key": "",
+    "name": "",
+    "width": 4,
+    "height": 3,
+    "version": 0,
+    "ready": False,
+    "marks": [],
+}
+VALUE = "event => emit(event.target.value)"
+EXACT = """() => {
+  const value = name => document.getElementById('exact-' + name).value;
+  const color = [1, 3, 5].map(at => parseInt(value('color').slice(at, at + 2), 16));
+  emit({color, path: [[Number(value('top')), Number(value('left'))]], radius: 0});
+}"""

@@ -1,237 +1,211 @@
-"""A person at work on photos: what is open, what was set for each, undo, and the files to take home. No page in it."""
+"""A person at work on a file: what is set for it, undo and redo. Plain values and pure functions; no page in it."""
 
-import collections
 import dataclasses
-import io
 import math
-import os
-import zipfile
-from collections.abc import Callable, Sequence
+import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
+from colorjax.errors import PhotoError
 from colorjax.inference.hints import Hints
-from colorjax.jobs.coloring import (
-    ColorOptions,
-    Weights,
-    color_frames,
-    color_photo,
-    likely_colors,
-    variant_options,
-)
-from colorjax.jobs.planning import COLOR
-from colorjax.photos import (
-    MAX_PIXELS,
-    Photo,
-    decode_frames,
-    encode_frames,
-    format_of,
-    suffix_for,
-)
 
-VARIANTS = 4  # colorings to pick from
-RING = (2, 3, 4, 6, 7, 8)  # radii between which a mark is black, white, of its color, white, black
-UNITS = (
-    400  # of these units are in a photo's longest side, so that marks are seen in a large one, too
-)
+NATURAL = "natural"
+MOST_MARKS = 200  # of a photo
+MOST_PLACES = 2000  # of a stroke's path
+MOST_VIVID = 3.0
+ACROSS = 16  # places across a brush's width that are given its color
 
 Color = tuple[int, int, int]
+Place = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A color given to a place, or to all that a brush went over.
+
+    Attributes:
+        color: sRGB levels, of which the chroma counts.
+        path: rows and columns in the photo; one place, or the way of a brush.
+        radius: of the brush, in pixels; 0 for a place.
+    """
+
+    color: Color
+    path: tuple[Place, ...]
+    radius: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is set for a photo.
+    """What is set for a file.
 
     Attributes:
-        vividness: as in `ColorOptions`.
-        variant: the coloring chosen, from 0, the usual one.
-        hints: (row, column, color) of the places that were given a color; of two at one place the later holds.
+        look: name of one of the looks of `looks`.
+        vividness: as in `ColorOptions`, on top of the look's.
+        marks: colors given; where two meet, their mean holds.
     """
 
+    look: str = NATURAL
     vividness: float = 1.0
-    variant: int = 0
-    hints: tuple[tuple[int, int, Color], ...] = ()
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Work:
-    """An open photo.
+    """An open file.
 
     Attributes:
-        name: of its file.
-        frames: its photo, or its pages or frames.
-        settings: what was set, the latest last; never empty.
+        key: tells it from the others; not to be guessed.
+        name: of the person's file.
+        path: of its bytes, in the page's own folder.
+        settings: what was set, in order; never empty. Those after `at` were undone.
+        at: the place of the setting that holds.
+        saved: the setting that was last taken home.
     """
 
+    key: str
     name: str
-    frames: Sequence[Photo]
+    path: pathlib.Path
     settings: tuple[Setting, ...] = (Setting(),)
+    at: int = 0
+    saved: Setting = Setting()
 
     @property
     def setting(self) -> Setting:
-        """What is set now.
-
-        Spec: APP-001
-        """
-        return self.settings[-1]
+        """What is set now."""
+        return self.settings[self.at]
 
 
-def open_photo(name: str, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Work:
-    """Open the bytes of a photo file.
+def change(work: Work, **fields: Any) -> Work:
+    """Set something anew, which can be undone; what was undone before is gone.
 
-    Raises:
-        PhotoError: in one line, whatever is wrong with them.
-
-    Spec: APP-003
+    Args:
+        work: an open file.
+        fields: of `Setting`.
     """
-    return Work(name, list(decode_frames(data, name=name, max_pixels=max_pixels)))
-
-
-def change(work: Work, setting: Setting) -> Work:
-    """Set something anew; nothing happens if it is as it was.
-
-    Spec: APP-001
-    """
+    setting = dataclasses.replace(work.setting, **fields)
     if setting == work.setting:
         return work
-    return dataclasses.replace(work, settings=(*work.settings, setting))
+    settings = (*work.settings[: work.at + 1], setting)
+    return dataclasses.replace(work, settings=settings, at=len(settings) - 1)
 
 
-def hint(work: Work, row: int, column: int, color: Color) -> Work:
-    """Give a place its color; a place outside is moved to the edge.
+def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
+    """Give a place or an area its color.
 
-    Spec: APP-001
+    Args:
+        work: an open file.
+        mark: the color and where.
+        instead_of: the number of a mark that it replaces; None adds it.
     """
-    h, w = work.frames[0].pixels.shape[:2]
-    place = (int(np.clip(row, 0, h - 1)), int(np.clip(column, 0, w - 1)))
-    others = tuple(each for each in work.setting.hints if each[:2] != place)
-    return change(work, dataclasses.replace(work.setting, hints=(*others, (*place, color))))
+    marks = list(work.setting.marks)
+    if instead_of is not None and 0 <= instead_of < len(marks):
+        marks[instead_of] = mark
+    elif len(marks) < MOST_MARKS:
+        marks.append(mark)
+    return change(work, marks=tuple(marks))
+
+
+def remove(work: Work, number: int) -> Work:
+    """Take one of the marks away, or none if there is no such."""
+    marks = work.setting.marks
+    kept = tuple(mark for i, mark in enumerate(marks) if i != number)
+    return change(work, marks=kept)
 
 
 def undo(work: Work) -> Work:
-    """Take the last change back, if there is one.
+    """Take the last change back, if there is one."""
+    return dataclasses.replace(work, at=max(0, work.at - 1))
 
-    Spec: APP-001
+
+def redo(work: Work) -> Work:
+    """Do again what was undone last, if anything was."""
+    return dataclasses.replace(work, at=min(len(work.settings) - 1, work.at + 1))
+
+
+def save(work: Work, setting: Setting) -> Work:
+    """Note that a file was taken home with a setting."""
+    return dataclasses.replace(work, saved=setting)
+
+
+def is_unsaved(work: Work) -> bool:
+    """Return whether something was set that was not taken home."""
+    return work.setting != work.saved
+
+
+def hints(marks: Sequence[Mark], shape: tuple[int, ...]) -> Hints | None:
+    """Return what marks say of the pixels of a photo: places outside it are left out.
+
+    Args:
+        marks: in the photo's pixels.
+        shape: (h, w) of the photo.
     """
-    return dataclasses.replace(work, settings=work.settings[:-1] or work.settings)
-
-
-def colorings(work: Work, weights: Weights) -> list[Photo]:
-    """Color a photo, or the first frame, as it is set, in all variants from the usual one on.
-
-    Spec: APP-001
-    """
-    return [
-        color_photo(work.frames[0], weights, each) for each in _options(work, weights, VARIANTS)
+    places = [_covered(mark, shape) for mark in marks]
+    colors = [
+        np.broadcast_to(np.array(mark.color, np.uint8), (len(where), 3))
+        for mark, where in zip(marks, places, strict=True)
     ]
+    if not sum(map(len, places)):
+        return None
+    return Hints(np.concatenate(places), np.concatenate(colors))
 
 
-def colored(work: Work, weights: Weights) -> Sequence[Photo]:
-    """Color a photo as it is set, in the variant chosen.
-
-    Spec: APP-001, APP-002
-    """
-    variant = work.setting.variant
-    options = _options(work, weights, VARIANTS if variant else 1)[variant]
-    return list(color_frames(work.frames, weights, options))
-
-
-def marked(work: Work, photo: Photo) -> Photo:
-    """Draw a ring around each place that was given a color, for display only.
-
-    Args:
-        work: what was set.
-        photo: the same picture, in color; it stays as it is.
-
-    Returns:
-        8-bit RGB.
-
-    Spec: APP-008
-    """
-    rgb = photo.to_8bit().pixels.copy()
-    unit = max(1.0, max(rgb.shape) / UNITS)
-    reach = math.ceil(RING[-1] * unit)
-    for row, column, given in work.setting.hints:
-        top, left = max(0, row - reach), max(0, column - reach)
-        spot = rgb[top : row + reach + 1, left : column + reach + 1]
-        y, x = np.ogrid[: spot.shape[0], : spot.shape[1]]
-        band = np.digitize(np.hypot(y + top - row, x + left - column) / unit, RING)
-        black, white = (0, 0, 0), (255, 255, 255)
-        colors = np.array([black, white, given, white, black], np.uint8)
-        ring = (band > 0) & (band < len(RING))
-        spot[ring] = colors[band[ring] - 1]
-    return Photo(rgb)
+def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
+    """Return (n, 2) places that stand for what a mark covers: those of a lattice under the brush."""
+    path = np.array(mark.path)
+    if mark.radius:
+        step = max(1, 2 * mark.radius // ACROSS)
+        low, high = path.min(0) - mark.radius, path.max(0) + mark.radius + 1
+        low, high = np.maximum(low, 0), np.minimum(high, shape[:2])
+        lattice = np.mgrid[low[0] : high[0] : step, low[1] : high[1] : step].reshape(2, -1).T
+        near = np.zeros(len(lattice), bool)
+        for place in path:
+            near |= ((lattice - place) ** 2).sum(1) <= mark.radius**2
+        path = np.concatenate([path, lattice[near]])
+    inside = ((path >= 0) & (path < np.array(shape[:2]))).all(1)
+    return np.unique(path[inside], axis=0)
 
 
-def palette(
-    work: Work, weights: Weights, row: int, column: int, count: int = 8
-) -> UInt8[np.ndarray, "count 3"]:
-    """Return likely colors of a place, the likeliest first.
-
-    Spec: APP-001
-    """
-    return likely_colors(work.frames[0], weights, (row, column), count)
-
-
-def encoded(work: Work, weights: Weights, *, suffix: str | None = None) -> tuple[str, bytes]:
-    """Return name and bytes of the file to take home.
-
-    Args:
-        work: an open photo.
-        weights: (params, config).
-        suffix: of its format, such as ".png"; None for the photo's own.
+def mark_from(found: Any) -> Mark:
+    """Return the mark that a page or a project file tells, as `dataclasses.asdict` and JSON write it.
 
     Raises:
-        OutputError: the format cannot hold it.
-
-    Spec: APP-002
+        PhotoError: it is none.
     """
-    stem, own = os.path.splitext(os.path.basename(work.name))
-    suffix = suffix or suffix_for(work.frames[0], own)
-    data = encode_frames(colored(work, weights), format_of(f"photo{suffix}"))
-    return f"{stem}{COLOR}{suffix}", data
+    try:
+        color = tuple(found["color"])
+        path = tuple((row, column) for row, column in found["path"])
+        radius = found.get("radius", 0)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _wrong("a mark") from None
+    numbers = [*color, radius, *(each for place in path for each in place)]
+    whole = all(type(each) is int and 0 <= each < 10**6 for each in numbers)
+    if not whole or len(color) != 3 or max(color) > 255 or not 0 < len(path) <= MOST_PLACES:
+        raise _wrong("a mark")
+    return Mark(color, path, radius)
 
 
-def zipped(
-    works: Sequence[Work],
-    weights: Weights,
-    *,
-    suffix: str | None = None,
-    done: Callable[[int], object] = lambda number: None,
-) -> bytes:
-    """Return a zip of all photos in color; those of one name are told apart by a number.
-
-    Args:
-        works: open photos, each colored as it is set.
-        weights: (params, config).
-        suffix: as for `encoded`.
-        done: called with the number of photos that are in it, after each.
+def setting_from(found: Any) -> Setting:
+    """Return the setting that a project file tells.
 
     Raises:
-        OutputError: the format cannot hold a photo.
-
-    Spec: APP-002
+        PhotoError: it is none.
     """
-    file = io.BytesIO()
-    names: collections.Counter[str] = collections.Counter()
-    with zipfile.ZipFile(file, "w") as archive:  # stored: photos are compressed already
-        for number, work in enumerate(works, 1):
-            name, data = encoded(work, weights, suffix=suffix)
-            names[name] += 1
-            if names[name] > 1:
-                stem, ending = os.path.splitext(name)
-                name = f"{stem} ({names[name]}){ending}"
-            archive.writestr(name, data)
-            done(number)
-    return file.getvalue()
+    try:
+        look, vividness, marks = found["look"], found["vividness"], found["marks"]
+    except (KeyError, TypeError):
+        raise _wrong("a setting") from None
+    fits = isinstance(look, str) and isinstance(marks, list) and len(marks) <= MOST_MARKS
+    if not fits or type(vividness) not in (int, float) or not is_vividness(float(vividness)):
+        raise _wrong("a setting")
+    return Setting(look, float(vividness), tuple(map(mark_from, marks)))
 
 
-def _options(work: Work, weights: Weights, variants: int) -> list[ColorOptions]:
-    """Return what is wished of each variant."""
-    setting, hints = work.setting, None
-    if setting.hints:
-        places = np.array([each[:2] for each in setting.hints])
-        hints = Hints(places, np.array([each[2] for each in setting.hints], np.uint8))
-    options = ColorOptions(vividness=setting.vividness, variants=variants, hints=hints)
-    return variant_options(work.frames[len(work.frames) // 2], weights, options)
+def is_vividness(value: float) -> bool:
+    """Return whether a number is a vividness that can be set."""
+    return math.isfinite(value) and 0 <= value <= MOST_VIVID
+
+
+def _wrong(what: str) -> PhotoError:
+    return PhotoError(f"the project holds {what} that is none; expected one that colorjax wrote")

@@ -1,0 +1,116 @@
+"""What of the server can be asked, besides the page itself: files in, pictures and files to take home out.
+
+None takes a path: a file is what was sent, and is known by a key that was made for it here.
+"""
+
+import re
+from typing import Any
+
+from colorjax.errors import ColorjaxError, in_one_line
+from colorjax.jsontext import parse_json
+from colorjax.web import looks, session, takehome
+from colorjax.web.guard import Application, Message, Receive, Send
+from colorjax.web.studio import Studio
+
+LARGEST = 1 << 30  # bytes of a file
+MOST = 10_000  # files that are open
+ASKED = re.compile(
+    r"/|/favicon\.ico|/_nicegui/[\w.]+/(static|components|libraries|esm)(/[\w@-][\w.@-]*)+|/photos/\w+(/[\w-]+){1,2}|/take/\w+"
+)
+GIVEN = re.compile(r"/open")
+SOCKET = "/_nicegui_ws/socket.io/"
+
+
+class Entries:
+    """An ASGI application that passes on what the page asks, and answers the rest with 404."""
+
+    def __init__(self, application: Application) -> None:
+        """Close what is not used: NiceGUI answers more than this page asks."""
+        self.application = application
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http":
+            known = {"GET": ASKED, "HEAD": ASKED, "POST": GIVEN}.get(scope["method"])
+            if not known or not known.fullmatch(scope["path"]):
+                headers = [(b"content-length", b"0")]
+                await send({"type": "http.response.start", "status": 404, "headers": headers})
+                return await send({"type": "http.response.body", "body": b""})
+        elif scope["type"] == "websocket" and scope["path"] != SOCKET:
+            return await send({"type": "websocket.close", "code": 1008})
+        await self.application(scope, receive, send)
+
+
+def add_routes(server: Any, studio: Studio) -> None:
+    """Add to a FastAPI server what the page asks."""
+    from fastapi import HTTPException, Request, Response  # pyright: ignore[reportMissingImports]
+    from fastapi.responses import FileResponse  # pyright: ignore[reportMissingImports]
+
+    def jpeg(make: Any, *arguments: Any, **options: Any) -> Any:
+        return Response(known(make, *arguments, **options), media_type="image/jpeg")
+
+    def known(make: Any, *arguments: Any, **options: Any) -> Any:
+        """Return what is made of a file that is open; 404 if it is not, or cannot be read."""
+        try:
+            return make(*arguments, **options)
+        except (KeyError, ColorjaxError, OSError):
+            raise HTTPException(404) from None
+
+    @server.post("/open")
+    async def open_file(request: Request, name: str) -> dict[str, Any]:
+        if len(studio.items) >= MOST:
+            raise HTTPException(429)
+        name = in_one_line(name)[-255:] or "photo"
+        work = takehome.new_work(name, studio.folder)
+        size = 0
+        try:
+            with open(work.path, "xb") as file:
+                async for part in request.stream():
+                    size += len(part)
+                    if size > LARGEST:
+                        raise HTTPException(413)
+                    file.write(part)
+        except BaseException:
+            work.path.unlink(missing_ok=True)
+            raise
+        if work.path.suffix != takehome.PROJECT:
+            studio.open(work)
+            return {"opened": 1}
+        try:
+            return {"opened": studio.open_project(work.path, name)}
+        except ColorjaxError as error:
+            return {"opened": 0, "told": str(error)}
+
+    @server.get("/photos/{key}/before")
+    def before(key: str, whole: bool = False) -> Any:
+        return jpeg(studio.before, key, whole=whole)
+
+    @server.get("/photos/{key}/after")
+    def after(key: str, whole: bool = False, mark: str = "", instead_of: int | None = None) -> Any:
+        tried = None
+        if mark:
+            try:
+                tried = session.mark_from(parse_json(mark))
+            except (ValueError, ColorjaxError):
+                raise HTTPException(400) from None
+        return jpeg(studio.after, key, whole=whole, mark=tried, instead_of=instead_of)
+
+    @server.get("/photos/{key}/thumb")
+    def thumb(key: str) -> Any:
+        return jpeg(studio.thumb, key)
+
+    @server.get("/photos/{key}/look/{name}")
+    def look(key: str, name: str) -> Any:
+        return jpeg(studio.look, key, name)
+
+    @server.get("/photos/{key}/palette")
+    def palette(key: str, row: int, column: int) -> Any:
+        colors = known(studio.palette, key, row, column)
+        return [{"color": color, "name": looks.color_name(color)} for color in colors]
+
+    @server.get("/take/{key}")
+    def take(key: str) -> Any:
+        job = studio.jobs.get(key)
+        if not job or job.state != "done":
+            raise HTTPException(404)
+        return FileResponse(job.path, filename=job.name)
