@@ -195,7 +195,7 @@ BAD = {
     "run in a file": (["train", "samples", "--out", "{text}"], "text"),
     "run below a file": (["train", "samples", "--out", "{text}/run"], "text/run"),
     "init from": ([*TRAIN, "--init-from", "nowhere"], "nowhere"),
-    "init from another network": ([*TRAIN, "--init-from", "packaged"], "packaged: of another"),
+    "init from another network": ([*TRAIN, "--init-from", "packaged"], "packaged: does not fit"),
     "device": ([*TRAIN, "--device", "abacus"], "abacus"),
     "no inputs": (["colorize", "--weights", "WEIGHTS"], "INPUT"),
     "missing weights": (["colorize", "samples", "--weights", "nowhere"], "nowhere"),

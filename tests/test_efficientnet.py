@@ -157,13 +157,13 @@ def test_gray_goes_into_all_channels_of_the_encoder(tmp_path):
 @pytest.mark.req("NET-032")
 def test_what_is_no_encoder_is_one_line(tmp_path):
     conf, path = photo_network.small(), tmp_path / "encoder.safetensors"
-    with pytest.raises(colorjax.ColorjaxError, match="no converted encoder"):
+    with pytest.raises(colorjax.ColorjaxError, match="not a converted encoder"):
         encoder.load_encoder(path, conf)
     path.write_bytes(b"no weights")
-    with pytest.raises(colorjax.ColorjaxError, match="no converted encoder"):
+    with pytest.raises(colorjax.ColorjaxError, match="not a converted encoder"):
         encoder.load_encoder(path, conf)
     encoder_file(path, **{"stem.bias": np.zeros(5, np.float32)})
     with pytest.raises(colorjax.ColorjaxError, match=r"stem\.bias is 5; .* asks for 32"):
         encoder.load_encoder(path, conf)
-    with pytest.raises(colorjax.ColorjaxError, match="needs a photo network"):
+    with pytest.raises(colorjax.ColorjaxError, match="encoders are for photo networks"):
         encoder.load_encoder(path, colorjax.preset("seed-relu"))

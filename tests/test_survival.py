@@ -167,7 +167,7 @@ def test_lines_that_no_run_writes_are_refused(whole, tmp_path, line):
     with open(run / "metrics.jsonl", "a") as file:
         file.write(line + "\n")
     with pytest.raises(
-        colorjax.ColorjaxError, match=r"metrics.jsonl: line \d+ is not what a run writes"
+        colorjax.ColorjaxError, match=r"metrics.jsonl: line \d+ was not written by a run"
     ) as caught:
         training_process.run(run)
     assert str(caught.value).isprintable()

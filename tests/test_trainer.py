@@ -138,10 +138,10 @@ def test_resumed_run_has_the_same_bits(finished, tmp_path, after, number):
 def test_runs_are_not_mixed(finished):
     run, _ = finished
     before = {p: p.read_bytes() for p in run.iterdir() if p.is_file()}
-    other_steps = "its config.steps is 18, this command's is 21; --init-from"
+    other_steps = "its config.steps is 18, that of this command is 21; --init-from"
     refusals = [
         (fitted(), PHOTOS, 5, False, "already holds a run"),
-        (fitted(), PHOTOS, 6, True, "its seed is 5, this command's is 6"),
+        (fitted(), PHOTOS, 6, True, "its seed is 5, that of this command is 6"),
         (fitted(passes=7), PHOTOS, 5, True, other_steps),
         (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
     ]

@@ -184,7 +184,7 @@ HOSTILE = {
     "no config": ({"config": None}, "its config is missing"),
     "config": ({"config": {"network": 7, "size": 4}}, "network is 7"),
     "record": ({"record": [1]}, "its record is missing"),
-    "baselines": ({"record": {"baselines": {"tint": "x"}}}, "baselines.tint is no array"),
+    "baselines": ({"record": {"baselines": {"tint": "x"}}}, "baselines.tint is not an array"),
     "kind": ({"config": {"network": {"kind": ["PhotoConfig"]}}}, "network.kind is ['PhotoConfig']"),
     "levels": (
         {"config": {"network": {"kind": "PhotoConfig", "bottom": 10**9}}},
