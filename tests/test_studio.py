@@ -310,6 +310,7 @@ def told(**changes):
         project(told(file="/etc/hostname")),
         project(told(file="../0000.png")),
         project(told(settings=[])),
+        project(json.dumps({"works": 2 * json.loads(told())["works"]})),
         project(told(settings=[{"look": 1, "vividness": 1, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": "NaN", "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
@@ -324,6 +325,7 @@ def test_other_files_are_no_project(atelier, tmp_path, data):
         atelier.open_project(sent, "photos.colorjax")
     assert str(tmp_path) not in str(error.value)
     assert atelier.items == {}
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.req("APP-019", "APP-020")

@@ -260,7 +260,9 @@ def _things(prediction: Prediction):
 
 
 @jax.jit
-def _thing_distribution(prediction: Prediction, cell: Int[Array | np.ndarray, "2"]) -> Float[Array, " bins"]:
+def _thing_distribution(
+    prediction: Prediction, cell: Int[Array | np.ndarray, "2"]
+) -> Float[Array, " bins"]:
     """Return the distribution over the bins of the thing that a cell belongs to."""
     rows, columns, _ = prediction.features.shape
     grid = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1)

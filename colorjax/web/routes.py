@@ -60,7 +60,7 @@ def add_routes(server: Any, studio: Studio) -> None:
     async def open_file(request: Request, name: str) -> dict[str, Any]:
         if len(studio.items) >= MOST:
             raise HTTPException(429)
-        name = in_one_line(name)[-255:] or "photo"
+        name = in_one_line(name)[-takehome.LONGEST_NAME :] or "photo"
         work = takehome.new_work(name, studio.folder)
         size = 0
         try:

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from colorjax.errors import PhotoError
+from colorjax.errors import PhotoError, in_one_line
 from colorjax.jobs import video
 from colorjax.jobs.batch import side_by_side
 from colorjax.jobs.coloring import Weights, color_frames
@@ -24,6 +24,7 @@ from colorjax.web.session import Work, save, setting_from
 
 PROJECT = ".colorjax"  # suffix of a project file
 CONTENT = "project.json"  # in it
+LONGEST_NAME = 255
 MOST_CONTENT = 50_000_000  # bytes of that
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")  # that a photo can be had in
 
@@ -145,25 +146,45 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
     Raises:
         PhotoError: it is none.
     """
+    works: list[Work] = []
     try:
         with zipfile.ZipFile(path) as archive:
-            content = archive.getinfo(CONTENT)
-            if content.file_size > MOST_CONTENT or any(map(_is_packed, archive.infolist())):
+            if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_swollen(archive, path):
                 raise _no_project(path)
-            told = parse_json(archive.read(CONTENT))
-            return [_restored(archive, each, path, folder) for each in _listed(told, path)]
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError, RuntimeError):
-        raise _no_project(path) from None
+            listed = _listed(parse_json(archive.read(CONTENT)), path)
+            works.extend(_restored(archive, told, path, folder) for told in listed)
+    except BaseException as error:
+        for work in works:
+            work.path.unlink(missing_ok=True)
+        if isinstance(error, _BROKEN):
+            raise _no_project(path) from None
+        raise
+    return works
 
 
-def _is_packed(entry: zipfile.ZipInfo) -> bool:
-    """Return whether an entry may be larger than the file that it is in: ours are stored as they are."""
-    return entry.compress_type != zipfile.ZIP_STORED
+_BROKEN = (
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)  # that an archive raises that we did not write
+
+
+def _is_swollen(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
+    """Return whether more may come out than is in the file; in ours all is stored as it is, once."""
+    entries = archive.infolist()
+    stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    return not stored or sum(entry.file_size for entry in entries) > path.stat().st_size
 
 
 def _listed(told: Any, path: pathlib.Path) -> list[Any]:
+    """Return what is told of each work, no two of one file."""
     works = told.get("works") if isinstance(told, dict) else None
-    if not isinstance(works, list):
+    if not isinstance(works, list) or not all(isinstance(each, dict) for each in works):
+        raise _no_project(path)
+    if len({str(each.get("file")) for each in works}) < len(works):
         raise _no_project(path)
     return works
 
@@ -172,7 +193,6 @@ def _restored(
     archive: zipfile.ZipFile, told: Any, path: pathlib.Path, folder: pathlib.Path
 ) -> Work:
     """Return one of a project's works, its file copied out."""
-    told = told if isinstance(told, dict) else {}
     name, stored = told.get("name"), told.get("file")
     settings, at = told.get("settings"), told.get("at")
     if not (isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)):
@@ -180,7 +200,7 @@ def _restored(
     if type(at) is not int or not 0 <= at < len(settings):
         raise _no_project(path)
     known = tuple(map(setting_from, settings))
-    work = new_work(name, folder)
+    work = new_work(in_one_line(name)[-LONGEST_NAME:], folder)
     with archive.open(stored) as source, open(work.path, "xb") as target:
         shutil.copyfileobj(source, target)
     return save(dataclasses.replace(work, settings=known, at=at), known[at])
