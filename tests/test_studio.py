@@ -12,6 +12,7 @@ from pictures import encoded, scene
 from PIL import Image
 
 from colorjax import errors, photos
+from colorjax.inference import variants
 from colorjax.web import looks, session, studio, takehome
 from colorjax.web.session import Mark, Setting
 from colorjax.web.takehome import Wanted
@@ -164,10 +165,10 @@ def test_likely_colors_are_shown_at_middling_light(tmp_path, photo_network, leve
     colors = looks.palette(view, photo_network, 15, 999)
     assert colors == looks.palette(view, photo_network, 15, 63)
     colors = looks.palette(view, photo_network, 15, 15)
-    assert len(colors) == 8
-    assert len(set(colors)) == 8
+    assert 6 <= len(colors) <= 8
+    assert len(set(colors)) == len(colors)
     light = [(21 * r + 72 * g + 7 * b) / 100 for r, g, b in colors]
-    assert np.allclose(light, looks.MIDDLE, atol=0.5)
+    assert np.allclose(light, variants.MIDDLE, atol=0.5)
 
 
 @pytest.mark.req("APP-019")

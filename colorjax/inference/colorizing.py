@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import PyTree, UInt
 
 from colorjax import photos
@@ -26,7 +27,7 @@ def colorize(
     temperature: float = 1.0,
     tilt: float | np.ndarray | Tilt = 0.0,
     hints: Hints | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: tuple[int | float, int | float] | None = None,
     tile: int = TILE,
 ) -> Any:
     """Color a photo, or a batch of photos of one size. Size and light stay as they are.
@@ -66,7 +67,7 @@ def colorize(
         (48, 64, 3)
     """
     check(
-        not isinstance(photo, jax.core.Tracer),
+        not isinstance(photo, Tracer),
         "photo",
         photo,
         "a concrete array; inside jit, grad or vmap use colorize_gray",

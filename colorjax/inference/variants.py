@@ -29,7 +29,7 @@ from colorjax.networks.bins import bin_centers
 DISTINCT = 6.0  # mean CIEDE2000 between variants, where they may differ, that is aimed at
 PLAUSIBLE = (0.5, 0.35, 0.25, 0.18, 0.12)  # an alternative's likelihood over the likeliest's
 UNLIKELY = (0.06, 0.03, 0.01)  # likewise, where variants would else be nearly the same
-SAME = 2.0  # mean CIEDE2000 of those
+SAME = 4.5  # mean CIEDE2000 of those
 CERTAIN = 0.9  # share of its thing that the color of a variant gets
 REACH = 25.0  # levels of chroma within which colors count as one
 COLORED = 14.0  # levels of chroma from which a color is an alternative
