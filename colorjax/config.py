@@ -192,7 +192,8 @@ class OptimizerConfig(Checked):
         clip_norm: The largest global norm of a gradient.
         second_moment: The decay of Adam's second moment.
         encoder_rate: A factor on the learning rate of the photo network's pretrained encoder.
-        frozen: The part of the photo network that never changes.
+        frozen: The part of the photo network that never changes: depthwise kernels; `early`, these and the encoder up to
+            stride 4; or the whole encoder.
     """
 
     algorithm: Literal["adam", "muon", "momentum"] = "adam"
@@ -203,7 +204,7 @@ class OptimizerConfig(Checked):
     clip_norm: float = number(1.0, above=0)
     second_moment: float = number(0.999, at_least=0, at_most=0.9999)
     encoder_rate: float = number(1.0, at_least=0)
-    frozen: Literal["nothing", "depthwise", "encoder"] = "nothing"
+    frozen: Literal["nothing", "depthwise", "early", "encoder"] = "nothing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,7 +283,7 @@ _PHOTO = Config(
         weight_decay=0.05,
         second_moment=0.99,
         encoder_rate=0.15,
-        frozen="depthwise",
+        frozen="early",
     ),
     ema_decay=0.998,
     steps=3_400,

@@ -317,7 +317,10 @@ def test_the_encoder_is_slower_and_frozen_parameters_stay(algorithm):
         name: {"kernel": jnp.asarray(rng.normal(size=shape), jnp.float32), "bias": jnp.ones(4)}
         for name, shape in shapes.items()
     }
-    params = {"encoder": {"stage_0": block}, "head": {"kernel": jnp.ones((1, 1, 4, 4))}}
+    params = {
+        "encoder": {"stage_0": block, "stage_4": block},
+        "head": {"kernel": jnp.ones((1, 1, 4, 4))},
+    }
     gradients = jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape), jnp.float32), params)
 
     def update(**options):
@@ -334,11 +337,15 @@ def test_the_encoder_is_slower_and_frozen_parameters_stay(algorithm):
         full["encoder"],
     )
     np.testing.assert_array_equal(slow["head"]["kernel"], full["head"]["kernel"])
-    for frozen, stays in {"depthwise": ["depthwise"], "encoder": ["depthwise", "project"]}.items():
+    everything = ["depthwise", "project"]
+    held_back = {"depthwise": ["depthwise"], "early": everything, "encoder": everything}
+    for frozen, stays in held_back.items():
         held, conf = update(frozen=frozen)
         moved = held["encoder"]["stage_0"]
         assert [name for name in shapes if not moved[name]["kernel"].any()] == stays
         assert held["head"]["kernel"].all()
+        later = held["encoder"]["stage_4"]["project"]["kernel"].any()
+        assert later == (frozen != "encoder")
 
         def total(p, conf=conf):
             return sum(leaf.sum() for leaf in jax.tree.leaves(optimizer.hold_frozen(p, conf)))

@@ -10,6 +10,12 @@ from jaxtyping import Array, Float, PyTree
 from colorjax.config import Config
 from colorjax.networks import check_config
 
+EARLY = {
+    "stem",
+    "stage_0",
+    "stage_1",
+}  # of the encoder: edges and textures, alike in gray and in color
+
 
 def schedule(config: Config) -> optax.Schedule:
     """Return the learning-rate schedule: from a step to a factor on the learning rate. It starts with a warm-up."""
@@ -71,12 +77,19 @@ def is_frozen(params: PyTree, config: Config) -> PyTree:
         names = [entry.key for entry in path]
         match config.optimizer.frozen:
             case "depthwise":
-                return "encoder" in names and "depthwise" in names and names[-1] == "kernel"
+                return "encoder" in names and _is_depthwise(names)
+            case "early":
+                early = EARLY.intersection(names)
+                return "encoder" in names and bool(early or _is_depthwise(names))
             case "encoder":
                 return "encoder" in names
         return False
 
     return jax.tree_util.tree_map_with_path(frozen, params)
+
+
+def _is_depthwise(names):
+    return "depthwise" in names and names[-1] == "kernel"
 
 
 def hold_frozen(params: PyTree, config: Config) -> PyTree:
