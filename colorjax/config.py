@@ -192,8 +192,8 @@ class OptimizerConfig(Checked):
         clip_norm: The largest global norm of a gradient.
         second_moment: The decay of Adam's second moment.
         encoder_rate: A factor on the learning rate of the photo network's pretrained encoder.
-        frozen: The part of the photo network that never changes: depthwise kernels; `early`, these and the encoder up to
-            stride 4; or the whole encoder.
+        frozen: The part of the photo network that never changes: depthwise kernels; `early`, these and the encoder up
+            to stride 4; or the whole encoder.
     """
 
     algorithm: Literal["adam", "muon", "momentum"] = "adam"

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from colorjax.config import Config, DenseConfig
-from colorjax.errors import ConfigError
 from colorjax.inference.pipeline import Prediction, Tilt
 from colorjax.inference.variants import distinct_tilts
 from colorjax.networks.bins import bin_centers
@@ -52,18 +51,6 @@ DENSE_LOOKS = {  # of a network that knows one color for each place
 def looks(config: Config) -> dict[str, Look]:
     """Return the looks that a network can give, by name. The first one is natural."""
     return DENSE_LOOKS if isinstance(config.network, DenseConfig) else LOOKS
-
-
-def find_look(name: str, config: Config) -> Look:
-    """Return a look by its name.
-
-    Raises:
-        ConfigError: the network has no such look.
-    """
-    offered = looks(config)
-    if name not in offered:
-        raise ConfigError(f"there is no look {name!r}; there are {', '.join(offered)}")
-    return offered[name]
 
 
 def look_tilt(prediction: Prediction, look: Look, config: Config) -> float | np.ndarray | Tilt:
