@@ -22,11 +22,15 @@ TRAINED = "run/weights.safetensors"  # what the README's first training writes
 
 
 @pytest.mark.req("CMD-013")
-def test_python_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+def test_python_runs(desk):
     names = {}
-    exec(code, names)
-    assert names["colored"].shape == (1200, 1600, 3)
+    for code in re.findall(r"```python\n(.*?)```", TEXT, re.S):
+        exec(code, names)
+    assert (desk / "in color.jpg").exists()
+    for name in ("known", "natural", "second", "third", "rgb"):
+        assert names[name].shape == (48, 64, 3), name
+    assert names["batch"].shape == (2, 48, 64, 3)
+    assert 6 <= len(names["likely"]) <= 8
 
 
 @pytest.mark.req("CMD-013")
