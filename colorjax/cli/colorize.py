@@ -68,6 +68,12 @@ def add_colorize(commands: Any) -> None:
         help="number of plausible colorings of each input: old.color.1.jpg, … (default 1)",
     )
     parser.add_argument(
+        "--look",
+        default="natural",
+        metavar="NAME",
+        help="natural, vivid, warm, cool, other-1 or other-2 (default natural); `list` prints what the weights have",
+    )
+    parser.add_argument(
         "--hints",
         metavar="FILE",
         help="known colors: a picture with dots on a transparent background, or points in JSON",
@@ -117,6 +123,7 @@ def _colorize(args: Any, printer: Printer) -> int:
     # one photo gains nothing
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     os.environ.setdefault("PJRT_NPROC", "1")
+    from colorjax.inference.looks import NATURAL, find_look, looks
     from colorjax.jobs import batch, planning
     from colorjax.jobs.coloring import ColorOptions
     from colorjax.jobs.gallery import is_page, page_paths, write_gallery
@@ -124,9 +131,19 @@ def _colorize(args: Any, printer: Printer) -> int:
     from colorjax.photos import write_bytes
     from colorjax.weights import load_weights
 
+    if args.look != NATURAL:
+        config = load_weights(args.weights)[1]
+        if args.look == "list":
+            for name in looks(config):
+                printer.line(name)
+            return 0
+        find_look(args.look, config)
+        if args.variants != 1:
+            raise UsageError("--look and --variants: expected one of them")
     options = ColorOptions(
         vividness=check_vividness(args.vividness),
         variants=check_integer("variants", args.variants, 1, 16),
+        look=args.look,
         keep_color=args.keep_color,
     )
     suffix = _suffix(args.format, args.out)

@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from colorjax.config import Config, DenseConfig
+from colorjax.errors import ConfigError
 from colorjax.inference.pipeline import Prediction, Tilt
 from colorjax.inference.variants import distinct_tilts
 from colorjax.networks.bins import bin_centers
 
+NATURAL = "natural"
 LEAN = 0.7  # strength of the warm and the cool look
 WARM = math.atan2(-0.8, 1.0)  # hue of the warm look in (R − Y, B − Y); the cool one is opposite
 OTHERS = 3  # plausible colorings, the likeliest included, that looks choose from
@@ -51,6 +53,18 @@ DENSE_LOOKS = {  # of a network that knows one color for each place
 def looks(config: Config) -> dict[str, Look]:
     """Return the looks that a network can give, by name. The first one is natural."""
     return DENSE_LOOKS if isinstance(config.network, DenseConfig) else LOOKS
+
+
+def find_look(name: str, config: Config) -> Look:
+    """Return a look by its name.
+
+    Raises:
+        ConfigError: the network has no such look.
+    """
+    offered = looks(config)
+    if name not in offered:
+        raise ConfigError(f"there is no look {name!r}; there are {', '.join(offered)}")
+    return offered[name]
 
 
 def look_tilt(prediction: Prediction, look: Look, config: Config) -> float | np.ndarray | Tilt:

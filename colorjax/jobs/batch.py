@@ -283,7 +283,7 @@ def _hinted(options: ColorOptions, job: Job, photo: Photo) -> ColorOptions:
 
 def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
     """Return the options for each variant of a video."""
-    if job.hints is None and options.variants == 1:
+    if job.hints is None and options.is_settled:
         return [options]
     still = Photo(ffmpeg.still(job.source))
     return variant_options(still, weights, _hinted(options, job, still))

@@ -14,6 +14,7 @@ from jaxtyping import PyTree
 from colorjax.config import Config
 from colorjax.inference import blending, colorizing, pipeline, variants
 from colorjax.inference.hints import Hints
+from colorjax.inference.looks import NATURAL, find_look, look_tilt
 from colorjax.inference.pipeline import Tilt
 from colorjax.photos import Photo
 from colorjax.photos.tints import is_tinted, tint_of
@@ -29,6 +30,7 @@ class ColorOptions:
     Attributes:
         vividness: The strength of the color, at least 0: 0 is gray, 1 is natural.
         variants: The number of plausible colorings.
+        look: The name of one of the network's looks, with one variant.
         keep_color: Whether to blend with the color that a photo has, instead of replacing it.
         hints: Known colors at places of the photo.
         tilt: A preference for some of the network's colors, from `variant_options`.
@@ -36,9 +38,15 @@ class ColorOptions:
 
     vividness: float = 1.0
     variants: int = 1
+    look: str = NATURAL
     keep_color: bool = False
     hints: Hints | None = None
     tilt: float | np.ndarray | Tilt = 0.0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether they say all themselves: no variants or look have to be found on a photo."""
+        return self.variants == 1 and self.look == NATURAL
 
 
 def color_file(
@@ -66,11 +74,12 @@ def color_file(
     if second is not None:
         del frames, second
         apart = (
-            [options] if options.variants == 1 else variant_options(_middle(read), weights, options)
+            [options] if options.is_settled else variant_options(_middle(read), weights, options)
         )
         return first, [color_frames(read(), weights, each) for each in apart]
     if options.variants == 1:
-        return first, [iter([color_photo(first, weights, options)])]
+        (settled,) = variant_options(first, weights, options)
+        return first, [iter([color_photo(first, weights, settled)])]
     pictures = variants.colorize_variants(
         first.pixels, weights, options.variants, vividness=options.vividness, hints=options.hints
     )
@@ -84,19 +93,23 @@ def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
 
 
 def variant_options(photo: Photo, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
-    """Return the options for each variant alone, so that all frames of a variant prefer the same hue.
+    """Return the options for each variant alone, so that all frames of a variant or a look prefer the same colors.
 
     Args:
         photo: The photo on which the variants must differ, such as the still of a video.
         weights: (params, config).
-        options: Options that ask for several variants.
+        options: Options that ask for several variants or for a look.
 
     Raises:
         ConfigError: as for `color_file`.
     """
-    if options.variants == 1:
+    if options.is_settled:
         return [options]
     prediction = pipeline.predict(photo.pixels, weights, hints=options.hints)
+    if options.look != NATURAL:
+        look = find_look(options.look, weights[1])
+        vividness, tilt = options.vividness * look.vivid, look_tilt(prediction, look, weights[1])
+        return [dataclasses.replace(options, look=NATURAL, vividness=vividness, tilt=tilt)]
     tilts = variants.distinct_tilts(
         prediction, weights[1], options.variants, vividness=options.vividness
     )
