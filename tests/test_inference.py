@@ -101,13 +101,14 @@ def test_doubling_equals_pillow(shape):
 @pytest.mark.parametrize(
     "photo",
     [
-        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4), np.complex64),
         np.zeros((4, 4), np.int64),
         np.zeros((4, 4), np.int16),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4), bool),
+        np.zeros((2, 4, 4, 4), np.uint8),
         np.zeros((4,), np.uint8),
         np.zeros((0, 4), np.uint8),
-        np.zeros((2, 4, 4, 3), np.uint8),
+        np.zeros((1, 2, 4, 4, 3), np.uint8),
     ],
 )
 def test_bad_arrays_are_one_line(photo):
@@ -222,7 +223,9 @@ def test_vividness():
 def test_what_is_natural(red, blue, knee, asked):
     config = configs.replace(colorjax.preset("seed-relu"), {"vividness": 1.3, "knee": knee})
     predicted = np.broadcast_to(np.float32([red, blue]), (4, 4, 2))
-    seen = pipeline.Prediction(jnp.asarray(predicted), jnp.full((4, 4), 128.0), None)
+    seen = pipeline.Prediction(
+        jnp.asarray(predicted), jnp.full((4, 4), 128.0), jnp.zeros((4, 4, 1))
+    )
     slopes, chosen = np.split(pipeline.choose_colors(seen, config, vividness=asked), 2)
     length = math.hypot(red, blue)
     held = length / math.sqrt(1 + (length / knee) ** 2) if knee else length
