@@ -133,7 +133,7 @@ def test_kernels_lie_in_parts():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"shard": 3}, "shard is 3; expected at most the 2 devices"),
+        ({"shard": 3}, "shard is 3; expected at most the number of devices, 2"),
         ({"shard": 2, "batch": 7}, "batch is 7; expected a multiple of shard × accumulate = 2"),
     ],
 )
