@@ -24,7 +24,8 @@ from pictures import encoded, scene
 
 from colorjax import cli, errors, photos
 from colorjax.jobs import gallery
-from colorjax.web import app, looks, routes, studio
+from colorjax.inference import looks
+from colorjax.web import app, routes, studio
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # milliseconds

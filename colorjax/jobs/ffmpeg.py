@@ -196,7 +196,7 @@ def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
     """Return the error for what ffmpeg printed."""
     if "not on whitelist" in said:
         return PhotoError(
-            f"{source}: a playlist or another file; expected one of {' '.join(SUFFIXES)}"
+            f"{source}: a playlist, or no video; expected one of {' '.join(SUFFIXES)}"
         )
     lines = [line for line in said.splitlines() if line.strip()] or ["no message"]
     reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())

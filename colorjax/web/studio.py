@@ -422,7 +422,8 @@ class Studio:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
-            threads[1].join(timeout=5)
+            for thread in threads:  # a process that ends while a thread is in XLA is aborted
+                thread.join(timeout=20)
 
     def _make_samples(self) -> None:
         """Put the samples, in gray, into the page's folder."""
@@ -438,6 +439,8 @@ class Studio:
         """Have all programs made that a first photo takes, while a person looks at the page."""
         with contextlib.suppress(Exception):
             for h, w in ((3, 3), (3, 4), (2, 3), (4, 3), (3, 2)):
+                if self._ended:
+                    return
                 gray = Photo(np.full((100 * h, 100 * w), 128, np.uint8))
                 if (h, w) == (3, 3) and HERO in self.samples:
                     gray = first_photo(self.samples[HERO].path)
