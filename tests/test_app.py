@@ -23,8 +23,8 @@ from light import light_error
 from pictures import encoded, scene
 
 from colorjax import cli, errors, photos
-from colorjax.jobs import gallery
 from colorjax.inference import looks
+from colorjax.jobs import gallery
 from colorjax.web import app, routes, studio
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
