@@ -52,7 +52,7 @@ def colorize(
 
     Returns:
         The same kind as the photo. A path gives an upright PIL image of 8 bits. A PIL image keeps its alpha and `info`.
-        An array gives RGB (*batch, h, w, 3) of its dtype and range: with integer levels
+        An array gives RGB ``(*batch, h, w, 3)`` of its dtype and range: with integer levels
         |21 R + 72 G + 7 B − 100 g| ≤ 50 at every pixel of gray g (for RGB input, 21 r + 72 g + 7 b in place of 100 g).
 
     Raises:
