@@ -9,6 +9,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
@@ -119,7 +120,7 @@ def check_params(params: PyTree, config: Config) -> None:
     check(
         isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"
     )
-    found = jax.tree.map(jnp.shape, params)
+    found = jax.tree.map(np.shape, params)  # jax2onnx replaces jnp.shape while it traces
     if found != _shapes(config.network, config.size):
         check(False, "params", params, "the parameters of the config's network")
 
