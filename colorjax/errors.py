@@ -106,4 +106,5 @@ def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
         dtype
     ):  # bfloat16 and its like are V
         return False
-    return len(shape) >= axes and 0 not in shape and (last is None or shape[-1] == last)
+    empty = any(isinstance(side, int) and side == 0 for side in shape)  # a symbolic side is not
+    return len(shape) >= axes and not empty and (last is None or shape[-1] == last)

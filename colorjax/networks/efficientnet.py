@@ -156,6 +156,13 @@ def _bottleneck(params, x, block, native):
     return x + y if block.stride == 1 and block.inputs == block.outputs else y
 
 
+@jax.custom_jvp
 def _relu6(x):
-    # the gradient of a clamp is one select; that of jnp.clip also divides, for ties
-    return jax.lax.clamp(jnp.zeros((), x.dtype), x, jnp.full((), 6, x.dtype))
+    return jnp.clip(x, 0, 6)
+
+
+@_relu6.defjvp
+def _relu6_jvp(primals, tangents):
+    # one select; the gradient of jnp.clip also divides, for ties
+    (x,), (dx,) = primals, tangents
+    return _relu6(x), jnp.where((x > 0) & (x < 6), dx, jnp.zeros_like(dx))
