@@ -72,9 +72,11 @@ def test_the_command_takes_a_look(tmp_path, monkeypatch, capsys):
     assert cli.main([*run, "--look", "warm", "--out", "warm.png"]) == 0
     np.testing.assert_array_equal(photos.read_photo("warm.png").pixels, colored("warm").pixels)
     capsys.readouterr()
-    assert cli.main([*run, "--look", "list"]) == 0
+    assert cli.main(["colorize", "--list-looks", "--weights", "net.safetensors"]) == 0
     assert capsys.readouterr().out.split() == list(looks.LOOKS)
     assert not (tmp_path / "old.color.png").exists()
     for wrong in (["--look", "sepia"], ["--look", "warm", "--variants", "2"]):
         assert cli.main([*run, *wrong]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+    assert cli.main(["colorize"]) == 2
+    assert "INPUT" in capsys.readouterr().err

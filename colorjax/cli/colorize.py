@@ -44,7 +44,7 @@ def add_colorize(commands: Any) -> None:
     )
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
         help="files, folders (searched recursively), `samples`, or - for standard input",
     )
@@ -71,7 +71,10 @@ def add_colorize(commands: Any) -> None:
         "--look",
         default="natural",
         metavar="NAME",
-        help="natural, vivid, warm, cool, other-1 or other-2 (default natural); `list` prints what the weights have",
+        help="natural, vivid, warm, cool, other-1 or other-2 (default natural)",
+    )
+    parser.add_argument(
+        "--list-looks", action="store_true", help="print the looks that the weights have, and end"
     )
     parser.add_argument(
         "--hints",
@@ -131,13 +134,14 @@ def _colorize(args: Any, printer: Printer) -> int:
     from colorjax.photos import write_bytes
     from colorjax.weights import load_weights
 
+    if args.list_looks:
+        for name in looks(load_weights(args.weights)[1]):
+            printer.line(name)
+        return 0
+    if not args.inputs:
+        raise UsageError("the following arguments are required: INPUT")
     if args.look != NATURAL:
-        config = load_weights(args.weights)[1]
-        if args.look == "list":
-            for name in looks(config):
-                printer.line(name)
-            return 0
-        find_look(args.look, config)
+        find_look(args.look, load_weights(args.weights)[1])
         if args.variants != 1:
             raise UsageError("--look and --variants: expected one of them")
     options = ColorOptions(
