@@ -1,9 +1,12 @@
 """What a new user meets first: the terminal's words, tables and defaults, and what the package says of itself."""
 
 import argparse
+import io
 import json
 import math
 import pathlib
+import re
+import sys
 import tomllib
 import webbrowser
 
@@ -11,10 +14,11 @@ import numpy as np
 import pytest
 from commanding import colorize
 from pictures import encoded, scene
+from rich.console import Console
 
 import colorjax
 from colorjax import cli
-from colorjax.cli.console import Printer
+from colorjax.cli.console import Bar, Lines, Printer
 from colorjax.cli.options import print_results
 from colorjax.cli.train import _note
 from colorjax.errors import UsageError
@@ -110,11 +114,71 @@ def test_a_single_photo(old, tiny_weights, capsys):
     assert "a second" not in last
 
 
-@pytest.mark.req("CMD-073")
-def test_training_shows_finite_numbers():
-    note = _note({"loss": 2.5, "best": math.inf, "photos_per_second": 3.4})
-    assert note == "loss 2.5, 3 photos/s"
-    assert _note({"loss": math.nan, "best": 1.5, "photos_per_second": 3.4}).startswith("best 1.5")
+@pytest.mark.req("CMD-073", "CMD-077")
+@pytest.mark.parametrize(
+    ("loss", "gain", "best", "validated", "note"),
+    [
+        (2.5, None, None, True, "3 photos/s"),
+        (2.5, -0.5, 1.25, True, "-0.50 dB over gray, best +1.25, 3 photos/s"),
+        (2.5, None, 1.25, True, "best +1.25, 3 photos/s"),  # resumed
+        (2.5, None, None, False, "loss 2.5, 3 photos/s"),
+        (math.nan, None, None, False, "3 photos/s"),
+    ],
+)
+def test_training_shows_one_scale(loss, gain, best, validated, note):
+    known = {"loss": loss, "gain": gain, "best_gain": best, "photos_per_second": 3.4}
+    assert _note(known, validated=validated) == note
+
+
+@pytest.mark.req("CMD-077")
+def test_phases_on_a_terminal(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("colorjax.cli.console.time.monotonic", lambda: clock[0])
+    console = Console(force_terminal=True, width=80, file=io.StringIO(), get_time=lambda: 0.0)
+    bar = Bar(console, 40, "steps")
+
+    def shown():
+        with console.capture() as capture:
+            console.print(bar.renderable)
+        return re.sub(r"\x1b\[[0-9;]*m", "", capture.get())
+
+    bar.phase("compiling")
+    clock[0] += 7
+    assert "compiling, 7 s" in shown()
+    bar(3, "+1.00 dB over gray, best +1.25, 12 photos/s")
+    assert "3/40 steps" in shown()
+    assert "+1.00 dB over gray, best +1.25, 12" in shown()
+    bar.phase("reading photos")
+    bar.count(5, 200)
+    assert "5/200 steps" in shown()
+
+
+@pytest.mark.req("CMD-077", "CMD-007")
+def test_phases_in_plain_lines(capsys):
+    lines = Lines(Printer(), 10, "photos")
+    lines.phase("reading photos")
+    for done in range(1, 2001):
+        lines.count(done, 2000)
+    lines.phase("reading photos")
+    few = Lines(Printer(), 10, "photos")
+    few.count(1, 2)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "reading photos …"
+    assert [line.split()[0] for line in printed[1:]] == [f"{n}/2000" for n in range(200, 2001, 200)]
+
+
+@pytest.mark.req("CMD-078")
+@pytest.mark.parametrize("fault", ["run", "full", "file", "below", "tensorboard"])
+def test_said_before_photos_are_read(old, fault, monkeypatch):
+    monkeypatch.setattr("colorjax.data.datasets.load_photos", lambda *_, **__: pytest.fail("read"))
+    for name in ("run/config.json", "full/diary.txt", "file"):
+        (old / name).parent.mkdir(exist_ok=True)
+        (old / name).write_text("{}")
+    out = {"below": "file/run", "tensorboard": "new"}.get(fault, fault)
+    more = ["--tensorboard"] if fault == "tensorboard" else []
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    assert cli.main(["train", "old.png", "--out", out, *more]) == 2
+    assert not (old / "new").exists()
 
 
 @pytest.mark.req("CMD-074")

@@ -4,7 +4,8 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -166,13 +167,18 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
     config = _config(args)
 
     from colorjax.data.datasets import check_readable
-    from colorjax.training import devices, loop
+    from colorjax.training import devices, log, loop, runs
 
     if not devices.is_first():
         printer = Printer(quiet=True)
+    runs.check_place(pathlib.Path(args.out), resume=args.resume or not devices.is_first())
+    if args.tensorboard:
+        log.tensorboard_writer()
     initial_params = _initial_params(args, config)
     mix = _mix(args.mix, len(args.photos))
-    photos = _load_photos(args, config)
+    with printer.progress(0, "photos") as show:
+        show.phase("reading photos")
+        photos = _load_photos(args, config, show.count)
     for failure in photos.failures if devices.is_first() else ():
         printer.error(failure)
     check_readable(photos.found)
@@ -195,12 +201,18 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
             record={"preset": args.preset},
             tensorboard=args.tensorboard,
             profile=args.profile,
-            progress=lambda step, metrics: show(step, _note(metrics)),
+            progress=lambda step, known: show(step, _note(known, validated=len(validation) > 0)),
+            phase=show.phase,
         )
-    if devices.is_first():
-        _report(args.out, outcome, photos, config, printer)
-        return 1 if photos.failures else 0
-    return 0
+        if not devices.is_first():
+            return 0
+        show.phase("evaluating")
+        which, result = _evaluate(args.out, outcome, photos, config)
+    kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
+    printer.line(f"{kept}; on {which}:")
+    print_results(printer, result)
+    printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
+    return 1 if photos.failures else 0
 
 
 def _config(args: argparse.Namespace) -> configs.Config:
@@ -270,15 +282,21 @@ class _Photos(NamedTuple):
     failures: list[str]
 
 
-def _load_photos(args: argparse.Namespace, config: configs.Config) -> _Photos:
-    """Read the training and validation photos."""
+def _load_photos(
+    args: argparse.Namespace, config: configs.Config, count: Callable[[int, int], None]
+) -> _Photos:
+    """Read the training and validation photos. `count` is called with the files that are read, and all files."""
     import numpy as np
 
     from colorjax.data import datasets, order
 
     share, size = _share(args.validation), config.source_size or config.size
     load = partial(
-        datasets.load_photos, size=size, framing=config.framing, memory=_bytes(args.memory)
+        datasets.load_photos,
+        size=size,
+        framing=config.framing,
+        memory=_bytes(args.memory),
+        progress=count,
     )
     found = load(args.photos)
     failures, gray = [*found.failures], len(found.gray)
@@ -295,10 +313,10 @@ def _load_photos(args: argparse.Namespace, config: configs.Config) -> _Photos:
     return _Photos(found, rgb, source, validation, names, gray, failures)
 
 
-def _report(
-    run: str, outcome: Any, photos: _Photos, config: configs.Config, printer: Printer
-) -> None:
-    """Evaluate the weights of a run next to the baselines, write the result, and print it."""
+def _evaluate(
+    run: str, outcome: Any, photos: _Photos, config: configs.Config
+) -> tuple[str, dict[str, Any]]:
+    """Evaluate the weights of a run next to the baselines and write the result. Return on what, and the result."""
     import numpy as np
 
     from colorjax.data.datasets import center_squares, subset
@@ -316,19 +334,20 @@ def _report(
     result = evaluate(judged, names, params, config, baselines)
     text = json.dumps({"size": judged.shape[1], **result}, indent=1)
     write_bytes(f"{run}/evaluation.json", text.encode(), overwrite=True)
-    kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
-    printer.line(f"{kept}; on {len(judged)} {which}:")
-    print_results(printer, result)
-    printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
+    return f"{len(judged)} {which}", result
 
 
-def _note(metrics: dict[str, Any]) -> str:
-    """Return the text of the progress line. The best loss appears as soon as there is one."""
-    shown = [f"loss {metrics['loss']:.4g}"] if math.isfinite(metrics["loss"]) else []
-    if math.isfinite(metrics["best"]):
-        shown.append(f"best {metrics['best']:.4g}")
-    if math.isfinite(metrics["photos_per_second"]):
-        shown.append(f"{metrics['photos_per_second']:.0f} photos/s")
+def _note(known: dict[str, Any], *, validated: bool) -> str:
+    """Return the text of the progress line: with validation photos the gain over gray, without them the loss."""
+    shown = []
+    if validated and known["gain"] is not None:
+        shown.append(f"{known['gain']:+.2f} dB over gray")
+    if validated and known["best_gain"] is not None:
+        shown.append(f"best {known['best_gain']:+.2f}")
+    if not validated and math.isfinite(known["loss"]):
+        shown.append(f"loss {known['loss']:.4g}")
+    if math.isfinite(known["photos_per_second"]):
+        shown.append(f"{known['photos_per_second']:.0f} photos/s")
     return ", ".join(shown)
 
 
