@@ -17,7 +17,8 @@ from PIL import Image
 from colorjax import cli
 from colorjax.cli.options import COLUMNS
 
-TINY = ["--size", "4", "--set", "network.hidden_multiple=1", "--steps", "4", "--batch", "3"]
+TINY = ["--preset", "seed-relu", "--size", "4", "--set", "network.hidden_multiple=1"]
+TINY += ["--steps", "4", "--batch", "3"]
 
 
 def picture(seed, height=21, width=33, channels=3):
@@ -157,11 +158,15 @@ def broken(path, kind):
     return str(path)
 
 
-TRAIN = ["train", "samples", "--out", "RUN"]
+TRAIN = ["train", "samples", "--out", "RUN", "--preset", "seed-relu"]
 BAD = {
     "unknown command": (["paint"], "paint"),
     "unknown option": ([*TRAIN, "--color", "1"], "--color"),
     "no photos": (["train", "--out", "RUN"], "PHOTOS"),
+    "network of another preset": (
+        ["train", "samples", "--out", "RUN", "--depth", "2"],
+        "--preset seed-relu",
+    ),
     "no out": (["train", "samples"], "--out"),
     "preset": ([*TRAIN, "--preset", "seed"], "'seed'"),
     "zero steps": ([*TRAIN, "--steps", "0"], "steps is 0"),
@@ -327,7 +332,16 @@ def test_sheets_are_outputs_too(weights, tmp_path, capsys):
 
 @pytest.mark.req("CMD-010")
 def test_any_field_is_an_option(album, tmp_path):
-    options = ["--depth", "2", "--hidden-activation", "tanh", "--output-activation", "sigmoid"]
+    options = [
+        "--preset",
+        "seed-relu",
+        "--depth",
+        "2",
+        "--hidden-activation",
+        "tanh",
+        "--output-activation",
+        "sigmoid",
+    ]
     options += ["--size", "6", "--passes", "2", "--set", "network.copy_gray=false"]
     options += [
         "--set",

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import webbrowser
 
+import jax
 import numpy as np
 import pytest
 from commanding import colorize
@@ -179,6 +180,49 @@ def test_said_before_photos_are_read(old, fault, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     assert cli.main(["train", "old.png", "--out", out, *more]) == 2
     assert not (old / "new").exists()
+
+
+@pytest.fixture
+def asked(old, monkeypatch):
+    """Return a function that runs `colorjax train` and returns what it asks the loop for."""
+    calls = []
+
+    def train(photos, validation, config, run, **options):
+        calls.append((config, options))
+        raise UsageError("enough")
+
+    monkeypatch.setattr("colorjax.training.loop.train", train)
+
+    def run(*options):
+        assert cli.main(["train", "samples", "--out", "run", *options]) == 2
+        return calls.pop()
+
+    return run
+
+
+@pytest.mark.req("CMD-079")
+def test_training_starts_from_the_packaged_weights(asked, capsys):
+    config, options = asked()
+    packaged, packaged_config = colorjax.load_weights()
+    assert config.network == packaged_config.network
+    jax.tree.map(np.testing.assert_array_equal, options["initial_params"], packaged)
+    assert (config.optimizer.learning_rate, config.batch, config.steps) == (2e-4, 4, 100)
+    assert options["record"]["init_from"] == "packaged"
+    assert "non-commercial" in options["record"]["license"]
+    assert "non-commercial" in capsys.readouterr().out
+    config, _ = asked("--learning-rate", "1e-3", "--passes", "3")
+    assert (config.optimizer.learning_rate, config.steps) == (1e-3, 3)
+
+
+@pytest.mark.req("CMD-079")
+@pytest.mark.parametrize("options", [["--init-from", "random"], ["--preset", "seed-relu"]])
+def test_training_from_scratch_is_asked_for(asked, options, capsys):
+    config, given = asked(*options)
+    preset = colorjax.preset("seed-relu" if "seed-relu" in options else "photo")
+    assert given["initial_params"] is None
+    assert (config.steps, config.optimizer) == (preset.steps, preset.optimizer)
+    assert "license" not in given["record"]
+    assert "terms" not in capsys.readouterr().out
 
 
 @pytest.mark.req("CMD-074")

@@ -36,6 +36,11 @@ FIELDS = {
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "ratio of hidden width to output width"),
 }
+TUNED_RATE, TUNED_PASSES, TUNED_STEPS = (
+    2e-4,
+    20,
+    100,
+)  # from the packaged weights: rate, passes, least steps
 MEASURED = 50  # training photos to measure at the end of a run without validation photos
 
 
@@ -46,18 +51,19 @@ def add_train(commands: Any) -> None:
         "train",
         _train,
         "Train a network on color photos.",
-        """  colorjax train samples --out run
-  colorjax train my-photos --preset seed-tanh2 --passes 100 --out run
-  colorjax train my-photos --validation other-photos --size 32 --out run
-  colorjax train my-photos --out run --resume""",
+        """  colorjax train my-photos --out run                       from the packaged weights
+  colorjax train my-photos --out run --resume              after Ctrl-C or a kill
+  colorjax train my-photos --validation other-photos --out run
+  colorjax train my-photos --init-from random --out run    from scratch
+  colorjax train samples --preset seed-tanh2 --passes 100 --out run""",
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "--preset",
-        default="seed-relu",
+        default="photo",
         metavar="NAME",
-        help=f"{', '.join(configs.PRESETS)} (default: seed-relu)",
+        help=f"the network: {', '.join(configs.PRESETS)} (default: photo)",
     )
     parser.add_argument(
         "--validation",
@@ -77,15 +83,18 @@ def add_train(commands: Any) -> None:
         help="memory for decoded photos; others are read again at each step (default: 40 %% of all)",
     )
     length = parser.add_mutually_exclusive_group()
+    length_text = f"default: {TUNED_PASSES} passes from the packaged weights, else the preset's"
     length.add_argument(
-        "--steps", type=parse_value, metavar="N", help="length in steps (default: the preset's)"
+        "--steps", type=parse_value, metavar="N", help=f"length in steps ({length_text})"
     )
     length.add_argument(
         "--passes", type=parse_value, metavar="N", help="length in passes over the photos"
     )
+    tuned = {"--learning-rate": f"{TUNED_RATE:g} from the packaged weights, else the preset's"}
     for flag, (_, metavar, text) in FIELDS.items():
+        default = tuned.get(flag, "the preset's")
         parser.add_argument(
-            flag, type=parse_value, metavar=metavar, help=f"{text} (default: the preset's)"
+            flag, type=parse_value, metavar=metavar, help=f"{text} (default: {default})"
         )
     parser.add_argument(
         "--set",
@@ -112,7 +121,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="start from these parameters, or from the `packaged` ones of the preset",
+        help="start from a file, packaged, or random (default: packaged for a photo network, else random)",
     )
     parser.add_argument(
         "--encoder",
@@ -174,7 +183,7 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
     runs.check_place(pathlib.Path(args.out), resume=args.resume or not devices.is_first())
     if args.tensorboard:
         log.tensorboard_writer()
-    initial_params = _initial_params(args, config)
+    initial_params, origin = _start(args, config)
     mix = _mix(args.mix, len(args.photos))
     with printer.progress(0, "photos") as show:
         show.phase("reading photos")
@@ -184,8 +193,15 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
     check_readable(photos.found)
     count, validation = len(photos.rgb), photos.validation
     config = configs.fit_config(config, photos=count, passes=args.passes, steps=args.steps)
+    if _tunes(args) and args.passes is None and args.steps is None:
+        wanted = max(TUNED_PASSES * config.pass_steps, TUNED_STEPS)
+        config = configs.replace(config, {"steps": min(wanted, config.steps)})
     left_out = f", {photos.gray} without color left out" if photos.gray else ""
     printer.line(f"{count} photos to train on, {len(validation)} to validate{left_out}")
+    if "license" in origin:
+        printer.line(
+            f"from {origin['init_from']} weights; the result inherits their terms: {origin['license']}"
+        )
     with printer.progress(config.steps, "steps") as show:
         outcome = loop.train(
             photos.rgb,
@@ -198,7 +214,7 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
             resume=args.resume,
             checkpoint_every=args.checkpoint_every,
             initial_params=initial_params,
-            record={"preset": args.preset},
+            record={"preset": args.preset} | origin,
             tensorboard=args.tensorboard,
             profile=args.profile,
             progress=lambda step, known: show(step, _note(known, validated=len(validation) > 0)),
@@ -209,6 +225,8 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
         show.phase("evaluating")
         which, result = _evaluate(args.out, outcome, photos, config)
     kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
+    if not outcome.best_step:
+        kept = f"none of {len(outcome.metrics)} passes was better than the start, which is kept"
     printer.line(f"{kept}; on {which}:")
     print_results(printer, result)
     printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
@@ -217,17 +235,21 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
 
 def _config(args: argparse.Namespace) -> configs.Config:
     """Return the config that the arguments describe, after checking the other numbers."""
-    changes = {
-        field: value
-        for flag, (field, _, _) in FIELDS.items()
-        if (value := getattr(args, flag[2:].replace("-", "_"))) is not None
-    }
+    preset = configs.preset(args.preset)
+    changes = {"optimizer.learning_rate": TUNED_RATE} if _tunes(args) else {}
+    for flag, (field, _, _) in FIELDS.items():
+        if (value := getattr(args, flag[2:].replace("-", "_"))) is not None:
+            if field.startswith("network.") and not isinstance(preset.network, configs.DenseConfig):
+                raise UsageError(
+                    f"{flag} is for the presets seed-…; expected --preset seed-relu or another"
+                )
+            changes[field] = value
     for assignment in args.set:
         field, equals, value = assignment.partition("=")
         if not equals:
             raise UsageError(f"--set {assignment}: expected FIELD=VALUE")
         changes[field] = parse_value(value)
-    config = configs.replace(configs.preset(args.preset), changes)
+    config = configs.replace(preset, changes)
     check_integer("seed", args.seed, 0)
     check_integer("checkpoint-every", args.checkpoint_every, 1)
     check_integer("profile", args.profile, 0)
@@ -237,27 +259,40 @@ def _config(args: argparse.Namespace) -> configs.Config:
     return config
 
 
-def _initial_params(args: argparse.Namespace, config: configs.Config) -> Any:
-    """Return the parameters that --init-from or --encoder names, or None."""
+def _tunes(args: argparse.Namespace) -> bool:
+    """Return whether the run starts from the packaged weights: by default, if there are any for the preset."""
+    photo = isinstance(configs.preset(args.preset).network, configs.PhotoConfig)
+    default = "packaged" if photo and not args.encoder else "random"
+    return (args.init_from or default) == "packaged"
+
+
+def _start(args: argparse.Namespace, config: configs.Config) -> tuple[Any, dict[str, Any]]:
+    """Return the parameters to start from, or None for random ones, and what the record says of their origin."""
     import jax
 
     from colorjax.networks import init_params
     from colorjax.training.encoder import load_encoder
-    from colorjax.weights import PACKAGED, fits, load_weights
+    from colorjax.weights import PACKAGED, fits, load_record, load_weights
 
     if args.encoder and args.init_from:
         raise UsageError("--encoder and --init-from: expected only one of them")
     if args.encoder:
         params = init_params(jax.random.key(args.seed), config)
         params["encoder"] = load_encoder(args.encoder, config)
-        return params
-    if not args.init_from:
-        return None
-    packaged = args.preset if args.preset in PACKAGED else None
-    params, _ = load_weights(packaged if args.init_from == "packaged" else args.init_from)
+        return params, {}
+    source = path = "packaged" if _tunes(args) else args.init_from or "random"
+    if source == "random":
+        return None, {}
+    if source == "packaged":
+        path = args.preset if args.preset in PACKAGED else None
+    params, _ = load_weights(path)
     if not fits(params, config):
-        raise UsageError(f"{args.init_from}: does not fit the network of this command")
-    return params
+        raise UsageError(
+            f"{source}: does not fit the network of this command; --init-from random starts anew"
+        )
+    record = load_record(path)
+    kept = {name: record[name] for name in ("license",) if name in record}
+    return params, {"init_from": source} | kept
 
 
 class _Photos(NamedTuple):

@@ -81,7 +81,9 @@ def write_curves(
     steps, values = _known(metrics, "validation_loss" if same_unit else "validation_gain")
     panels[-1].plot(steps, values, "C1o-", markersize=4, label="validation")
     kept = steps == best_step
-    panels[-1].plot(steps[kept], values[kept], "C3o", markersize=8, label="kept")
+    panels[-1].plot(
+        steps[kept], values[kept], "C3o", markersize=8, label="kept" if kept.any() else None
+    )
     if same_unit:
         panels[0].set(yscale="log", ylabel=f"{distance} (logarithmic)")
     else:
@@ -111,7 +113,7 @@ def _smoothed(
         return steps, values
     parts = np.array_split(np.arange(len(values)), min(len(values) // 3, SMOOTHED))
     means = np.array([[steps[part].mean(), values[part].mean()] for part in parts])
-    return tuple(means.reshape(-1, 2).T)
+    return means[:, 0], means[:, 1]
 
 
 def write_figure(path: str | os.PathLike, figure: Any) -> None:

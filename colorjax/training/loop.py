@@ -130,6 +130,10 @@ def train(
             training.logger = stack.enter_context(logger)
         speed = Speed(config, devices_used=compiled.mesh.size)
         trace = Trace(run / "profile", training.step, profile)
+        if training.step == 0:
+            phase("evaluating")
+            training.judge_start()
+            phase("compiling")
         chunks = loader.chunks(training.step, config.steps, _chunk_steps(config))
 
         signal = devices.any_process(received[0] if received else 0)
@@ -176,9 +180,9 @@ class _Training:
     Attributes:
         state: The training state.
         step: The number of steps done.
-        best_params: The parameters of the best pass. None without validation photos: then the last pass counts.
+        best_params: The parameters of the best evaluation. None without validation photos: then the last pass counts.
         progress: What the run has reached.
-        gain: The gain over gray of the last evaluation in dB. None without validation photos, or before.
+        gain: The gain over gray of the last evaluation in dB. None without validation photos, or after a resume.
         logger: Writes metrics and pictures, in the first process only.
     """
 
@@ -226,6 +230,13 @@ class _Training:
         if loss is None or not 0 < loss < math.inf or not self._gray_loss:
             return None
         return 10 * math.log10(self._gray_loss / loss)
+
+    def judge_start(self) -> None:
+        """Measure the parameters that the run starts from. They are kept if no pass is better."""
+        loss = self.compiled.evaluate(self.state, self.validation)
+        self.gain = self.gain_of(loss)
+        if loss is not None and math.isfinite(loss):
+            self.progress.best_loss = loss
 
     def write_chunk(self, loss: float) -> None:
         """Write the loss of the last chunk."""
