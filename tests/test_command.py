@@ -391,6 +391,15 @@ def test_vividness_is_an_option(weights, tmp_path):
 
 
 @pytest.mark.req("CMD-012")
+@pytest.mark.parametrize("command", ["colorize", "evaluate", "train"])
+def test_samples_are_an_extra(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    assert cli.main([command, "samples", *(["--out", "run"] if command == "train" else [])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pip install 'colorjax[train]'" in line
+
+
+@pytest.mark.req("CMD-012")
 def test_samples(tmp_path, capsys):
     run = tmp_path / "run"
     assert cli.main(["train", "samples", "--out", str(run), *TINY]) == 0

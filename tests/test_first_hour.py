@@ -169,15 +169,17 @@ def test_phases_in_plain_lines(capsys):
 
 
 @pytest.mark.req("CMD-078")
-@pytest.mark.parametrize("fault", ["run", "full", "file", "below", "tensorboard"])
+@pytest.mark.parametrize("fault", ["run", "full", "file", "below", "tensorboard", "matplotlib"])
 def test_said_before_photos_are_read(old, fault, monkeypatch):
     monkeypatch.setattr("colorjax.data.datasets.load_photos", lambda *_, **__: pytest.fail("read"))
     for name in ("run/config.json", "full/diary.txt", "file"):
         (old / name).parent.mkdir(exist_ok=True)
         (old / name).write_text("{}")
-    out = {"below": "file/run", "tensorboard": "new"}.get(fault, fault)
+    out = {"below": "file/run", "tensorboard": "new", "matplotlib": "new"}.get(fault, fault)
     more = ["--tensorboard"] if fault == "tensorboard" else []
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setitem(
+        sys.modules, "matplotlib" if fault == "matplotlib" else "tensorboardX", None
+    )
     assert cli.main(["train", "old.png", "--out", out, *more]) == 2
     assert not (old / "new").exists()
 

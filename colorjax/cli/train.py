@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from colorjax import config as configs
 from colorjax.cli.console import Printer
-from colorjax.cli.options import add_command, check_integer, parse_value, print_results
+from colorjax.cli.options import add_command, check_extra, check_integer, parse_value, print_results
 from colorjax.errors import ConfigError, UsageError
 
 # options of `train` that are fields of the config; --set can change the others
@@ -173,6 +173,7 @@ def join_processes(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace, printer: Printer) -> int:
+    check_extra("train", "train", "orbax", "grain", "matplotlib", "skimage")
     config = _config(args)
 
     from colorjax.data.datasets import check_readable

@@ -79,7 +79,7 @@ def write_curves(
     panels[0].plot(steps, losses, "C0", alpha=0.25, linewidth=1)
     panels[0].plot(*_smoothed(steps, losses), "C0", label="training")
     steps, values = _known(metrics, "validation_loss" if same_unit else "validation_gain")
-    panels[-1].plot(steps, values, "C1o-", markersize=4, label="validation")
+    panels[-1].plot(steps, values, "C1o-", markersize=4, label="validation" if len(steps) else None)
     kept = steps == best_step
     panels[-1].plot(
         steps[kept], values[kept], "C3o", markersize=8, label="kept" if kept.any() else None

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from colorjax.config import Config
-from colorjax.errors import UsageError
+from colorjax.errors import missing_extra
 from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import read_metrics, write_curves, write_samples
 from colorjax.inference.pipeline import recolor
@@ -125,6 +125,4 @@ def tensorboard_writer() -> Any:
     try:
         return importlib.import_module("tensorboardX")
     except ImportError:
-        raise UsageError(
-            "--tensorboard needs tensorboardX; expected: pip install 'colorjax[tensorboard]'"
-        ) from None
+        raise missing_extra("--tensorboard", "tensorboard") from None

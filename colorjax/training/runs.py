@@ -55,9 +55,9 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
         return
     there = next(place for place in (run, *run.absolute().parents) if place.exists())
     if not there.is_dir():
-        raise OutputError(f"{there}: a file; expected a folder for the run")
+        raise OutputError(f"{run}: cannot become a folder for the run, because {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise OutputError(f"{there}: no permission to write; expected a folder for the run")
+        raise OutputError(f"{run}: cannot be written ({there} permits no writing)")
     if there == run and any(_is_foreign(path) for path in run.iterdir()):
         raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
 
