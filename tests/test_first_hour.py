@@ -23,6 +23,7 @@ from colorjax.cli.console import Bar, Lines, Printer
 from colorjax.cli.options import print_results
 from colorjax.cli.train import _note
 from colorjax.errors import UsageError
+from colorjax.weights import load_record
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -279,7 +280,9 @@ def test_help_states_defaults(command):
 
 @pytest.mark.req("API-010")
 def test_standing():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project, tool = (
+        tomllib.loads((ROOT / "pyproject.toml").read_text())[name] for name in ("project", "tool")
+    )
     assert project["authors"]
     assert project["keywords"] == sorted(project["keywords"])
     assert project["license"].startswith("Apache-2.0 AND LicenseRef-")
@@ -287,9 +290,28 @@ def test_standing():
     assert not any(name.startswith("License ::") for name in project["classifiers"])
     files = [*project["license-files"], "SECURITY.md", ".github/ISSUE_TEMPLATE/bug.yml"]
     assert all((ROOT / name).is_file() for name in files)
+    readme = (ROOT / "README.md").read_text()
+    shown = tool["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    for change in shown["substitutions"]:
+        readme = re.sub(change["pattern"], change["replacement"], readme)
+    assert not re.search(r"\]\((?!https://)", readme)
+    assert "all numbers" in readme
     assert f"\nversion: {colorjax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     hosted = (ROOT / ".github" / "workflows" / "test.yml").read_text()
     for minor in (11, 12, 13, 14):
         assert f"Programming Language :: Python :: 3.{minor}" in project["classifiers"]
         assert f'"3.{minor}"' in hosted
     assert "twine check --strict" in hosted
+
+
+@pytest.mark.req("API-015")
+def test_terms_of_every_collection():
+    page = (ROOT / "spec" / "guide" / "licenses.md").read_text()
+    collections = load_record()["collections"]
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \|", page, re.M)
+    told = {name: int(count.replace(",", "")) for name, count, _ in rows}
+    assert told == collections
+    free = sum(told[name] for name, _, terms in rows if re.match(r"\*\*free", terms))
+    total = sum(told.values())
+    assert f"{free:,} of {total:,}" in page
+    assert f"{free / total:.1%}".replace("%", " %") in page
