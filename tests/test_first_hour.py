@@ -313,5 +313,5 @@ def test_terms_of_every_collection():
     assert told == collections
     free = sum(told[name] for name, _, terms in rows if re.match(r"\*\*free", terms))
     total = sum(told.values())
-    assert f"{free:,} of {total:,}" in page
-    assert f"{free / total:.1%}".replace("%", " %") in page
+    share = f"{free / total:.1%}".replace("%", " %")
+    assert f"{free:,} of {total:,}** ({share})" in " ".join(page.split())
