@@ -31,7 +31,7 @@ FIELDS = {
     "--learning-rate": ("optimizer.learning_rate", "X", "peak learning rate"),
     "--schedule": ("optimizer.schedule", "NAME", "constant, cosine or inverse-cube"),
     "--weight-decay": ("optimizer.weight_decay", "X", "weight decay λ"),
-    "--depth": ("network.depth", "N", "hidden layers"),
+    "--depth": ("network.depth", "N", "hidden layers of a dense network"),
     "--hidden-activation": ("network.hidden_activation", "NAME", "relu, sigmoid or tanh"),
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "ratio of hidden width to output width"),
@@ -83,7 +83,10 @@ def add_train(commands: Any) -> None:
         help="memory for decoded photos; others are read again at each step (default: 40 %% of all)",
     )
     length = parser.add_mutually_exclusive_group()
-    length_text = f"default: {TUNED_PASSES} passes from the packaged weights, else the preset's"
+    length_text = (
+        f"default: {TUNED_PASSES} passes, but {TUNED_STEPS} steps or more, from the packaged weights, "
+        "else the preset's"
+    )
     length.add_argument(
         "--steps", type=parse_value, metavar="N", help=f"length in steps ({length_text})"
     )
