@@ -69,6 +69,11 @@ class TrainingError(ColorjaxError):
     """Training cannot continue, for example because the loss is no longer finite."""
 
 
+def missing_extra(what: str, extra: str) -> UsageError:
+    """Return the error that says what to install when the packages of an extra are missing."""
+    return UsageError(f"{what} needs more packages; expected: pip install 'colorjax[{extra}]'")
+
+
 def in_one_line(text: object) -> str:
     """Return a text with every character escaped that would break its line."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))

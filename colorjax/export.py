@@ -15,7 +15,7 @@ from jaxtyping import PyTree
 
 from colorjax import config as configs
 from colorjax.config import Config, DenseConfig
-from colorjax.errors import OutputError, UsageError
+from colorjax.errors import OutputError, missing_extra
 from colorjax.inference.pipeline import ASPECTS, working_shape
 from colorjax.networks import forward
 from colorjax.networks.photo import STRIDE
@@ -134,7 +134,7 @@ def to_stablehlo(params: PyTree, config: Config) -> bytes:
     try:
         return bytes(exported.serialize())
     except ImportError:  # flatbuffers
-        raise _not_installed() from None
+        raise missing_extra("export", "export") from None
 
 
 def _multiple(config: Config) -> int | None:
@@ -161,7 +161,7 @@ def _converted(function: Callable, shape: tuple[int | str, ...], name: str) -> A
             names = {"input_names": [name], "output_names": ["rgb"]}
             model = to_onnx(function, [shape], model_name="colorjax", **names)
     except ImportError:
-        raise _not_installed() from None
+        raise missing_extra("export", "export") from None
     finally:
         logging.disable(disabled)
     _make_bounds_float(model.graph)
@@ -195,8 +195,3 @@ def _make_bounds_float(graph: Any) -> None:
         if constant.name in bounds:
             number = numpy_helper.to_array(constant).astype(np.float32)
             constant.CopyFrom(numpy_helper.from_array(number, constant.name))
-
-
-def _not_installed() -> UsageError:
-    """Return the error for a missing extra."""
-    return UsageError("export needs more packages; expected: pip install 'colorjax[export]'")

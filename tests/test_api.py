@@ -5,11 +5,15 @@ import graphlib
 import importlib
 import inspect
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
+from pictures import encoded, scene
 
 import colorjax
 
@@ -194,6 +198,30 @@ def test_versions_agree(capsys):
     assert importlib.metadata.version("colorjax") == colorjax.__version__
 
 
+@pytest.mark.req("API-014")
+@pytest.mark.skipif(sys.platform != "linux", reason="wheels differ")
+def test_a_plain_installation_is_small():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    names, weights = list(project["dependencies"]), {}
+    while names:
+        requirement = Requirement(names.pop())
+        marker = requirement.marker
+        if requirement.name in weights or (marker and not marker.evaluate({"extra": ""})):
+            continue
+        distribution = importlib.metadata.distribution(requirement.name)
+        files = [file.locate() for file in distribution.files or () if file.suffix != ".pyc"]
+        weights[requirement.name] = sum(file.stat().st_size for file in files if file.is_file())
+        names += distribution.requires or ()
+    own = [path for path in ROOT.rglob("*") if path.suffix != ".pyc" and path.is_file()]
+    total = sum(weights.values()) + sum(path.stat().st_size for path in own)
+    assert {"jax", "jaxlib", "scipy", "pygments"} <= set(weights)
+    assert min(weights["jaxlib"], weights["scipy"]) > 1e7
+    assert total < 600e6
+    stated = re.search(r"(\d+) MB", (ROOT.parent / "README.md").read_text())
+    assert stated
+    assert abs(total / 1e6 - int(stated[1])) < 20
+
+
 @pytest.mark.slow
 @pytest.mark.req("API-006")
 def test_wheel_works_in_an_empty_environment(tmp_path):
@@ -202,12 +230,23 @@ def test_wheel_works_in_an_empty_environment(tmp_path):
     run(sys.executable, "-m", "venv", "empty")
     python = str(tmp_path / "empty" / "bin" / "python")
     (wheel,) = tmp_path.glob("*.whl")
-    run(python, "-m", "pip", "install", "--quiet", str(wheel))
+    install = (python, "-m", "pip", "install", "--quiet")
+    run(*install, str(wheel))
+    plain = [python, "-m", "colorjax"]
+    (tmp_path / "old.png").write_bytes(encoded(scene(24, 32)[..., 1], "PNG"))
+    run(*plain, "old.png")
+    for refused in (["train", "old.png", "--out", "run"], ["evaluate", "old.png"]):
+        said = subprocess.run([*plain, *refused], cwd=tmp_path, capture_output=True, text=True)
+        assert said.returncode == 2
+        assert "colorjax[train]" in said.stderr
+        assert len(said.stderr.splitlines()) == 1
+    run(*install, f"{wheel}[train]")
     command = [python, "-m", "colorjax"]
     alone = ["unshare", "--map-root-user", "--net"]  # no network from here on, where Linux lets us
     if shutil.which(alone[0]) and not subprocess.run([*alone, "true"]).returncode:
         command = [*alone, *command]
-    run(*command, "train", "samples", "--steps", "20", "--size", "8", "--out", "run")
+    tiny = ["--preset", "seed-relu", "--steps", "20", "--size", "8"]
+    run(*command, "train", "samples", *tiny, "--out", "run")
     for number, weights in enumerate(("run/weights.safetensors", "photo", "photo-small")):
         run(*command, "colorize", "samples", "--weights", weights, "--out", f"out-{number}")
         assert len(list((tmp_path / f"out-{number}").iterdir())) == 6

@@ -17,7 +17,8 @@ from PIL import Image
 from colorjax import cli
 from colorjax.cli.options import COLUMNS
 
-TINY = ["--size", "4", "--set", "network.hidden_multiple=1", "--steps", "4", "--batch", "3"]
+TINY = ["--preset", "seed-relu", "--size", "4", "--set", "network.hidden_multiple=1"]
+TINY += ["--steps", "4", "--batch", "3"]
 
 
 def picture(seed, height=21, width=33, channels=3):
@@ -157,11 +158,15 @@ def broken(path, kind):
     return str(path)
 
 
-TRAIN = ["train", "samples", "--out", "RUN"]
+TRAIN = ["train", "samples", "--out", "RUN", "--preset", "seed-relu"]
 BAD = {
     "unknown command": (["paint"], "paint"),
     "unknown option": ([*TRAIN, "--color", "1"], "--color"),
     "no photos": (["train", "--out", "RUN"], "PHOTOS"),
+    "network of another preset": (
+        ["train", "samples", "--out", "RUN", "--depth", "2"],
+        "--preset seed-relu",
+    ),
     "no out": (["train", "samples"], "--out"),
     "preset": ([*TRAIN, "--preset", "seed"], "'seed'"),
     "zero steps": ([*TRAIN, "--steps", "0"], "steps is 0"),
@@ -327,7 +332,16 @@ def test_sheets_are_outputs_too(weights, tmp_path, capsys):
 
 @pytest.mark.req("CMD-010")
 def test_any_field_is_an_option(album, tmp_path):
-    options = ["--depth", "2", "--hidden-activation", "tanh", "--output-activation", "sigmoid"]
+    options = [
+        "--preset",
+        "seed-relu",
+        "--depth",
+        "2",
+        "--hidden-activation",
+        "tanh",
+        "--output-activation",
+        "sigmoid",
+    ]
     options += ["--size", "6", "--passes", "2", "--set", "network.copy_gray=false"]
     options += [
         "--set",
@@ -374,6 +388,15 @@ def test_vividness_is_an_option(weights, tmp_path):
     assert cli.main(command) == 0
     with Image.open(tmp_path / "old.color.png") as written:
         np.testing.assert_array_equal(np.asarray(written), photo[..., None].repeat(3, -1))
+
+
+@pytest.mark.req("CMD-012")
+@pytest.mark.parametrize("command", ["colorize", "evaluate", "train"])
+def test_samples_are_an_extra(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    assert cli.main([command, "samples", *(["--out", "run"] if command == "train" else [])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pip install 'colorjax[train]'" in line
 
 
 @pytest.mark.req("CMD-012")

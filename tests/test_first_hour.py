@@ -1,23 +1,29 @@
 """What a new user meets first: the terminal's words, tables and defaults, and what the package says of itself."""
 
 import argparse
+import io
 import json
 import math
 import pathlib
+import re
+import sys
 import tomllib
 import webbrowser
 
+import jax
 import numpy as np
 import pytest
 from commanding import colorize
 from pictures import encoded, scene
+from rich.console import Console
 
 import colorjax
 from colorjax import cli
-from colorjax.cli.console import Printer
+from colorjax.cli.console import Bar, Lines, Printer
 from colorjax.cli.options import print_results
 from colorjax.cli.train import _note
 from colorjax.errors import UsageError
+from colorjax.weights import load_record
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -110,11 +116,116 @@ def test_a_single_photo(old, tiny_weights, capsys):
     assert "a second" not in last
 
 
-@pytest.mark.req("CMD-073")
-def test_training_shows_finite_numbers():
-    note = _note({"loss": 2.5, "best": math.inf, "photos_per_second": 3.4})
-    assert note == "loss 2.5, 3 photos/s"
-    assert _note({"loss": math.nan, "best": 1.5, "photos_per_second": 3.4}).startswith("best 1.5")
+@pytest.mark.req("CMD-073", "CMD-077")
+@pytest.mark.parametrize(
+    ("loss", "gain", "best", "validated", "note"),
+    [
+        (2.5, None, None, True, "3 photos/s"),
+        (2.5, -0.5, 1.25, True, "-0.50 dB over gray, best +1.25, 3 photos/s"),
+        (2.5, None, 1.25, True, "best +1.25, 3 photos/s"),  # resumed
+        (2.5, None, None, False, "loss 2.5, 3 photos/s"),
+        (math.nan, None, None, False, "3 photos/s"),
+    ],
+)
+def test_training_shows_one_scale(loss, gain, best, validated, note):
+    known = {"loss": loss, "gain": gain, "best_gain": best, "photos_per_second": 3.4}
+    assert _note(known, validated=validated) == note
+
+
+@pytest.mark.req("CMD-077")
+def test_phases_on_a_terminal(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("colorjax.cli.console.time.monotonic", lambda: clock[0])
+    console = Console(force_terminal=True, width=80, file=io.StringIO(), get_time=lambda: 0.0)
+    bar = Bar(console, 40, "steps")
+
+    def shown():
+        with console.capture() as capture:
+            console.print(bar.renderable)
+        return re.sub(r"\x1b\[[0-9;]*m", "", capture.get())
+
+    bar.phase("compiling")
+    clock[0] += 7
+    assert "compiling, 7 s" in shown()
+    bar(3, "+1.00 dB over gray, best +1.25, 12 photos/s")
+    assert "3/40 steps" in shown()
+    assert "+1.00 dB over gray, best +1.25, 12" in shown()
+    bar.phase("reading photos")
+    bar.count(5, 200)
+    assert "5/200 steps" in shown()
+
+
+@pytest.mark.req("CMD-077", "CMD-007")
+def test_phases_in_plain_lines(capsys):
+    lines = Lines(Printer(), 10, "photos")
+    lines.phase("reading photos")
+    for done in range(1, 2001):
+        lines.count(done, 2000)
+    lines.phase("reading photos")
+    few = Lines(Printer(), 10, "photos")
+    few.count(1, 2)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "reading photos …"
+    assert [line.split()[0] for line in printed[1:]] == [f"{n}/2000" for n in range(200, 2001, 200)]
+
+
+@pytest.mark.req("CMD-078")
+@pytest.mark.parametrize("fault", ["run", "full", "file", "below", "tensorboard", "matplotlib"])
+def test_said_before_photos_are_read(old, fault, monkeypatch):
+    monkeypatch.setattr("colorjax.data.datasets.load_photos", lambda *_, **__: pytest.fail("read"))
+    for name in ("run/config.json", "full/diary.txt", "file"):
+        (old / name).parent.mkdir(exist_ok=True)
+        (old / name).write_text("{}")
+    out = {"below": "file/run", "tensorboard": "new", "matplotlib": "new"}.get(fault, fault)
+    more = ["--tensorboard"] if fault == "tensorboard" else []
+    monkeypatch.setitem(
+        sys.modules, "matplotlib" if fault == "matplotlib" else "tensorboardX", None
+    )
+    assert cli.main(["train", "old.png", "--out", out, *more]) == 2
+    assert not (old / "new").exists()
+
+
+@pytest.fixture
+def asked(old, monkeypatch):
+    """Return a function that runs `colorjax train` and returns what it asks the loop for."""
+    calls = []
+
+    def train(photos, validation, config, run, **options):
+        calls.append((config, options))
+        raise UsageError("enough")
+
+    monkeypatch.setattr("colorjax.training.loop.train", train)
+
+    def run(*options):
+        assert cli.main(["train", "samples", "--out", "run", *options]) == 2
+        return calls.pop()
+
+    return run
+
+
+@pytest.mark.req("CMD-079")
+def test_training_starts_from_the_packaged_weights(asked, capsys):
+    config, options = asked()
+    packaged, packaged_config = colorjax.load_weights()
+    assert config.network == packaged_config.network
+    jax.tree.map(np.testing.assert_array_equal, options["initial_params"], packaged)
+    assert (config.optimizer.learning_rate, config.batch, config.steps) == (2e-4, 4, 100)
+    assert options["record"]["init_from"] == "packaged"
+    assert "non-commercial" in options["record"]["license"]
+    assert "non-commercial" in capsys.readouterr().out
+    config, _ = asked("--learning-rate", "1e-3", "--passes", "3")
+    assert (config.optimizer.learning_rate, config.steps) == (1e-3, 3)
+
+
+@pytest.mark.req("CMD-079")
+@pytest.mark.parametrize("options", [["--init-from", "random"], ["--preset", "seed-relu"]])
+def test_training_from_scratch_is_asked_for(asked, options, capsys):
+    config, given = asked(*options)
+    preset = colorjax.preset("seed-relu" if "seed-relu" in options else "photo")
+    assert given["initial_params"] is None
+    assert (config.steps, config.optimizer) == (preset.steps, preset.optimizer)
+    assert "license" not in given["record"]
+    assert "terms" not in capsys.readouterr().out
 
 
 @pytest.mark.req("CMD-074")
@@ -169,7 +280,9 @@ def test_help_states_defaults(command):
 
 @pytest.mark.req("API-010")
 def test_standing():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project, tool = (
+        tomllib.loads((ROOT / "pyproject.toml").read_text())[name] for name in ("project", "tool")
+    )
     assert project["authors"]
     assert project["keywords"] == sorted(project["keywords"])
     assert project["license"].startswith("Apache-2.0 AND LicenseRef-")
@@ -177,9 +290,28 @@ def test_standing():
     assert not any(name.startswith("License ::") for name in project["classifiers"])
     files = [*project["license-files"], "SECURITY.md", ".github/ISSUE_TEMPLATE/bug.yml"]
     assert all((ROOT / name).is_file() for name in files)
+    readme = (ROOT / "README.md").read_text()
+    shown = tool["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    for change in shown["substitutions"]:
+        readme = re.sub(change["pattern"], change["replacement"], readme)
+    assert not re.search(r"\]\((?!https://)", readme)
+    assert "all numbers" in readme
     assert f"\nversion: {colorjax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     hosted = (ROOT / ".github" / "workflows" / "test.yml").read_text()
     for minor in (11, 12, 13, 14):
         assert f"Programming Language :: Python :: 3.{minor}" in project["classifiers"]
         assert f'"3.{minor}"' in hosted
     assert "twine check --strict" in hosted
+
+
+@pytest.mark.req("API-015")
+def test_terms_of_every_collection():
+    page = (ROOT / "spec" / "guide" / "licenses.md").read_text()
+    collections = load_record()["collections"]
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \|", page, re.M)
+    told = {name: int(count.replace(",", "")) for name, count, _ in rows}
+    assert told == collections
+    free = sum(told[name] for name, _, terms in rows if re.match(r"\*\*free", terms))
+    total = sum(told.values())
+    share = f"{free / total:.1%}".replace("%", " %")
+    assert f"{free:,} of {total:,}** ({share})" in " ".join(page.split())

@@ -82,7 +82,17 @@ def test_colorize_needs_no_weights_named(tmp_path, capsys):
 
 def trained(run, steps):
     """Train a tiny dense network into a folder and return that."""
-    tiny = ["--size", "4", "--steps", steps, "--set", "network.hidden_multiple=1", "--quiet"]
+    tiny = [
+        "--preset",
+        "seed-relu",
+        "--size",
+        "4",
+        "--steps",
+        steps,
+        "--set",
+        "network.hidden_multiple=1",
+        "--quiet",
+    ]
     assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
     return run
 

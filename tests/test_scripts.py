@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -113,6 +114,31 @@ def test_bench_of_training(folders):
     assert result["checkpoints_over_none"] > 0
     assert 0.9 < result["steps"][0]["peak_over_state_and_activations"] <= 2.2
     assert 0 < result["steps"][0]["utilization"] < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.req("CMD-081")
+def test_demo_tells_the_truth(tmp_path):
+    """In this environment, instead of one that the script would make."""
+    (tmp_path / "demo").write_text((SCRIPTS / "demo").read_text())
+    (tmp_path / "environment").write_text('set -euo pipefail\nroot="$PWD"\n')
+    path = {"PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["bash", tmp_path / "demo", tmp_path / "out"]
+    shown = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True
+    )
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    historic = lines.index(f"look at {tmp_path}/out/hopper.compare.png")
+    assert historic < lines.index("reading photos …")
+    seen, unseen = ({p.name for p in (tmp_path / "out" / f).iterdir()} for f in ("seen", "unseen"))
+    assert len(seen) == 3
+    assert len(unseen) == 2
+    assert not seen & unseen
+    assert shown.stdout.count("2 photos at 256 × 256") == 2  # by both networks
+    for name in ("hopper.compare.png", "unseen.png", "run/loss.png"):
+        assert (tmp_path / "out" / name).exists()
+        assert f"{tmp_path}/out/{name}" in shown.stdout
 
 
 @pytest.mark.req("TRN-063")

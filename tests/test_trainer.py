@@ -17,6 +17,7 @@ from PIL import Image
 import colorjax
 from colorjax import config, weights
 from colorjax.data import datasets
+from colorjax.evaluation import report
 from colorjax.training import devices, log, loop
 from colorjax.training import step as training_step
 
@@ -52,6 +53,10 @@ def timeless(run):
     return [{k: v for k, v in line.items() if k not in loop.TIMES} for line in lines]
 
 
+def chunk_lines(run):
+    return [json.loads(line) for line in (run / "chunks.jsonl").read_text().splitlines()]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     run = tmp_path_factory.mktemp("trainer") / "run"
@@ -63,6 +68,7 @@ def test_run_folder(finished):
     run, outcome = finished
     assert sorted(path.name for path in run.iterdir()) == [
         "checkpoints",
+        "chunks.jsonl",
         "config.json",
         "loss.png",
         "metrics.jsonl",
@@ -75,6 +81,15 @@ def test_run_folder(finished):
     assert [line["pass"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert all(line["train_loss"] > 0 and line["validation_loss"] > 0 for line in lines)
     assert lines[-1]["train_loss"] < lines[0]["train_loss"]
+    gray = np.asarray(colorjax.rgb_to_gray(VALIDATION))[..., None]
+    copied = np.mean(np.sum((gray - VALIDATION) ** 2.0, axis=(1, 2, 3)))
+    for line in lines:
+        gain = 10 * np.log10(copied / line["validation_loss"])
+        np.testing.assert_allclose(line["validation_gain"], gain, atol=1e-4)
+    chunks = chunk_lines(run)
+    assert [chunk["step"] for chunk in chunks] == [3, 6, 9, 12, 15, 18]
+    for chunk, line in zip(chunks, lines, strict=True):
+        np.testing.assert_allclose(chunk["loss"], line["train_loss"], rtol=1e-6)
     with Image.open(run / "loss.png") as plot:
         assert np.ptp(np.asarray(plot.convert("L"))) > 100
     assert outcome.metrics == [
@@ -116,6 +131,21 @@ def test_the_best_pass_is_kept(finished):
     assert set(record["baselines"]) == {"tint", "level_tint", "mean_photo"}
 
 
+@pytest.mark.req("TRN-011")
+def test_the_start_is_kept_if_no_pass_is_better(finished, tmp_path):
+    run, _ = finished
+    start, _ = colorjax.load_weights(run / "weights.safetensors")
+    conf = fitted(passes=2, **{"optimizer.learning_rate": 0.1})
+    outcome = loop.train(
+        PHOTOS[..., ::-1].copy(), VALIDATION, conf, tmp_path / "run", initial_params=start
+    )
+    loss = training_step.evaluation_loss(start, jax.numpy.asarray(VALIDATION), conf)
+    assert outcome.best_step == 0
+    np.testing.assert_allclose(outcome.best_loss, loss, rtol=1e-5)
+    kept, _ = colorjax.load_weights(outcome.weights)
+    jax.tree.map(np.testing.assert_array_equal, kept, start)
+
+
 @pytest.mark.req("TRN-012")
 @pytest.mark.parametrize(
     ("after", "number"), [(3, signal.SIGTERM), (9, signal.SIGINT), (15, signal.SIGTERM)]
@@ -132,6 +162,7 @@ def test_resumed_run_has_the_same_bits(finished, tmp_path, after, number):
     for name in ("weights.safetensors", "weights-last.safetensors"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
     assert timeless(run) == timeless(whole)
+    assert chunk_lines(run) == chunk_lines(whole)
 
 
 @pytest.mark.req("TRN-013")
@@ -222,24 +253,60 @@ def test_pictures_are_renewed(tmp_path, monkeypatch):
     assert set(truth) == {VALIDATION.tobytes()}
     assert len(set(colorized[:3])) == 3
     drawn.clear()
+    monkeypatch.setattr(log, "FIRST", 0)
+    curves = []
+    monkeypatch.setattr(log, "write_curves", lambda _, lines, *__, **___: curves.append(len(lines)))
+    loop.train(PHOTOS, VALIDATION, fitted(passes=3), tmp_path / "curves")
+    assert curves[:2] == [0, 1]  # before the first evaluation, and at it
+    drawn.clear()
     monkeypatch.setattr(log, "SELDOM", 1e9)
     loop.train(PHOTOS, VALIDATION, fitted(passes=3), tmp_path / "seldom")
     assert len(drawn) == 2
 
 
-@pytest.mark.req("TRN-070")
+@pytest.mark.req("TRN-070", "CMD-077")
 def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
     from colorjax import cli
 
     run = tmp_path / "run"
-    tiny = ["--size", "4", "--steps", "40", "--set", "network.hidden_multiple=1"]
+    tiny = [
+        "--preset",
+        "seed-relu",
+        "--size",
+        "4",
+        "--steps",
+        "40",
+        "--set",
+        "network.hidden_multiple=1",
+    ]
     assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
     lines = capsys.readouterr().out.splitlines()
-    shown = r"\d+/40 steps  loss \S+, best \S+, \d+ photos/s, \d:\d\d:\d\d left"
+    shown = r"\d+/40 steps  [+-]\S+ dB over gray, best [+-]\S+, \d+ photos/s, \d:\d\d:\d\d left"
     assert sum(re.fullmatch(shown, line) is not None for line in lines) >= 5
+    phases = [line for line in lines if line.endswith(" …")]
+    assert phases == ["reading photos …", "compiling …", "evaluating …", "saving …"]
     assert {"weights", "gray", "tint", "level tint"} <= {x.split("  ")[0] for x in lines}
     assert lines[-1].endswith(f"colorjax colorize PHOTO --weights {run}/weights.safetensors")
     assert "psnr" in json.loads((run / "evaluation.json").read_text())["summary"]["gray"]
+
+
+@pytest.mark.req("EVL-023")
+@pytest.mark.parametrize("same_unit", [True, False])
+@pytest.mark.parametrize(("chunks", "evaluations"), [(0, 0), (2, 0), (90, 0), (90, 3)])
+def test_curves_at_any_time(tmp_path, same_unit, chunks, evaluations):
+    chunk_lines = [
+        {"step": i + 1, "loss": None if i == 5 else 3.0 / (i + 1)} for i in range(chunks)
+    ]
+    lines = [
+        {"step": 30 * i, "validation_loss": 1.0 / i, "validation_gain": i - 1.5}
+        for i in range(1, evaluations + 1)
+    ]
+    path = tmp_path / "loss.png"
+    report.write_curves(path, lines, chunk_lines, 60, same_unit=same_unit)
+    with Image.open(path) as plot:
+        reds = np.all(np.asarray(plot.convert("RGB")) == [214, 39, 40], -1)
+        assert plot.size == (770, 495 if same_unit else 660)
+    assert reds.any() == bool(evaluations)
 
 
 @pytest.mark.req("TRN-071")

@@ -70,7 +70,7 @@ def make_parser() -> Parser:
         epilog="""examples:
   colorjax old.jpg                                           writes old.color.jpg
   colorjax colorize album --out colored
-  colorjax train my-photos --preset photo --out run
+  colorjax train my-photos --out run
   colorjax evaluate my-photos --weights run/weights.safetensors
 
 `colorjax COMMAND --help` lists the options of each command.""",

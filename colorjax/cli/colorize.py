@@ -14,6 +14,7 @@ from colorjax.cli.options import (
     add_quality,
     add_vividness,
     add_weights,
+    check_extra,
     check_integer,
     check_vividness,
     handle_sigterm,
@@ -120,6 +121,9 @@ def add_colorize(commands: Any) -> None:
 
 
 def _colorize(args: Any, printer: Printer) -> int:
+    if "samples" in args.inputs:
+        check_extra("samples", "train", "skimage")
+
     import jax
 
     # on a CPU, compute in the calling thread only: the cores work on different photos, and splitting up the work on

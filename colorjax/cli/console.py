@@ -5,17 +5,18 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from colorjax.errors import in_one_line
 
 WIDTH = 160  # columns of a table without a terminal
 LINES = 10  # progress lines of a run without a terminal
+MANY = 1000  # photos that take long to read
 
 
 class _Output(Console):
@@ -72,33 +73,94 @@ class Printer:
         self.console.print(table, soft_wrap=False)
 
     @contextlib.contextmanager
-    def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
-        """Show progress. The yielded function takes the amount that is done and a note, such as the loss."""
+    def progress(self, total: int, unit: str) -> Iterator["Bar | Lines"]:
+        """Show progress. What is yielded is called with the amount that is done and a note, such as the loss."""
         if self.console.is_terminal and not self.console.quiet:
-            bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}  {task.fields[note]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-            )
-            with bar:
-                task = bar.add_task("", total=total, unit=unit, note="")
-                yield lambda done, note: bar.update(task, completed=done, note=note)
-            return
-        printed, first = 0, (0, time.monotonic())
+            with Bar(self.console, total, unit) as bar:
+                yield bar
+        else:
+            yield Lines(self, total, unit)
 
-        def plain(done: int, note: str) -> None:
-            nonlocal printed, first
-            if not first[0]:
-                # what a resumed run had done before does not count
-                first = (done, time.monotonic())
-            if done * LINES // total > printed:
-                printed = done * LINES // total
-                left = _time_left(done - first[0], total - done, time.monotonic() - first[1])
-                self.line(f"{done}/{total} {unit}  {note}{left}".rstrip())
 
-        yield plain
+class Bar:
+    """Progress on a terminal: a line that moves by itself, from a thread. It is a context manager.
+
+    Attributes:
+        renderable: What rich draws.
+    """
+
+    def __init__(self, console: Console, total: int, unit: str):
+        self.renderable = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.BarColumn(12),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[unit]} "),
+            _Doing(),
+            progress.TimeRemainingColumn(),
+            console=console,
+            refresh_per_second=4,
+        )
+        self._task = self.renderable.add_task("", total=total, unit=unit, note="", since=None)
+
+    def __enter__(self) -> "Bar":
+        self.renderable.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.renderable.stop()
+
+    def __call__(self, done: int, note: str) -> None:
+        """Show that an amount is done."""
+        self.renderable.update(self._task, completed=done, note=note, since=None)
+
+    def phase(self, name: str) -> None:
+        """Show that something else begins, and from then on how long it takes."""
+        self.renderable.update(self._task, note=name, since=time.monotonic())
+
+    def count(self, done: int, total: int) -> None:
+        """Show that an amount of the phase is done."""
+        self.renderable.update(self._task, completed=done, total=total)
+
+
+class _Doing(progress.ProgressColumn):
+    """The note of a task, and the seconds that pass in a phase."""
+
+    def render(self, task: progress.Task) -> Text:
+        since = task.fields["since"]
+        passed = "" if since is None else f", {time.monotonic() - since:.0f} s"
+        return Text(f"{task.fields['note']}{passed}")
+
+
+class Lines:
+    """Progress elsewhere: some plain lines."""
+
+    def __init__(self, printer: Printer, total: int, unit: str):
+        self._printer, self._total, self._unit = printer, total, unit
+        self._printed, self._first = 0, (0, time.monotonic())
+        self._phases: set[str] = set()
+
+    def __call__(self, done: int, note: str) -> None:
+        """Print a line at each tenth of the total."""
+        if not self._first[0]:
+            # what a resumed run had done before does not count
+            self._first = (done, time.monotonic())
+        if done * LINES // self._total > self._printed:
+            self._printed = done * LINES // self._total
+            since, started = self._first
+            left = _time_left(done - since, self._total - done, time.monotonic() - started)
+            self._printer.line(f"{done}/{self._total} {self._unit}  {note}{left}".rstrip())
+
+    def phase(self, name: str) -> None:
+        """Print that something else begins, the first time."""
+        if name not in self._phases:
+            self._phases.add(name)
+            self._printer.line(f"{name} …")
+
+    def count(self, done: int, total: int) -> None:
+        """Print a line at each tenth of a phase that may take long."""
+        if total >= MANY:
+            self._total = total
+            self(done, "")
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from colorjax.cli.options import (
     add_overwrite,
     add_vividness,
     add_weights,
+    check_extra,
     check_integer,
     check_vividness,
     parse_value,
@@ -51,6 +52,7 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(args: Any, printer: Printer) -> int:
+    check_extra("evaluate", "train", "skimage")
     from colorjax.data import datasets
     from colorjax.evaluation.evaluate import evaluate
     from colorjax.photos import write_bytes

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import importlib.util
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from colorjax.cli.console import Printer
-from colorjax.errors import ConfigError, UsageError
+from colorjax.errors import ConfigError, UsageError, missing_extra
 
 COLUMNS = {  # of the table: the heading of each number, with its unit and which direction is better, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
@@ -201,6 +202,12 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
     if most is not None and value > most:
         raise ConfigError(f"{name} is {value}; expected at most {most}")
     return value
+
+
+def check_extra(what: str, extra: str, *modules: str) -> None:
+    """Check that the modules of an extra are installed, without importing them."""
+    if not all(map(importlib.util.find_spec, modules)):
+        raise missing_extra(what, extra)
 
 
 def check_vividness(value: Any) -> float:

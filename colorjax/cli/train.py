@@ -4,13 +4,14 @@ import argparse
 import json
 import math
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from colorjax import config as configs
 from colorjax.cli.console import Printer
-from colorjax.cli.options import add_command, check_integer, parse_value, print_results
+from colorjax.cli.options import add_command, check_extra, check_integer, parse_value, print_results
 from colorjax.errors import ConfigError, UsageError
 
 # options of `train` that are fields of the config; --set can change the others
@@ -30,11 +31,16 @@ FIELDS = {
     "--learning-rate": ("optimizer.learning_rate", "X", "peak learning rate"),
     "--schedule": ("optimizer.schedule", "NAME", "constant, cosine or inverse-cube"),
     "--weight-decay": ("optimizer.weight_decay", "X", "weight decay λ"),
-    "--depth": ("network.depth", "N", "hidden layers"),
+    "--depth": ("network.depth", "N", "hidden layers of a dense network"),
     "--hidden-activation": ("network.hidden_activation", "NAME", "relu, sigmoid or tanh"),
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "ratio of hidden width to output width"),
 }
+TUNED_RATE, TUNED_PASSES, TUNED_STEPS = (
+    2e-4,
+    20,
+    100,
+)  # from the packaged weights: rate, passes, least steps
 MEASURED = 50  # training photos to measure at the end of a run without validation photos
 
 
@@ -45,18 +51,19 @@ def add_train(commands: Any) -> None:
         "train",
         _train,
         "Train a network on color photos.",
-        """  colorjax train samples --out run
-  colorjax train my-photos --preset seed-tanh2 --passes 100 --out run
-  colorjax train my-photos --validation other-photos --size 32 --out run
-  colorjax train my-photos --out run --resume""",
+        """  colorjax train my-photos --out run                       from the packaged weights
+  colorjax train my-photos --out run --resume              after Ctrl-C or a kill
+  colorjax train my-photos --validation other-photos --out run
+  colorjax train my-photos --init-from random --out run    from scratch
+  colorjax train samples --preset seed-tanh2 --passes 100 --out run""",
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders, or `samples`")
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "--preset",
-        default="seed-relu",
+        default="photo",
         metavar="NAME",
-        help=f"{', '.join(configs.PRESETS)} (default: seed-relu)",
+        help=f"the network: {', '.join(configs.PRESETS)} (default: photo)",
     )
     parser.add_argument(
         "--validation",
@@ -76,15 +83,21 @@ def add_train(commands: Any) -> None:
         help="memory for decoded photos; others are read again at each step (default: 40 %% of all)",
     )
     length = parser.add_mutually_exclusive_group()
+    length_text = (
+        f"default: {TUNED_PASSES} passes, but {TUNED_STEPS} steps or more, from the packaged weights, "
+        "else the preset's"
+    )
     length.add_argument(
-        "--steps", type=parse_value, metavar="N", help="length in steps (default: the preset's)"
+        "--steps", type=parse_value, metavar="N", help=f"length in steps ({length_text})"
     )
     length.add_argument(
         "--passes", type=parse_value, metavar="N", help="length in passes over the photos"
     )
+    tuned = {"--learning-rate": f"{TUNED_RATE:g} from the packaged weights, else the preset's"}
     for flag, (_, metavar, text) in FIELDS.items():
+        default = tuned.get(flag, "the preset's")
         parser.add_argument(
-            flag, type=parse_value, metavar=metavar, help=f"{text} (default: the preset's)"
+            flag, type=parse_value, metavar=metavar, help=f"{text} (default: {default})"
         )
     parser.add_argument(
         "--set",
@@ -111,7 +124,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="start from these parameters, or from the `packaged` ones of the preset",
+        help="start from a file, packaged, or random (default: packaged for a photo network, else random)",
     )
     parser.add_argument(
         "--encoder",
@@ -163,23 +176,36 @@ def join_processes(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace, printer: Printer) -> int:
+    check_extra("train", "train", "orbax", "grain", "matplotlib", "skimage")
     config = _config(args)
 
     from colorjax.data.datasets import check_readable
-    from colorjax.training import devices, loop
+    from colorjax.training import devices, log, loop, runs
 
     if not devices.is_first():
         printer = Printer(quiet=True)
-    initial_params = _initial_params(args, config)
+    runs.check_place(pathlib.Path(args.out), resume=args.resume or not devices.is_first())
+    if args.tensorboard:
+        log.tensorboard_writer()
+    initial_params, origin = _start(args, config)
     mix = _mix(args.mix, len(args.photos))
-    photos = _load_photos(args, config)
+    with printer.progress(0, "photos") as show:
+        show.phase("reading photos")
+        photos = _load_photos(args, config, show.count)
     for failure in photos.failures if devices.is_first() else ():
         printer.error(failure)
     check_readable(photos.found)
     count, validation = len(photos.rgb), photos.validation
     config = configs.fit_config(config, photos=count, passes=args.passes, steps=args.steps)
+    if _tunes(args) and args.passes is None and args.steps is None:
+        wanted = max(TUNED_PASSES * config.pass_steps, TUNED_STEPS)
+        config = configs.replace(config, {"steps": min(wanted, config.steps)})
     left_out = f", {photos.gray} without color left out" if photos.gray else ""
     printer.line(f"{count} photos to train on, {len(validation)} to validate{left_out}")
+    if "license" in origin:
+        printer.line(
+            f"from {origin['init_from']} weights; the result inherits their terms: {origin['license']}"
+        )
     with printer.progress(config.steps, "steps") as show:
         outcome = loop.train(
             photos.rgb,
@@ -192,30 +218,42 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
             resume=args.resume,
             checkpoint_every=args.checkpoint_every,
             initial_params=initial_params,
-            record={"preset": args.preset},
+            record={"preset": args.preset} | origin,
             tensorboard=args.tensorboard,
             profile=args.profile,
-            progress=lambda step, metrics: show(step, _note(metrics)),
+            progress=lambda step, known: show(step, _note(known, validated=len(validation) > 0)),
+            phase=show.phase,
         )
-    if devices.is_first():
-        _report(args.out, outcome, photos, config, printer)
-        return 1 if photos.failures else 0
-    return 0
+        if not devices.is_first():
+            return 0
+        show.phase("evaluating")
+        which, result = _evaluate(args.out, outcome, photos, config)
+    kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
+    if not outcome.best_step:
+        kept = f"none of {len(outcome.metrics)} passes was better than the start, which is kept"
+    printer.line(f"{kept}; on {which}:")
+    print_results(printer, result)
+    printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
+    return 1 if photos.failures else 0
 
 
 def _config(args: argparse.Namespace) -> configs.Config:
     """Return the config that the arguments describe, after checking the other numbers."""
-    changes = {
-        field: value
-        for flag, (field, _, _) in FIELDS.items()
-        if (value := getattr(args, flag[2:].replace("-", "_"))) is not None
-    }
+    preset = configs.preset(args.preset)
+    changes = {"optimizer.learning_rate": TUNED_RATE} if _tunes(args) else {}
+    for flag, (field, _, _) in FIELDS.items():
+        if (value := getattr(args, flag[2:].replace("-", "_"))) is not None:
+            if field.startswith("network.") and not isinstance(preset.network, configs.DenseConfig):
+                raise UsageError(
+                    f"{flag} is for the presets seed-…; expected --preset seed-relu or another"
+                )
+            changes[field] = value
     for assignment in args.set:
         field, equals, value = assignment.partition("=")
         if not equals:
             raise UsageError(f"--set {assignment}: expected FIELD=VALUE")
         changes[field] = parse_value(value)
-    config = configs.replace(configs.preset(args.preset), changes)
+    config = configs.replace(preset, changes)
     check_integer("seed", args.seed, 0)
     check_integer("checkpoint-every", args.checkpoint_every, 1)
     check_integer("profile", args.profile, 0)
@@ -225,27 +263,40 @@ def _config(args: argparse.Namespace) -> configs.Config:
     return config
 
 
-def _initial_params(args: argparse.Namespace, config: configs.Config) -> Any:
-    """Return the parameters that --init-from or --encoder names, or None."""
+def _tunes(args: argparse.Namespace) -> bool:
+    """Return whether the run starts from the packaged weights: by default, if there are any for the preset."""
+    photo = isinstance(configs.preset(args.preset).network, configs.PhotoConfig)
+    default = "packaged" if photo and not args.encoder else "random"
+    return (args.init_from or default) == "packaged"
+
+
+def _start(args: argparse.Namespace, config: configs.Config) -> tuple[Any, dict[str, Any]]:
+    """Return the parameters to start from, or None for random ones, and what the record says of their origin."""
     import jax
 
     from colorjax.networks import init_params
     from colorjax.training.encoder import load_encoder
-    from colorjax.weights import PACKAGED, fits, load_weights
+    from colorjax.weights import PACKAGED, fits, load_record, load_weights
 
     if args.encoder and args.init_from:
         raise UsageError("--encoder and --init-from: expected only one of them")
     if args.encoder:
         params = init_params(jax.random.key(args.seed), config)
         params["encoder"] = load_encoder(args.encoder, config)
-        return params
-    if not args.init_from:
-        return None
-    packaged = args.preset if args.preset in PACKAGED else None
-    params, _ = load_weights(packaged if args.init_from == "packaged" else args.init_from)
+        return params, {}
+    source = path = "packaged" if _tunes(args) else args.init_from or "random"
+    if source == "random":
+        return None, {}
+    if source == "packaged":
+        path = args.preset if args.preset in PACKAGED else None
+    params, _ = load_weights(path)
     if not fits(params, config):
-        raise UsageError(f"{args.init_from}: does not fit the network of this command")
-    return params
+        raise UsageError(
+            f"{source}: does not fit the network of this command; --init-from random starts anew"
+        )
+    record = load_record(path)
+    kept = {name: record[name] for name in ("license",) if name in record}
+    return params, {"init_from": source} | kept
 
 
 class _Photos(NamedTuple):
@@ -270,15 +321,21 @@ class _Photos(NamedTuple):
     failures: list[str]
 
 
-def _load_photos(args: argparse.Namespace, config: configs.Config) -> _Photos:
-    """Read the training and validation photos."""
+def _load_photos(
+    args: argparse.Namespace, config: configs.Config, count: Callable[[int, int], None]
+) -> _Photos:
+    """Read the training and validation photos. `count` is called with the files that are read, and all files."""
     import numpy as np
 
     from colorjax.data import datasets, order
 
     share, size = _share(args.validation), config.source_size or config.size
     load = partial(
-        datasets.load_photos, size=size, framing=config.framing, memory=_bytes(args.memory)
+        datasets.load_photos,
+        size=size,
+        framing=config.framing,
+        memory=_bytes(args.memory),
+        progress=count,
     )
     found = load(args.photos)
     failures, gray = [*found.failures], len(found.gray)
@@ -295,10 +352,10 @@ def _load_photos(args: argparse.Namespace, config: configs.Config) -> _Photos:
     return _Photos(found, rgb, source, validation, names, gray, failures)
 
 
-def _report(
-    run: str, outcome: Any, photos: _Photos, config: configs.Config, printer: Printer
-) -> None:
-    """Evaluate the weights of a run next to the baselines, write the result, and print it."""
+def _evaluate(
+    run: str, outcome: Any, photos: _Photos, config: configs.Config
+) -> tuple[str, dict[str, Any]]:
+    """Evaluate the weights of a run next to the baselines and write the result. Return on what, and the result."""
     import numpy as np
 
     from colorjax.data.datasets import center_squares, subset
@@ -316,19 +373,20 @@ def _report(
     result = evaluate(judged, names, params, config, baselines)
     text = json.dumps({"size": judged.shape[1], **result}, indent=1)
     write_bytes(f"{run}/evaluation.json", text.encode(), overwrite=True)
-    kept = f"the best of {len(outcome.metrics)} passes ended at step {outcome.best_step}"
-    printer.line(f"{kept}; on {len(judged)} {which}:")
-    print_results(printer, result)
-    printer.line(f"color photos with it:  colorjax colorize PHOTO --weights {outcome.weights}")
+    return f"{len(judged)} {which}", result
 
 
-def _note(metrics: dict[str, Any]) -> str:
-    """Return the text of the progress line. The best loss appears as soon as there is one."""
-    shown = [f"loss {metrics['loss']:.4g}"] if math.isfinite(metrics["loss"]) else []
-    if math.isfinite(metrics["best"]):
-        shown.append(f"best {metrics['best']:.4g}")
-    if math.isfinite(metrics["photos_per_second"]):
-        shown.append(f"{metrics['photos_per_second']:.0f} photos/s")
+def _note(known: dict[str, Any], *, validated: bool) -> str:
+    """Return the text of the progress line: with validation photos the gain over gray, without them the loss."""
+    shown = []
+    if validated and known["gain"] is not None:
+        shown.append(f"{known['gain']:+.2f} dB over gray")
+    if validated and known["best_gain"] is not None:
+        shown.append(f"best {known['best_gain']:+.2f}")
+    if not validated and math.isfinite(known["loss"]):
+        shown.append(f"loss {known['loss']:.4g}")
+    if math.isfinite(known["photos_per_second"]):
+        shown.append(f"{known['photos_per_second']:.0f} photos/s")
     return ", ".join(shown)
 
 

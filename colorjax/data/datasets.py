@@ -66,6 +66,7 @@ def load_photos(
     framing: str = "squash",
     method: str = "lanczos",
     memory: int | None = None,
+    progress: Callable[[int, int], None] = lambda read, all: None,
 ) -> PhotoDataset:
     """Read the color photos of files, folders or `samples`.
 
@@ -77,6 +78,7 @@ def load_photos(
         method: The filter, "lanczos" or "bicubic".
         memory: The bytes that decoded photos may use before they are streamed. None means a share of the machine's
             memory.
+        progress: Called after each file with the number of files that were read and that of all files.
 
     Raises:
         PhotoError: a place does not exist.
@@ -103,7 +105,8 @@ def load_photos(
     pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
     try:
         looks = pool.map(look, [path for _, path, _ in found])
-        for photo, what in zip(found, looks, strict=True):
+        for read_files, (photo, what) in enumerate(zip(found, looks, strict=True), 1):
+            progress(read_files, len(found))
             if isinstance(what, PhotoError):
                 failures.append(str(what))
             elif what[0] is None:

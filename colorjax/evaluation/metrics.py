@@ -15,7 +15,7 @@ from jax import Array
 from jaxtyping import Float, UInt8
 
 from colorjax import color
-from colorjax.errors import UsageError
+from colorjax.errors import UsageError, missing_extra
 
 Scores = dict[str, float | int | None]
 
@@ -75,7 +75,7 @@ def ssim(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> 
         scikit-image's mean SSIM over uniform 7 × 7 windows, at most 1. None if a side is shorter than 7.
 
     Raises:
-        UsageError: the shapes differ.
+        UsageError: the shapes differ, or scikit-image is not installed.
 
     References:
         Wang et al., IEEE Transactions on Image Processing 13 (2004), 600-612.
@@ -83,8 +83,10 @@ def ssim(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> 
     _check(rgb, truth)
     if min(rgb.shape[:2]) < _WINDOW:
         return None
-    from skimage.metrics import structural_similarity
-
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError:
+        raise missing_extra("SSIM", "train") from None
     # float32 takes half the time of uint8, which scikit-image converts to float64
     pair = rgb.astype(np.float32), truth.astype(np.float32)
     score = structural_similarity(*pair, data_range=255, channel_axis=-1)

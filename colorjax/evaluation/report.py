@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from colorjax.photos import text_strip, write_bytes, write_photo
 
 GAP = 4  # pixels between pictures
 BACKGROUND = 24  # level
+SMOOTHED = 40  # points of a smoothed curve
 
 
 def make_sheet(
@@ -51,32 +52,68 @@ def write_samples(
 
 
 def write_curves(
-    path: str | os.PathLike, metrics: Sequence[dict[str, Any]], best_pass: float
+    path: str | os.PathLike,
+    metrics: Sequence[dict[str, Any]],
+    chunks: Sequence[dict[str, Any]],
+    best_step: int,
+    *,
+    same_unit: bool,
 ) -> None:
-    """Plot training and validation loss over passes, and mark the pass whose weights are kept.
+    """Plot training and validation over steps, and mark the evaluation whose weights are kept.
 
     Args:
         path: The path of the PNG.
-        metrics: The lines of `metrics.jsonl`.
-        best_pass: The pass to mark.
+        metrics: The lines of `metrics.jsonl`, possibly none yet.
+        chunks: The lines of `chunks.jsonl`, possibly none yet.
+        best_step: The step to mark.
+        same_unit: Whether training minimizes the squared RGB distance, or something that is shown with it, so that both
+            share a panel. Otherwise the validation is shown as gain over gray in a panel of its own.
     """
     from matplotlib.figure import Figure  # importing it takes half a second
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    passes = [line["pass"] for line in metrics]
-    for name, label in (("train_loss", "training"), ("validation_loss", "validation")):
-        if metrics[0][name] is not None:
-            axes.plot(passes, [line[name] for line in metrics], label=label)
-    if metrics[0]["train_loss"] is None:  # the objective has another unit
-        other = axes.twinx()
-        other.plot(passes, [line["train_objective"] for line in metrics], "C1", label="training")
-        other.set(ylabel="training objective")
-    axes.axvline(best_pass, color="gray", linestyle=":", label="kept")
-    axes.set(xlabel="pass over the photos", ylabel="squared RGB distance per photo", yscale="log")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend()
+    figure = Figure(figsize=(7, 4.5 if same_unit else 6), layout="constrained")
+    panels = figure.subplots(1 if same_unit else 2, sharex=True, squeeze=False).ravel()
+    distance = "squared RGB distance per photo"
+    panels[0].set(ylabel=distance if same_unit else "training objective")
+    steps, losses = _known(chunks, "loss")
+    panels[0].plot(steps, losses, "C0", alpha=0.25, linewidth=1)
+    panels[0].plot(*_smoothed(steps, losses), "C0", label="training")
+    steps, values = _known(metrics, "validation_loss" if same_unit else "validation_gain")
+    panels[-1].plot(steps, values, "C1o-", markersize=4, label="validation" if len(steps) else None)
+    kept = steps == best_step
+    panels[-1].plot(
+        steps[kept], values[kept], "C3o", markersize=8, label="kept" if kept.any() else None
+    )
+    if same_unit:
+        panels[0].set(yscale="log", ylabel=f"{distance} (logarithmic)")
+    else:
+        panels[-1].set(ylabel="validation: gain over gray in dB")
+        panels[-1].axhline(0, color="gray", linestyle=":", label="gray")
+    panels[-1].set(xlabel="step")
+    for axes in panels:
+        axes.grid(visible=True, which="both", alpha=0.3)
+        axes.legend()
     write_figure(path, figure)
+
+
+def _known(
+    lines: Sequence[dict[str, Any]], name: str
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Return the steps and the values of the lines that have a value of this name."""
+    known = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+    steps, values = np.array(known, np.float64).reshape(-1, 2).T
+    return steps, values
+
+
+def _smoothed(
+    steps: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Return the means of up to `SMOOTHED` parts of a curve, each of three values or more."""
+    if len(values) < 3:
+        return steps, values
+    parts = np.array_split(np.arange(len(values)), min(len(values) // 3, SMOOTHED))
+    means = np.array([[steps[part].mean(), values[part].mean()] for part in parts])
+    return means[:, 0], means[:, 1]
 
 
 def write_figure(path: str | os.PathLike, figure: Any) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import math
 import pathlib
 import time
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from colorjax.config import Config
-from colorjax.errors import UsageError
+from colorjax.errors import missing_extra
 from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import read_metrics, write_curves, write_samples
 from colorjax.inference.pipeline import recolor
 from colorjax.training import runs
 
 SELDOM = 20  # pictures are drawn again after this many times the time that drawing takes
+FIRST = 15.0  # seconds until the losses are first drawn between evaluations
 
 
 class RunLogger:
@@ -48,11 +50,15 @@ class RunLogger:
         self.run, self.shown, self.config = run, shown, config
         self._recolor = jax.jit(recolor, static_argnames="config")
         self._next_pictures = -float("inf")
-        runs.cut_metrics(run, step)
+        self._next_curves = time.perf_counter() + FIRST
+        for name in runs.COLUMNS:
+            runs.cut_lines(run / name, step)
         self._events = contextlib.ExitStack()
         self._writer = None
         if tensorboard:
-            writer = _tensorboard().SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+            writer = tensorboard_writer().SummaryWriter(
+                str(run / "tensorboard"), purge_step=step + 1
+            )
             self._writer = self._events.enter_context(contextlib.closing(writer))
 
     def __enter__(self) -> "RunLogger":
@@ -67,12 +73,23 @@ class RunLogger:
         Raises:
             OSError: the line cannot be written.
         """
-        runs.append_metrics(self.run, line)
+        runs.append_line(self.run / runs.METRICS, line)
         if self._writer:
             for name, value in line.items():
                 if name not in ("step", "pass") and value is not None:
                     self._writer.add_scalar(name, value, line["step"])
             self._writer.flush()
+
+    def write_chunk(self, step: int, loss: float, best_step: int) -> None:
+        """Write the mean loss of a chunk, and draw the losses from time to time.
+
+        Raises:
+            OSError: the line cannot be written.
+        """
+        shown = loss if math.isfinite(loss) else None
+        runs.append_line(self.run / runs.CHUNKS, {"step": step, "loss": shown})
+        if time.perf_counter() >= self._next_curves:
+            self._draw_curves(best_step)
 
     def is_time_for_pictures(self) -> bool:
         """Return whether pictures may be drawn again without spending much of the time on them."""
@@ -86,20 +103,26 @@ class RunLogger:
             best_step: The step that is marked in the plot.
         """
         started = time.perf_counter()
-        lines = read_metrics(self.run / "metrics.jsonl")
-        write_curves(self.run / "loss.png", lines, best_step / self.config.pass_steps)
+        self._draw_curves(best_step)
         gray = np.rint(self.shown @ LUMA_WEIGHTS).astype(np.uint8)
         colored = self._recolor(params, jnp.asarray(self.shown), config=self.config)
         write_samples(self.run / "samples.png", self.shown, gray, np.asarray(colored))
         ended = time.perf_counter()
         self._next_pictures = ended + SELDOM * (ended - started)
 
+    def _draw_curves(self, best_step: int) -> None:
+        """Write the plot of the losses."""
+        started = time.perf_counter()
+        lines, chunks = (read_metrics(self.run / name) for name in (runs.METRICS, runs.CHUNKS))
+        same_unit = self.config.objective.name != "chroma"
+        write_curves(self.run / "loss.png", lines, chunks, best_step, same_unit=same_unit)
+        ended = time.perf_counter()
+        self._next_curves = ended + SELDOM * (ended - started)
 
-def _tensorboard():
-    """Import the library that writes TensorBoard events."""
+
+def tensorboard_writer() -> Any:
+    """Return the library that writes TensorBoard events."""
     try:
         return importlib.import_module("tensorboardX")
     except ImportError:
-        raise UsageError(
-            "--tensorboard needs tensorboardX; expected: pip install 'colorjax[tensorboard]'"
-        ) from None
+        raise missing_extra("--tensorboard", "tensorboard") from None

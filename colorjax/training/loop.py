@@ -16,7 +16,7 @@ from colorjax.config import Config
 from colorjax.data import datasets, order
 from colorjax.data.loader import Loader
 from colorjax.errors import ConfigError, TrainingError
-from colorjax.evaluation.baselines import fit_baselines
+from colorjax.evaluation.baselines import LUMA_WEIGHTS, fit_baselines
 from colorjax.evaluation.report import read_metrics
 from colorjax.networks import init_params
 from colorjax.training import devices, runs
@@ -70,6 +70,7 @@ def train(
     tensorboard: bool = False,
     profile: int = 0,
     progress: Callable[[int, dict[str, Any]], None] = lambda step, metrics: None,
+    phase: Callable[[str], None] = lambda name: None,
 ) -> Outcome:
     """Train a network, and keep everything about it in a run folder.
 
@@ -87,7 +88,10 @@ def train(
         record: JSON-serializable facts to store in the weights files.
         tensorboard: Whether to write TensorBoard events, too.
         profile: The number of steps, after the first chunk, to trace with `jax.profiler`.
-        progress: Called after each chunk with the step and its mean metrics.
+        progress: Called after each chunk with the step and what is known then: `loss`, the chunk's mean training loss;
+            `gain` and `best_gain`, in dB, by how much the last and the best evaluation are better than gray, or None;
+            and `photos_per_second`.
+        phase: Called with the name of what begins, if it is something else than steps.
 
     Raises:
         ConfigError: the network is too large for the memory of this machine, or the batch cannot be split evenly.
@@ -97,6 +101,7 @@ def train(
         OutputError: the folder cannot be written.
     """
     run = pathlib.Path(run)
+    phase("compiling")
     _check_memory(config, COPIES + bool(len(validation)))
     manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
     if devices.is_first():
@@ -125,6 +130,10 @@ def train(
             training.logger = stack.enter_context(logger)
         speed = Speed(config, devices_used=compiled.mesh.size)
         trace = Trace(run / "profile", training.step, profile)
+        if training.step == 0:
+            phase("evaluating")
+            training.judge_start()
+            phase("compiling")
         chunks = loader.chunks(training.step, config.steps, _chunk_steps(config))
 
         signal = devices.any_process(received[0] if received else 0)
@@ -133,10 +142,15 @@ def train(
             with trace.step(training.step):
                 metrics, loss = training.take_steps(batches)
             rate = speed.count(len(batches))
+            training.write_chunk(loss)
             if training.step % config.pass_steps == 0 or training.step == config.steps:
+                phase("evaluating")
                 training.evaluate(metrics, speed.measure(compiled.operations or math.nan))
-            best = training.progress.best_loss
-            progress(training.step, {"loss": loss, "best": best, "photos_per_second": rate})
+            known = {
+                "gain": training.gain,
+                "best_gain": training.gain_of(training.progress.best_loss),
+            }
+            progress(training.step, {"loss": loss, **known, "photos_per_second": rate})
             signal = devices.any_process(received[0] if received else 0)
             failed = training.failed_step(metrics)
             if signal or failed is not None or training.is_checkpoint_due(checkpoint_every):
@@ -147,6 +161,7 @@ def train(
                     "the state before them is saved; lower --learning-rate"
                 )
         trace.stop()
+        phase("saving")
         if signal and training.step < config.steps:
             checkpoints.wait()
             raise Interrupted(signal, training.step)
@@ -155,7 +170,7 @@ def train(
         weights = training.write_weights(run, (record or {}) | facts)
         checkpoints.wait()
         devices.wait_for_all("the weights")
-        lines = read_metrics(run / "metrics.jsonl")
+        lines = read_metrics(run / runs.METRICS)
     return Outcome(weights, training.progress.best_step, training.progress.best_loss, lines)
 
 
@@ -165,8 +180,9 @@ class _Training:
     Attributes:
         state: The training state.
         step: The number of steps done.
-        best_params: The parameters of the best pass. None without validation photos: then the last pass counts.
+        best_params: The parameters of the best evaluation. None without validation photos: then the last pass counts.
         progress: What the run has reached.
+        gain: The gain over gray of the last evaluation in dB. None without validation photos, or after a resume.
         logger: Writes metrics and pictures, in the first process only.
     """
 
@@ -180,6 +196,8 @@ class _Training:
         self.compiled, self.checkpoints, self.state = compiled, checkpoints, state
         self.best_params = compiled.copy(state.averaged) if len(validation) else None
         self.validation = compiled.put(validation)
+        self._gray_loss = _gray_loss(validation)
+        self.gain: float | None = None
         self.progress: _Progress = _Progress()
         self.logger: RunLogger | None = None
         self.step = self.saved = int(state.step)
@@ -207,13 +225,34 @@ class _Training:
         self.step += len(batches)
         return metrics, self.progress.add(metrics)
 
+    def gain_of(self, loss: float | None) -> float | None:
+        """Return by how many dB a validation loss is better than that of gray, or None if one of them is unknown."""
+        if loss is None or not 0 < loss < math.inf or not self._gray_loss:
+            return None
+        return 10 * math.log10(self._gray_loss / loss)
+
+    def judge_start(self) -> None:
+        """Measure the parameters that the run starts from. They are kept if no pass is better."""
+        loss = self.compiled.evaluate(self.state, self.validation)
+        self.gain = self.gain_of(loss)
+        if loss is not None and math.isfinite(loss):
+            self.progress.best_loss = loss
+
+    def write_chunk(self, loss: float) -> None:
+        """Write the loss of the last chunk."""
+        if self.logger:
+            self.logger.write_chunk(self.step, loss, self.progress.best_step)
+
     def evaluate(self, metrics: dict[str, np.ndarray], speed: dict[str, float]) -> None:
         """Measure the validation loss, keep the parameters if they are the best, and write a line of metrics."""
+        loss = self.compiled.evaluate(self.state, self.validation)
+        self.gain = self.gain_of(loss)
         line = {
             "step": self.step,
             "pass": self.step / self.compiled.config.pass_steps,
             **self.progress.means(),
-            "validation_loss": self.compiled.evaluate(self.state, self.validation),
+            "validation_loss": loss,
+            "validation_gain": self.gain,
             "learning_rate": metrics["learning_rate"][-1].item(),
             "skipped": int(metrics["skipped"][-1]),
             **speed,
@@ -337,6 +376,12 @@ def _report_failures(run: pathlib.Path) -> Iterator[None]:
             raise TrainingError(
                 f"another process of the run has died ({why}); use --resume to continue"
             ) from None
+
+
+def _gray_loss(validation) -> float:
+    """Return the loss of the photos' own gray, 0 if there are no photos."""
+    losses = [np.sum((photo - (photo @ LUMA_WEIGHTS)[..., None]) ** 2) for photo in validation]
+    return float(np.mean(losses)) if losses else 0.0
 
 
 def _baselines(photos, config):

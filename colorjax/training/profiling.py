@@ -1,6 +1,7 @@
 """The speed of a run, and profiler traces."""
 
 import contextlib
+import math
 import pathlib
 import time
 from collections.abc import Iterator
@@ -25,11 +26,17 @@ class Speed:
         self.most = devices.operations_per_second(config) * devices_used
         self.started = self.since = time.perf_counter()
         self.counted = 0
+        self.warm: tuple[int, float] | None = None  # photos and time after the first chunk
 
     def count(self, steps: int) -> float:
-        """Count the steps of a chunk. Return photos per second."""
+        """Count the steps of a chunk. Return photos per second since the first one, which compiles; NaN before."""
         self.photos += steps * self.config.batch
-        return self.photos / (time.perf_counter() - self.started)
+        now = time.perf_counter()
+        if self.warm is None:
+            self.warm = self.photos, now
+            return math.nan
+        photos, since = self.warm
+        return (self.photos - photos) / (now - since)
 
     def measure(self, operations: float) -> dict[str, float]:
         """Return the speed since the last evaluation.

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import reprlib
 from collections.abc import Iterator
@@ -14,7 +15,11 @@ from colorjax.errors import CheckpointError, OutputError, TrainingError
 from colorjax.jsontext import leaves, parse_json
 from colorjax.photos import write_bytes
 
-COLUMNS = ("step", "pass", "train_loss", "train_objective", "validation_loss")  # in each line
+METRICS, CHUNKS = "metrics.jsonl", "chunks.jsonl"
+COLUMNS = {  # in each line
+    METRICS: ("step", "pass", "train_loss", "train_objective", "validation_loss"),
+    CHUNKS: ("step", "loss"),
+}
 
 
 def make_manifest(config: Config, *, seed: int, photos: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +38,30 @@ def digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
+def check_place(run: pathlib.Path, *, resume: bool) -> None:
+    """Check that a folder can become or continue a run, without writing anything.
+
+    Args:
+        run: The folder.
+        resume: Whether the folder may already hold a run.
+
+    Raises:
+        CheckpointError: the folder holds a run, and `resume` is not set.
+        OutputError: the folder holds other files, or cannot be written.
+    """
+    if (run / "config.json").exists():
+        if not resume:
+            raise CheckpointError(f"{run}: already holds a run; use --resume to continue it")
+        return
+    there = next(place for place in (run, *run.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise OutputError(f"{run}: cannot become a folder for the run, because {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"{run}: cannot be written ({there} permits no writing)")
+    if there == run and any(_is_foreign(path) for path in run.iterdir()):
+        raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
+
+
 def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> None:
     """Make the folder of a run, or check that it belongs to this run.
 
@@ -45,14 +74,9 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
         CheckpointError: the folder holds another run, or a run and `resume` is not set.
         OutputError: the folder holds other files, or cannot be written.
     """
+    check_place(run, resume=resume)
     file = run / "config.json"
-    if file.exists() and not resume:
-        raise CheckpointError(f"{run}: already holds a run; use --resume to continue it")
-    if run.exists() and not run.is_dir():
-        raise OutputError(f"{run}: a file; expected a folder for the run")
     if not file.exists():
-        if run.exists() and any(_is_foreign(path) for path in run.iterdir()):
-            raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
         try:
             run.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -76,7 +100,7 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
 
 def _is_foreign(path: pathlib.Path) -> bool:
     """Return whether a file was not written by a run: neither temporary, nor the metrics of a run that never began."""
-    return not path.name.endswith(".tmp") and path.name != "metrics.jsonl"
+    return not path.name.endswith(".tmp") and path.name not in COLUMNS
 
 
 def _short(value: Any) -> str:
@@ -85,30 +109,33 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 and text.isprintable() else reprlib.repr(text)
 
 
-def append_metrics(run: pathlib.Path, line: dict[str, Any]) -> None:
-    """Append a line to the metrics of the run.
+def append_line(path: pathlib.Path, line: dict[str, Any]) -> None:
+    """Append a line to `metrics.jsonl` or `chunks.jsonl` of a run.
 
     Raises:
         OSError: the file cannot be written.
     """
-    with open(run / "metrics.jsonl", "a", encoding="utf-8") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def cut_metrics(run: pathlib.Path, step: int) -> None:
+def cut_lines(path: pathlib.Path, step: int) -> None:
     """Remove the lines after the step of a checkpoint, and an incomplete last line. The resumed run writes them again.
+
+    Args:
+        path: `metrics.jsonl` or `chunks.jsonl` of a run.
+        step: The step of the checkpoint.
 
     Raises:
         CheckpointError: a line was not written by a run.
     """
-    path = run / "metrics.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     whole = []
     for number, line in enumerate(lines, 1):
         if line.endswith(b"\n"):
             try:
                 if _step(line) <= step:
-                    _check_line(line)
+                    _check_line(line, COLUMNS[path.name])
                     whole.append(line)
             except ValueError as error:
                 raise CheckpointError(
@@ -125,10 +152,10 @@ def _step(line: bytes) -> int:
     return found["step"]
 
 
-def _check_line(line: bytes) -> None:
+def _check_line(line: bytes, columns: tuple[str, ...]) -> None:
     """Check that a line of metrics holds numbers, and everything that the pictures need."""
     found = parse_json(line)
-    for name in {*COLUMNS, *found}:
+    for name in {*columns, *found}:
         if name not in found or type(found[name]) not in (int, float, type(None)):
             raise ValueError(f"{_short(name)} is not a number")
 
