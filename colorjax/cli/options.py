@@ -26,6 +26,7 @@ COLUMNS = {  # of the table: the heading of each number, with its unit and which
     "colorfulness": ("color\nlevels", ".1f"),
     "warm": ("warm\nshare", ".0%"),
     "loss": ("loss\n↓", ".3g"),
+    "lpips": ("LPIPS\n↓", ".3f"),  # in place of the loss
 }
 
 
@@ -160,6 +161,8 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
     """Print the summary of an evaluation as a table of at most 80 columns."""
     methods = result["summary"]
     gray = methods.get("gray", {})
+    without = "loss" if "lpips" in gray else "lpips"
+    columns = {name: column for name, column in COLUMNS.items() if name != without}
     rows = []
     for method, summary in methods.items():
         numbers = {
@@ -169,10 +172,10 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         }
         cells = [
             "–" if numbers.get(name) is None else format(numbers[name], how)
-            for name, (_, how) in COLUMNS.items()
+            for name, (_, how) in columns.items()
         ]
         rows.append([method, *cells])
-    printer.table(["", *(heading for heading, _ in COLUMNS.values())], rows)
+    printer.table(["", *(heading for heading, _ in columns.values())], rows)
     printer.line("gain: PSNR minus that of gray: mean of the photos, and over all pixels (pooled)")
     printer.line("↑ higher is better, ↓ lower is better")
     truth = next(iter(methods.values()))

