@@ -47,6 +47,8 @@ class _Output(Console):
 class Printer:
     """Prints to stdout, or nothing if quiet. Errors always go to stderr, one line each."""
 
+    bar: Progress | None = None  # the bars that are shown, on a terminal
+
     def __init__(self, *, quiet: bool = False):
         with contextlib.suppress(AttributeError, ValueError):  # a replacement of stdout may lack it
             sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
@@ -73,18 +75,18 @@ class Printer:
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator[Callable[[int, str], Any]]:
-        """Show progress. The yielded function takes the amount that is done and a note, such as the loss."""
+        """Show progress. The yielded function takes the amount that is done and a note, such as the loss.
+
+        Progress within progress, from any thread, is a second bar below the first one while it lasts.
+        """
         if self.console.is_terminal and not self.console.quiet:
-            bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}  {task.fields[note]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-            )
-            with bar:
+            with self._bars() as bar:
                 task = bar.add_task("", total=total, unit=unit, note="")
-                yield lambda done, note: bar.update(task, completed=done, note=note)
+                try:
+                    yield lambda done, note: bar.update(task, completed=done, note=note)
+                finally:
+                    if bar.tasks[0].id != task:
+                        bar.remove_task(task)
             return
         printed, first = 0, (0, time.monotonic())
 
@@ -99,6 +101,25 @@ class Printer:
                 self.line(f"{done}/{total} {unit}  {note}{left}".rstrip())
 
         yield plain
+
+    @contextlib.contextmanager
+    def _bars(self) -> Iterator[Progress]:
+        """Return the bars that are shown, or show new ones."""
+        if self.bar:
+            yield self.bar
+            return
+        self.bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}  {task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        try:
+            with self.bar:
+                yield self.bar
+        finally:
+            self.bar = None
 
 
 def _say(text: str) -> None:
