@@ -109,7 +109,9 @@ def encode_animation(
         durations = _write_moving_png(kept, images, plays, {"compress_level": 1})
         kept.seek(0)
         with PngImagePlugin.PngImageFile(kept) as image:
-            image.save(file, kind, save_all=True, duration=durations, loop=plays, **options)
+            image.save(
+                cast(Any, file), kind, save_all=True, duration=durations, loop=plays, **options
+            )
 
 
 def _levels(pixels: np.ndarray, alpha: np.ndarray | None, kind: str) -> np.ndarray:
@@ -199,7 +201,7 @@ def _write_moving_png(
 
     for image, milliseconds in frames:
         if before and image.mode != before.mode:
-            if before.mode == "RGBA" or image.getextrema()[3] == (255, 255):
+            if before.mode == "RGBA" or image.getchannel("A").getextrema() == (255, 255):
                 image = image.convert(before.mode)
             else:
                 finish()
