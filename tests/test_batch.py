@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from commanding import colorize, files
 from light import LIGHT, light_error
 from pictures import encoded, noise, scene
 from PIL import Image
+from rich.console import Console
 
 from colorjax import color, photos
+from colorjax.cli.console import Printer
 from colorjax.inference import blending
 from colorjax.jobs import batch, coloring, planning
 from colorjax.photos import Photo
@@ -412,6 +415,40 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
     for old, new in zip(before, after, strict=True):
         assert old.milliseconds == new.milliseconds
         assert light_error(new.pixels, old.pixels).max() <= 50
+
+
+@pytest.mark.req("CMD-046")
+def test_a_file_of_many_pages_says_how_far_it_is(tiny_weights, tmp_path, capsys):
+    pages = [photos.Photo(scene(24, 32, seed), milliseconds=40.0) for seed in range(24)]
+    photos.write_photo(tmp_path / "scan.tif", pages)
+    photos.write_photo(tmp_path / "moving.png", pages[:3])
+    photos.write_photo(tmp_path / "still.png", pages[0])
+    assert colorize(tmp_path, "--weights", tiny_weights) == 0
+    lines = capsys.readouterr().out.splitlines()
+    out = tmp_path / "scan.color.tif"
+    said = [line.partition(", ")[0] for line in lines if " pages " in line]
+    assert said == [f"{done}/24 pages  {out}" for done in (3, 5, 8, 10, 12, 15, 17, 20, 22, 24)]
+    out = tmp_path / "moving.color.png"
+    said = [line.partition(", ")[0] for line in lines if " frames " in line]
+    assert said == [f"{done}/3 frames  {out}" for done in (1, 2, 3)]
+    assert not [line for line in lines if "still" in line and "photos" not in line]
+
+
+@pytest.mark.req("CMD-046")
+def test_bars_within_a_bar():
+    printer = Printer()
+    printer.console = Console(force_terminal=True, file=io.StringIO(), width=80)
+    with printer.progress(2, "photos") as show:
+        for number in (1, 2):
+            with printer.progress(5, "pages") as inner:
+                inner(3, "scan.tif")
+                printer.bars.refresh()
+            show(number, "done")
+    with printer.progress(3, "frames") as show:
+        show(3, "film.mp4")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", printer.console.file.getvalue())
+    for text in ("3/5 pages +scan.tif", "2/2 photos +done", "3/3 frames +film.mp4"):
+        assert re.search(text, shown)
 
 
 SLOWLY = """

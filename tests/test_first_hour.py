@@ -19,7 +19,7 @@ from rich.console import Console
 
 import colorjax
 from colorjax import cli
-from colorjax.cli.console import Bar, Lines, Printer
+from colorjax.cli.console import Lines, Printer
 from colorjax.cli.options import print_results
 from colorjax.cli.train import _note
 from colorjax.errors import UsageError
@@ -137,22 +137,24 @@ def test_phases_on_a_terminal(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr("colorjax.cli.console.time.monotonic", lambda: clock[0])
     console = Console(force_terminal=True, width=80, file=io.StringIO(), get_time=lambda: 0.0)
-    bar = Bar(console, 40, "steps")
+    printer = Printer()
+    printer.console = console
 
     def shown():
         with console.capture() as capture:
-            console.print(bar.renderable)
+            console.print(printer.bars)
         return re.sub(r"\x1b\[[0-9;]*m", "", capture.get())
 
-    bar.phase("compiling")
-    clock[0] += 7
-    assert "compiling, 7 s" in shown()
-    bar(3, "+1.00 dB over gray, best +1.25, 12 photos/s")
-    assert "3/40 steps" in shown()
-    assert "+1.00 dB over gray, best +1.25, 12" in shown()
-    bar.phase("reading photos")
-    bar.count(5, 200)
-    assert "5/200 steps" in shown()
+    with printer.progress(40, "steps") as bar:
+        bar.phase("compiling")
+        clock[0] += 7
+        assert "compiling, 7 s" in shown()
+        bar(3, "+1.00 dB over gray, best +1.25, 12 photos/s")
+        assert "3/40 steps" in shown()
+        assert "+1.00 dB over gray, best +1.25, 12" in shown()
+        bar.phase("reading photos")
+        bar.count(5, 200)
+        assert "5/200 steps" in shown()
 
 
 @pytest.mark.req("CMD-077", "CMD-007")

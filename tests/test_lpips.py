@@ -31,7 +31,9 @@ def test_lpips(photo):
 
 @pytest.mark.req("EVL-014")
 def test_lpips_of_small_pictures_is_refused(photo):
-    with pytest.raises(UsageError, match="LPIPS of a picture of 96 × 63; expected sides of at least 64"):
+    with pytest.raises(
+        UsageError, match="LPIPS of a picture of 96 × 63; expected sides of at least 64"
+    ):
         metrics.lpips(photo[:, :63], photo[:, :63])
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,81 @@ def test_one_file_is_known_by_all_its_names(tmp_path, monkeypatch):
     assert len({identity(name) for name in [*others, "photo", "folder/new"]}) == 8
     (tmp_path / "self").symlink_to("self")
     assert identity("self") == identity("./self")
+
+
+# how file systems that ignore case are made and mounted
+CASELESS = [
+    ("mkfs.vfat {image}", "mount -o loop {image} {place}"),
+    ("mkfs.ext4 -q -O casefold {image}", "mount -o loop {image} {place}"),
+    ("mkntfs -F -q {image}", "lowntfs-3g -o ignore_case {image} {place}"),
+]
+
+
+def succeeds(command, **places):
+    """Return whether a command of the system is there, may be used, and succeeds."""
+    line = [part.format(**places) for part in command.split()]
+    if not sys.platform.startswith("linux") or os.geteuid() or not shutil.which(line[0]):
+        return False
+    return not subprocess.run(line, capture_output=True).returncode
+
+
+@pytest.fixture
+def bound(album):
+    """The album a second time, by a bind mount."""
+    place = album.parent / "bound"
+    place.mkdir()
+    if not succeeds("mount --bind {album} {place}", album=album, place=place):
+        pytest.skip("no bind mount is possible here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture
+def caseless(tmp_path):
+    """A folder in which a.jpg and A.JPG are one file."""
+    image, place = tmp_path / "disk", tmp_path / "caseless"
+    place.mkdir()
+    for make, mount in CASELESS:
+        image.write_bytes(bytes(32_000_000))
+        if all(succeeds(command, image=image, place=place) for command in (make, mount)):
+            break
+    else:
+        pytest.skip("no file system that ignores case can be made here")
+    folder = place / "album"
+    folder.mkdir()
+    try:
+        succeeds("chattr +F {folder}", folder=folder)  # ext4 asks for it
+        (folder / "a.jpg").write_bytes(OLD)
+        yield folder
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.req("CMD-042")
+def test_a_bind_mount_is_the_same_folder(album, bound, tiny_weights, capsys):
+    assert os.path.realpath(bound / "a.jpg") != os.path.realpath(album / "a.jpg")
+    assert identity(bound / "a.jpg") == identity(album / "a.jpg")
+    assert identity(bound / "new") == identity(album / "new")
+    for option in ("--out", "--json"):
+        place = bound / "a.jpg"
+        own = ["--weights", tiny_weights, option, place, "--overwrite"]
+        assert colorize(album / "a.jpg", *own) == 2
+        one_line(capsys.readouterr().err, place, "is an input")
+    assert (album / "a.jpg").read_bytes() == OLD
+    assert colorize(album, bound, "--weights", tiny_weights) == 2
+    one_line(capsys.readouterr().err, album / "a.jpg", bound / "a.jpg", "would both be written")
+    assert files(album) == {"a.jpg", "b.jpg", "c.jpg"}
+
+
+@pytest.mark.req("CMD-042")
+def test_letter_case_makes_no_other_file(caseless, tiny_weights, capsys):
+    assert identity(caseless / "A.JPG") == identity(caseless / "a.jpg")
+    for option in ("--out", "--json"):
+        place = caseless / "A.JPG"
+        own = ["--weights", tiny_weights, option, place, "--overwrite"]
+        assert colorize(caseless / "a.jpg", *own) == 2
+        one_line(capsys.readouterr().err, place, "is an input")
+    assert (caseless / "a.jpg").read_bytes() == OLD
 
 
 @pytest.mark.req("CMD-042")

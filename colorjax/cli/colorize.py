@@ -188,16 +188,15 @@ def _colorize(args: Any, printer: Printer) -> int:
     tally = Tally(printer, failures, variants=args.variants)
 
     with handle_sigterm():
-        how = {"compare": args.compare, "overwrite": args.overwrite}
+        how: dict[str, Any] = {"compare": args.compare, "overwrite": args.overwrite}
+        how["progress"] = printer.progress
         results = batch.colorize_files(photos, weights, options, **how, **written)
         with printer.progress(max(1, len(photos)), "photos") as show:
             for number, result in enumerate(results, 1):
                 tally.note(result)
                 show(number, str(result.job.target))
         for job in videos:
-            tally.note(
-                batch.colorize_video(job, weights, options, **how, progress=printer.progress)
-            )
+            tally.note(batch.colorize_video(job, weights, options, **how))
 
     summary = tally.summary()
 

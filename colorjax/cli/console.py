@@ -7,8 +7,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from rich import progress
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -48,6 +57,8 @@ class _Output(Console):
 class Printer:
     """Prints to stdout, or nothing if quiet. Errors always go to stderr, one line each."""
 
+    bars: Progress | None = None  # those that are shown, on a terminal
+
     def __init__(self, *, quiet: bool = False):
         with contextlib.suppress(AttributeError, ValueError):  # a replacement of stdout may lack it
             sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
@@ -74,58 +85,72 @@ class Printer:
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator["Bar | Lines"]:
-        """Show progress. What is yielded is called with the amount that is done and a note, such as the loss."""
-        if self.console.is_terminal and not self.console.quiet:
-            with Bar(self.console, total, unit) as bar:
-                yield bar
-        else:
+        """Show progress. What is yielded is called with the amount that is done and a note, such as the loss.
+
+        Progress within progress, from any thread, is a second bar below the first one while it lasts.
+        """
+        if not self.console.is_terminal or self.console.quiet:
             yield Lines(self, total, unit)
+            return
+        with self._shown() as bars:
+            bar = Bar(bars, total, unit)
+            try:
+                yield bar
+            finally:
+                bar.close()
+
+    @contextlib.contextmanager
+    def _shown(self) -> Iterator[Progress]:
+        """Return the bars that are shown, or show new ones."""
+        if self.bars:
+            yield self.bars
+            return
+        self.bars = Progress(
+            SpinnerColumn(),
+            BarColumn(12),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]} "),
+            _Doing(),
+            TimeRemainingColumn(),
+            console=self.console,
+            refresh_per_second=4,
+        )
+        try:
+            with self.bars:
+                yield self.bars
+        finally:
+            self.bars = None
 
 
 class Bar:
-    """Progress on a terminal: a line that moves by itself, from a thread. It is a context manager.
+    """Progress on a terminal: one line among those that rich draws, which moves by itself, from a thread."""
 
-    Attributes:
-        renderable: What rich draws.
-    """
+    def __init__(self, bars: Progress, total: int, unit: str):
+        self._bars = bars
+        self._task = bars.add_task("", total=total, unit=unit, note="", since=None)
 
-    def __init__(self, console: Console, total: int, unit: str):
-        self.renderable = progress.Progress(
-            progress.SpinnerColumn(),
-            progress.BarColumn(12),
-            progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.fields[unit]} "),
-            _Doing(),
-            progress.TimeRemainingColumn(),
-            console=console,
-            refresh_per_second=4,
-        )
-        self._task = self.renderable.add_task("", total=total, unit=unit, note="", since=None)
-
-    def __enter__(self) -> "Bar":
-        self.renderable.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.renderable.stop()
+    def close(self) -> None:
+        """Remove the line, unless it is the first one."""
+        if self._bars.tasks[0].id != self._task:
+            self._bars.remove_task(self._task)
 
     def __call__(self, done: int, note: str) -> None:
         """Show that an amount is done."""
-        self.renderable.update(self._task, completed=done, note=note, since=None)
+        self._bars.update(self._task, completed=done, note=note, since=None)
 
     def phase(self, name: str) -> None:
         """Show that something else begins, and from then on how long it takes."""
-        self.renderable.update(self._task, note=name, since=time.monotonic())
+        self._bars.update(self._task, note=name, since=time.monotonic())
 
     def count(self, done: int, total: int) -> None:
         """Show that an amount of the phase is done."""
-        self.renderable.update(self._task, completed=done, total=total)
+        self._bars.update(self._task, completed=done, total=total)
 
 
-class _Doing(progress.ProgressColumn):
+class _Doing(ProgressColumn):
     """The note of a task, and the seconds that pass in a phase."""
 
-    def render(self, task: progress.Task) -> Text:
+    def render(self, task: Task) -> Text:
         since = task.fields["since"]
         passed = "" if since is None else f", {time.monotonic() - since:.0f} s"
         return Text(f"{task.fields['note']}{passed}")

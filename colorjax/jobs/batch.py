@@ -26,6 +26,7 @@ from colorjax.jobs.planning import Job, failure, make_folder
 from colorjax.photos import (
     MAX_PIXELS,
     Photo,
+    count_frames,
     decode_frames,
     encode_frames,
     format_of,
@@ -60,6 +61,11 @@ class Result:
     in_color: bool = False
 
 
+@contextlib.contextmanager
+def _unseen(total: int, unit: str) -> Iterator[Callable[..., None]]:
+    yield lambda done, note: None
+
+
 def colorize_files(
     jobs: Sequence[Job],
     weights: Weights,
@@ -72,6 +78,7 @@ def colorize_files(
     allow_truncated: bool = False,
     threads: int | None = None,
     memory: int | None = None,
+    progress: Progress = _unseen,
 ) -> Iterator[Result]:
     """Color photos, several at a time.
 
@@ -89,6 +96,8 @@ def colorize_files(
         threads: How many photos are in progress at once. None means one more than there are cores.
         memory: The bytes that all photos in progress may use together. A single photo may always use more. None means
             half of the free memory.
+        progress: Called before each output of several pages or frames is written, from any thread, as by
+            `colorize_video`.
 
     Yields:
         The result of each job, in the order of the jobs.
@@ -116,18 +125,20 @@ def colorize_files(
                     read, weights, lambda photo: _hinted(options, job, photo)
                 )
                 make_folder(job.target.parent)
+                total = count_frames(job.source)
                 if compare and (overwrite or not job.sheet.exists()):
-                    shown = [next(variant) for variant in colored]
+                    begun = [next(variant) for variant in colored]
                     colored = [
                         itertools.chain([each], variant)
-                        for each, variant in zip(shown, colored, strict=True)
+                        for each, variant in zip(begun, colored, strict=True)
                     ]
-                    sheet = side_by_side(first, shown)
+                    sheet = side_by_side(first, begun)
                     write_photo(job.sheet, sheet, overwrite=overwrite)
                 for target, variant in itertools.compress(
                     zip(targets, colored, strict=True), missing
                 ):
-                    write_photo(target, variant, quality=quality, overwrite=overwrite)
+                    shown = _shown(variant, progress, total, first, target)
+                    write_photo(target, shown, quality=quality, overwrite=overwrite)
         except Exception as error:  # one bad photo does not stop the others
             return _failed(job, error, targets[-1], overwrite=overwrite)
         own = not options.keep_color and _in_color(first)
@@ -142,9 +153,18 @@ def colorize_files(
         pool.shutdown(cancel_futures=True)
 
 
-@contextlib.contextmanager
-def _unseen(total: int, unit: str) -> Iterator[Callable[..., None]]:
-    yield lambda done, note: None
+def _shown(
+    photos: Iterator[Photo], progress: Progress, total: int, first: Photo, target: pathlib.Path
+) -> Iterator[Photo]:
+    """Yield the pages or frames of a file, and show how many of them are finished."""
+    if total == 1:
+        yield from photos
+        return
+    with progress(total, "pages" if first.format == "TIFF" else "frames") as show:
+        for number, photo in enumerate(photos, 1):
+            yield photo
+            del photo
+            show(number, str(target))
 
 
 def colorize_video(

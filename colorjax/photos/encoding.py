@@ -1,12 +1,17 @@
 """Encoding of arrays to photo files. Pillow writes most formats, tifffile TIFF, numpngw 16-bit PNG."""
 
 import io
+import itertools
+import shutil
 import struct
+import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops, ImageSequence, PngImagePlugin
 
 from colorjax.photos.formats import MULTI_FRAME, SIXTEEN_BIT, UnsupportedError, need_heif
 from colorjax.photos.metadata import Metadata, save_options, tiff_directory
@@ -78,8 +83,9 @@ def encode_animation(
     kind: str,
     quality: int,
     metadata: Metadata,
-) -> bytes:
-    """Encode frames as one animation.
+    file: io.BufferedIOBase,
+) -> None:
+    """Encode frames as one animation, each as soon as it is available.
 
     Args:
         frames: Pixels, alpha and milliseconds of each frame. All frames have one size.
@@ -87,38 +93,25 @@ def encode_animation(
         kind: "PNG", "WEBP" or "AVIF".
         quality: As for `encode`.
         metadata: As for `encode`.
-
-    Returns:
-        The bytes of the file.
+        file: A new file, open for reading and writing.
 
     Raises:
         UnsupportedError: the format does not support animations, or the frames differ in size.
     """
     if kind not in MULTI_FRAME:
         raise UnsupportedError(f"several frames as {kind}", "PNG, WEBP, AVIF or TIFF")
-    images, durations = [], []
-    for pixels, alpha, milliseconds in frames:
-        image = Image.fromarray(to_8bit(_levels(pixels, alpha, kind)))
-        images.append(image.convert("RGB") if image.mode == "L" else image)
-        durations.append(round(milliseconds))
-        if images[0].size != image.size:
-            raise UnsupportedError(f"frames of several sizes as {kind}", "TIFF")
-    if any(image.has_transparency_data for image in images):
-        images = [image.convert("RGBA") for image in images]
-    options = _options(kind, quality, metadata)
+    images, options = _images(frames, kind), _options(kind, quality, metadata)
     if kind == "PNG":
-        options |= {"disposal": 0, "blend": 0}  # each frame replaces the one before
-    file = io.BytesIO()
-    images[0].save(
-        file,
-        kind,
-        save_all=True,
-        append_images=images[1:],
-        duration=durations,
-        loop=plays,
-        **options,
-    )
-    return file.getvalue()
+        _write_moving_png(file, images, plays, options)
+        return
+    # Pillow wants all frames at once, or a file from which it takes them one by one
+    with tempfile.TemporaryFile() as kept:
+        durations = _write_moving_png(kept, images, plays, {"compress_level": 1})
+        kept.seek(0)
+        with PngImagePlugin.PngImageFile(kept) as image:
+            image.save(
+                cast(Any, file), kind, save_all=True, duration=durations, loop=plays, **options
+            )
 
 
 def _levels(pixels: np.ndarray, alpha: np.ndarray | None, kind: str) -> np.ndarray:
@@ -171,6 +164,107 @@ def _png_chunks(png: bytes) -> list[bytes]:
             place += size
 
     return list(chunks())
+
+
+def _images(
+    frames: Iterable[tuple[np.ndarray, np.ndarray | None, float]], kind: str
+) -> Iterator[tuple[Image.Image, int]]:
+    """Yield frames of one size as RGB or RGBA, with their milliseconds."""
+    size = None
+    for pixels, alpha, milliseconds in frames:
+        image = Image.fromarray(to_8bit(_levels(pixels, alpha, kind)))
+        size = size or image.size
+        if image.size != size:
+            raise UnsupportedError(f"frames of several sizes as {kind}", "TIFF")
+        yield image.convert("RGBA" if image.has_transparency_data else "RGB"), round(milliseconds)
+
+
+def _write_moving_png(
+    file: io.BufferedIOBase,
+    frames: Iterable[tuple[Image.Image, int]],
+    plays: int,
+    options: dict[str, Any],
+) -> list[int]:
+    """Write an animated PNG (third edition, 4.9) frame by frame, and return the milliseconds of each frame.
+
+    The first frame decides whether the file has alpha. If a later one needs it, the file is written again.
+    """
+    frames, durations, numbers = iter(frames), [], itertools.count()
+    before: Image.Image | None = None
+    announced = file.tell()
+
+    def finish() -> None:
+        file.write(_png_chunk(b"IEND"))
+        file.seek(announced)
+        file.write(_png_chunk(b"acTL", struct.pack(">II", len(durations), plays)))
+        file.seek(0, io.SEEK_END)
+
+    for image, milliseconds in frames:
+        if before and image.mode != before.mode:
+            if before.mode == "RGBA" or image.getchannel("A").getextrema() == (255, 255):
+                image = image.convert(before.mode)
+            else:
+                finish()
+                again = itertools.chain([(image, milliseconds)], frames)
+                return _write_again_with_alpha(file, durations, again, plays, options)
+        size, place = image.size, (0, 0)
+        encoded = io.BytesIO()
+        if before:  # only the part that changes
+            box = ImageChops.difference(image, before).getbbox(alpha_only=False) or (0, 0, 1, 1)
+            size, place = (box[2] - box[0], box[3] - box[1]), box[:2]
+            image.crop(box).save(encoded, "PNG", compress_level=options["compress_level"])
+        else:
+            image.save(encoded, "PNG", **options)
+        signature, header, *chunks = _png_chunks(encoded.getvalue())
+        data = [chunk[8:-4] for chunk in chunks if chunk[4:8] == b"IDAT"]
+        if before is None:
+            file.write(signature + header)
+            announced = file.tell()
+            file.write(_png_chunk(b"acTL", bytes(8)))
+            file.writelines(each for each in chunks if each[4:8] not in (b"IDAT", b"IEND"))
+        control = struct.pack(">IIIII", next(numbers), *size, *place)
+        control += struct.pack(">HHBB", *_delay(milliseconds), 0, 0)  # stays, and replaces
+        file.write(_png_chunk(b"fcTL", control))
+        for part in data:
+            if before is None:
+                file.write(_png_chunk(b"IDAT", part))
+            else:
+                file.write(_png_chunk(b"fdAT", struct.pack(">I", next(numbers)) + part))
+        before = image
+        durations.append(milliseconds)
+    finish()
+    return durations
+
+
+def _write_again_with_alpha(
+    file: io.BufferedIOBase,
+    durations: list[int],
+    more: Iterable[tuple[Image.Image, int]],
+    plays: int,
+    options: dict[str, Any],
+) -> list[int]:
+    """Replace an animated PNG without alpha by one with alpha and more frames."""
+    with tempfile.TemporaryFile() as kept:
+        file.seek(0)
+        shutil.copyfileobj(file, kept)
+        file.seek(0)
+        file.truncate()
+        kept.seek(0)
+        with PngImagePlugin.PngImageFile(kept) as image:
+            earlier = (each.convert("RGBA") for each in ImageSequence.Iterator(image))
+            frames = itertools.chain(zip(earlier, durations, strict=True), more)
+            return _write_moving_png(file, frames, plays, options)
+
+
+def _delay(milliseconds: int) -> tuple[int, int]:
+    """Return a duration as a fraction of a second whose parts have 16 bits, as close as possible."""
+    largest = max(1, min(1000, 65_535_000 // max(milliseconds, 1) - 1))
+    return Fraction(milliseconds, 1000).limit_denominator(largest).as_integer_ratio()
+
+
+def _png_chunk(name: bytes, data: bytes = b"") -> bytes:
+    check = zlib.crc32(name + data)
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", check)
 
 
 def _write_tiff(file: io.BufferedIOBase, pages: Iterable[np.ndarray], metadata: Metadata) -> None:

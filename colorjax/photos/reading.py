@@ -150,7 +150,8 @@ def suffix_for(photo: Photo, own: str = "") -> str:
 def memory_needed(path: PathLike) -> int:
     """Estimate the bytes that a photo file needs from reading to writing it in color. Only the header is read.
 
-    Of several pages or frames a few are held at a time. An animation is held once more while it is written.
+    Of several pages or frames a few are held at a time. An animation is also held as it is encoded: about a byte per
+    pixel.
 
     Raises:
         PhotoError: the header is damaged, or the file is not a photo.
@@ -161,7 +162,7 @@ def memory_needed(path: PathLike) -> int:
         frames = _count_frames(image, file)
         if frames > 1:
             held *= min(frames, 3)
-            held += 0 if image.format == "TIFF" else 8 * frames
+            held += 0 if image.format == "TIFF" else frames
         return w * h * held
 
 

@@ -118,8 +118,8 @@ def encode_frames(photos: Iterable[Photo], format: str, *, quality: int = 95) ->
     """Encode photos as the pages or frames of one file. A single photo is encoded as by `encode_photo`.
 
     Args:
-        photos: At least one photo. TIFF takes them one by one, an animation all at once. The metadata and the number of
-            plays of the first one count for all.
+        photos: At least one photo. They are taken one by one. The metadata and the number of plays of the first one
+            count for all.
         format: "TIFF", or "PNG", "WEBP" or "AVIF" for an animation of frames of one size.
         quality: As for `encode_photo`.
 
@@ -140,7 +140,7 @@ def write_frames(
 
     Args:
         file: A new file, open for reading and writing.
-        photos: The photos. Pages of a TIFF are written as they come.
+        photos: The photos. Pages and frames are written as they come.
         format: As for `encode_frames`.
         quality: As for `encode_photo`.
 
@@ -165,7 +165,7 @@ def write_frames(
         _encode(encoding.encode_pages, pages, format, file, metadata)
         return
     shown = ((frame.pixels, frame.alpha, frame.milliseconds) for frame in frames)
-    file.write(_encode(encoding.encode_animation, shown, plays, format, quality, metadata))
+    _encode(encoding.encode_animation, shown, plays, format, quality, metadata, file)
 
 
 def _drain(first: list[Photo], rest: Iterator[Photo]) -> Iterator[Photo]:
