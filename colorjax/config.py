@@ -216,6 +216,8 @@ class Config(Checked):
         size: n. Training uses photos of n × n, and a dense network always does.
         source_size: The side at which training photos are stored, for views to be cut from them. 0 means `size`.
         working_size: The short side of the working copy that the photo network sees. 0 means `size`.
+        softness: The photo network sees a working copy as soft as one that was made smaller by this factor and enlarged
+            again. 1 means sharp.
         vividness: The factor on predicted chroma that `colorize` treats as natural. Means of distributions look dull.
         knee: The length in levels toward which strong predicted chroma is compressed, before that factor. 0 means none.
         framing: "squash" the photo to a square, "crop" its center, or keep it "whole" for random views.
@@ -235,6 +237,7 @@ class Config(Checked):
     size: int = number(16, at_least=1, at_most=4096)
     source_size: int = number(0, at_least=0, at_most=4096)
     working_size: int = number(0, at_least=0, at_most=4096)
+    softness: float = number(1.0, at_least=1, at_most=16)
     vividness: float = number(1.0, at_least=0)
     knee: float = number(0.0, at_least=0)
     framing: Literal["squash", "crop", "whole"] = "squash"

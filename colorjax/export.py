@@ -78,6 +78,10 @@ def usage(config: Config) -> str:
         if _multiple(config) is None
         else (f"whose height and width are multiples of {_multiple(config)}")
     )
+    soft = ""
+    if config.softness != 1:
+        soft = f"""
+Then it makes that copy {config.softness:g} times smaller and enlarges it again (bicubic): the network expects soft copies."""
     return f"""The network of colorjax, for programs without Python.
 
 Input "gray": float32 [photos, height, width], levels 0 to 255, 0.21 R + 0.72 G + 0.07 B of sRGB.
@@ -85,7 +89,7 @@ Output "rgb": float32 [photos, height, width, 3], sRGB levels 0 to 255.
 
 Any number of photos of one size {sides}.
 The sizes of working copies that colorjax itself makes: {copies}.
-It resizes the gray of a photo to the size with the closest aspect ratio, with antialiasing (such as Lanczos).
+It resizes the gray of a photo to the size with the closest aspect ratio, with antialiasing (such as Lanczos).{soft}
 
 To color a photo at full size: take r = R - Y and b = B - Y of the output, with Y = 0.21 R + 0.72 G + 0.07 B, resize
 both to the size of the photo (bilinear), and add them to its own gray g: R = g + r, B = g + b,

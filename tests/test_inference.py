@@ -411,3 +411,20 @@ def test_bad_hints_are_one_line(places, rgb, named):
     photo = np.zeros((40, 50), np.uint8)
     with pytest.raises(colorjax.ColorjaxError, match=named):
         colorjax.colorize(photo, photo_weights(), hints=hints.Hints(places, rgb))
+
+
+@pytest.mark.req("INF-015")
+@pytest.mark.parametrize("shape", [(32, 32), (64, 96)])
+def test_softness_is_pillows(shape):
+    params, config = photo_weights()
+    gray = np.random.default_rng(0).uniform(40, 215, shape).astype(np.float32)
+    few = [round(side / 1.6) for side in shape]
+    small = Image.fromarray(gray).resize(few[::-1], Image.Resampling.LANCZOS)
+    soft = np.asarray(small.resize(shape[::-1], Image.Resampling.BICUBIC))
+    sharp = pipeline.predict_working_copy(params, jnp.asarray(gray), config)
+    seen = pipeline.predict_working_copy(params, jnp.asarray(soft), config)
+    config = configs.replace(config, {"softness": 1.6})
+    found = pipeline.predict_working_copy(params, jnp.asarray(gray), config)
+    np.testing.assert_allclose(found.cells, seen.cells, atol=1e-3)
+    assert np.abs(np.asarray(found.cells - sharp.cells)).max() > 0.02
+    np.testing.assert_array_equal(found.gray, sharp.gray)

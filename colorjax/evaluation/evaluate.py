@@ -9,8 +9,8 @@ from jaxtyping import PyTree, UInt8
 
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
-from colorjax.evaluation.baselines import LUMA_WEIGHTS, apply_baselines
 from colorjax.evaluation import metrics
+from colorjax.evaluation.baselines import LUMA_WEIGHTS, apply_baselines
 from colorjax.evaluation.metrics import measure, summarize
 from colorjax.inference.colorizing import colorize_array
 from colorjax.inference.hints import Hints

@@ -19,7 +19,7 @@ from colorjax.color import compress_chroma, fit_gamut, rgb_to_gray, rgb_to_luma_
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference.hints import CellHints, Hints, pad_rows, spread_hints
-from colorjax.inference.resampling import SLOPE, guided_coefficients
+from colorjax.inference.resampling import SLOPE, guided_coefficients, soften_matrix
 from colorjax.inference.things import describe, memberships
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
@@ -246,10 +246,21 @@ def predict_working_copy(params: PyTree, gray: Float[Array, "n m"], config: Conf
     if isinstance(network, DenseConfig):
         chroma = rgb_to_luma_chroma(forward(params, gray, config))[1]
         return Prediction(chroma, gray, describe(jnp.zeros((*gray.shape, 0)), gray))
-    logits, features = apply_photo_features(params, gray, network)
+    logits, features = apply_photo_features(params, _soften(gray, config.softness), network)
     rows, columns = logits.shape[:2]
     means = gray.reshape(rows, CELL, columns, CELL).mean((1, 3))
     return Prediction(logits, means, describe(features, means))
+
+
+def _soften(gray: Float[Array, "n m"], softness: float) -> Float[Array, "n m"]:
+    """Soften a working copy. Sharp edges distract the network, which learned from small, soft photos."""
+    if softness == 1:
+        return gray
+    rows, columns = (jnp.asarray(soften_matrix(side, softness)) for side in gray.shape)
+    softened = jnp.matmul(
+        jnp.matmul(rows, gray, precision="highest"), columns.T, precision="highest"
+    )
+    return jnp.clip(softened, 0, 255)
 
 
 @partial(jax.jit, static_argnames="config")

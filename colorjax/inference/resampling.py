@@ -65,6 +65,22 @@ def shrink_matrix(before: int, after: int) -> Float[np.ndarray, "after before"]:
     return np.repeat(matrix / counts.astype(np.float32), block, axis=1)[:, :before]
 
 
+@functools.lru_cache(maxsize=64)
+def soften_matrix(side: int, softness: float) -> Float[np.ndarray, "side side"]:
+    """Return the weights that soften one axis: it is made smaller by a factor, then as long as before.
+
+    Args:
+        side: The number of pixels along the axis, at least 1.
+        softness: The factor, at least 1.
+
+    Returns:
+        Rows that sum to 1.
+    """
+    few = max(1, round(side / softness))
+    enlarge = resize_matrix(few, side, method="bicubic")
+    return enlarge @ resize_matrix(side, few, method="lanczos")
+
+
 def block_side(before: int, after: int) -> int:
     """Return the side of the blocks that are averaged first: Lanczos has two pixels a cell left, sums fit 32 bits."""
     return min(256, max(1, before // (2 * after)))
