@@ -81,7 +81,7 @@ def usage(config: Config) -> str:
     soft = ""
     if config.softness != 1:
         soft = f"""
-The network expects soft copies: colorjax then makes the copy {config.softness:g} times smaller and enlarges it again."""
+It expects soft copies: colorjax then makes the copy {config.softness:g} times smaller and enlarges it again."""
     return f"""The network of colorjax, for programs without Python.
 
 Input "gray": float32 [photos, height, width], levels 0 to 255, 0.21 R + 0.72 G + 0.07 B of sRGB.
