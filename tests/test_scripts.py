@@ -165,6 +165,15 @@ def test_attack_finds_nothing_silent(category, count):
 
 
 @pytest.mark.slow
+@pytest.mark.req("TRN-040", "CMD-022")
+def test_attack_finds_no_difference_after_kills():
+    found = run("attack", "kills", 4, "--seed", 7).stdout
+    assert "the same (train, killed)" in found
+    assert "the same (color, killed)" in found
+    assert "different" not in found
+
+
+@pytest.mark.slow
 @pytest.mark.req("FIL-044")
 def test_photos_take_the_memory_that_is_told():
     assert len(run("attack", "memory", 6).stdout.splitlines()) == 14
