@@ -263,6 +263,7 @@ _PHOTO = Config(
     size=96,
     source_size=128,
     working_size=128,
+    softness=1.33,
     vividness=1.2,
     knee=80.0,
     framing="whole",

@@ -9,6 +9,7 @@ CHANGES = {
     "size": 16,
     "source_size": 0,
     "working_size": 32,
+    "softness": 1.0,
     "batch": 8,
     "optimizer.warmup": 0.0,
     "network.stages": 3,
