@@ -5,6 +5,9 @@ from colorjax import config as configs
 
 CHANGES = {"size": 4, "network.hidden_multiple": 1, "network.copy_gray": False}
 
+# options of `train` for a network that trains in a moment
+TINY_RUN = ["--preset", "seed-relu", "--size", "4", "--set", "network.hidden_multiple=1"]
+
 
 def tiny_network():
     """Return (params, config) of a tiny network that colors strongly."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from commanding import TINY_RUN
 from PIL import Image
 
 import colorjax
@@ -48,16 +49,7 @@ def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):
         Image.fromarray(noise(9, 9, i)).save(path)
         if i < broken:
             path.write_bytes(path.read_bytes()[:60])
-    tiny = [
-        "--preset",
-        "seed-relu",
-        "--size",
-        "4",
-        "--steps",
-        "2",
-        "--set",
-        "network.hidden_multiple=1",
-    ]
+    tiny = [*TINY_RUN, "--steps", "2"]
     command = ["train", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), *tiny]
     assert cli.main(command) == 1
     lines = capsys.readouterr().err.splitlines()

@@ -112,16 +112,19 @@ def caseless(tmp_path):
         subprocess.run(["umount", place], check=True)
 
 
+def assert_refused_over(place, photo, weights, capsys):
+    """Check that nothing is written to another name of an input."""
+    for option in ("--out", "--json"):
+        assert colorize(photo, "--weights", weights, option, place, "--overwrite") == 2
+        one_line(capsys.readouterr().err, place, "is an input")
+
+
 @pytest.mark.req("CMD-042")
 def test_a_bind_mount_is_the_same_folder(album, bound, tiny_weights, capsys):
     assert os.path.realpath(bound / "a.jpg") != os.path.realpath(album / "a.jpg")
     assert identity(bound / "a.jpg") == identity(album / "a.jpg")
     assert identity(bound / "new") == identity(album / "new")
-    for option in ("--out", "--json"):
-        place = bound / "a.jpg"
-        own = ["--weights", tiny_weights, option, place, "--overwrite"]
-        assert colorize(album / "a.jpg", *own) == 2
-        one_line(capsys.readouterr().err, place, "is an input")
+    assert_refused_over(bound / "a.jpg", album / "a.jpg", tiny_weights, capsys)
     assert (album / "a.jpg").read_bytes() == OLD
     assert colorize(album, bound, "--weights", tiny_weights) == 2
     one_line(capsys.readouterr().err, album / "a.jpg", bound / "a.jpg", "would both be written")
@@ -131,11 +134,7 @@ def test_a_bind_mount_is_the_same_folder(album, bound, tiny_weights, capsys):
 @pytest.mark.req("CMD-042")
 def test_letter_case_makes_no_other_file(caseless, tiny_weights, capsys):
     assert identity(caseless / "A.JPG") == identity(caseless / "a.jpg")
-    for option in ("--out", "--json"):
-        place = caseless / "A.JPG"
-        own = ["--weights", tiny_weights, option, place, "--overwrite"]
-        assert colorize(caseless / "a.jpg", *own) == 2
-        one_line(capsys.readouterr().err, place, "is an input")
+    assert_refused_over(caseless / "A.JPG", caseless / "a.jpg", tiny_weights, capsys)
     assert (caseless / "a.jpg").read_bytes() == OLD
 
 

@@ -8,6 +8,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from commanding import TINY_RUN
 
 import colorjax
 from colorjax import cli, weights
@@ -82,17 +83,7 @@ def test_colorize_needs_no_weights_named(tmp_path, capsys):
 
 def trained(run, steps):
     """Train a tiny dense network into a folder and return that."""
-    tiny = [
-        "--preset",
-        "seed-relu",
-        "--size",
-        "4",
-        "--steps",
-        steps,
-        "--set",
-        "network.hidden_multiple=1",
-        "--quiet",
-    ]
+    tiny = [*TINY_RUN, "--steps", steps, "--quiet"]
     assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
     return run
 

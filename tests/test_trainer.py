@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import photo_network
 import pytest
+from commanding import TINY_RUN
 from dense import PRESETS, small
 from PIL import Image
 
@@ -269,16 +270,7 @@ def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
     from colorjax import cli
 
     run = tmp_path / "run"
-    tiny = [
-        "--preset",
-        "seed-relu",
-        "--size",
-        "4",
-        "--steps",
-        "40",
-        "--set",
-        "network.hidden_multiple=1",
-    ]
+    tiny = [*TINY_RUN, "--steps", "40"]
     assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0
     lines = capsys.readouterr().out.splitlines()
     shown = r"\d+/40 steps  [+-]\S+ dB over gray, best [+-]\S+, \d+ photos/s, \d:\d\d:\d\d left"
