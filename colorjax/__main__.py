@@ -9,9 +9,11 @@ from colorjax.errors import INTERRUPTED
 
 
 def run() -> int:
-    """Run the command. While it loads, Ctrl-C ends it at once, whatever library would otherwise catch the signal."""
+    """Run the command. While it loads, Ctrl-C ends it at once, even if a library would catch the signal."""
     usual = signal.getsignal(signal.SIGINT)
-    if usual is signal.default_int_handler:  # else a shell's background job, which ignores it
+    if (
+        usual is signal.default_int_handler
+    ):  # otherwise this is a background job of a shell, which ignores the signal
         signal.signal(signal.SIGINT, _end)
     from colorjax.cli import main
 

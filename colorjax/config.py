@@ -134,7 +134,7 @@ class ObjectiveConfig(Checked):
         likelihood: Weight of the cross-entropy of the chroma distribution.
         robust: Weight of the robust distance between the decoded chroma and the truth.
         photo_error: Weight of the logarithm of each photo's mean squared chroma error.
-        rebalance: How much more rare colors count in the likelihood: at 0 all count alike, at 1 by their inverse
+        rebalance: How much rare colors count in the likelihood. At 0 all colors count alike, at 1 by their inverse
             frequency.
     """
 
@@ -192,8 +192,8 @@ class OptimizerConfig(Checked):
         clip_norm: The largest global norm of a gradient.
         second_moment: The decay of Adam's second moment.
         encoder_rate: A factor on the learning rate of the photo network's pretrained encoder.
-        frozen: The part of the photo network that never changes: depthwise kernels; `early`, these and the encoder up
-            to stride 4; or the whole encoder.
+        frozen: The part of the photo network that never changes: "depthwise" kernels, "early" (these and the encoder up
+            to stride 4), or the whole "encoder".
     """
 
     algorithm: Literal["adam", "muon", "momentum"] = "adam"
@@ -216,8 +216,8 @@ class Config(Checked):
         size: n. Training uses photos of n × n, and a dense network always does.
         source_size: The side at which training photos are stored, for views to be cut from them. 0 means `size`.
         working_size: The short side of the working copy that the photo network sees. 0 means `size`.
-        softness: The photo network sees a working copy as soft as one that was made smaller by this factor and enlarged
-            again. 1 means sharp.
+        softness: The factor by which the photo network's working copy is shrunk and enlarged again, which softens it. 1
+            means sharp.
         vividness: The factor on predicted chroma that `colorize` treats as natural. Means of distributions look dull.
         knee: The length in levels toward which strong predicted chroma is compressed, before that factor. 0 means none.
         framing: "squash" the photo to a square, "crop" its center, or keep it "whole" for random views.

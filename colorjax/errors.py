@@ -1,12 +1,12 @@
-"""The exceptions that colorjax raises on purpose, each with one clear line of text, and the check of arguments."""
+"""The errors that colorjax raises, each with one line of text, and a check of arguments."""
 
 import reprlib
 
-INTERRUPTED = "interrupted; finished outputs stay, and the same command does the rest"
+INTERRUPTED = "interrupted; finished outputs are kept, and the same command continues"
 
 
 class ColorjaxError(Exception):
-    """The base of all errors of this package. Its text is one line that names what is at fault.
+    """The base of all errors of this package. The text is one line that names the fault.
 
     Attributes:
         exit_code: The exit code of the command if this error ends it.
@@ -58,7 +58,7 @@ class TruncatedError(PhotoError):
 
 
 class NoPhotosError(ColorjaxError):
-    """A place was searched and holds no photo."""
+    """The inputs contain no photo."""
 
 
 class CheckpointError(UsageError):
@@ -70,27 +70,27 @@ class TrainingError(ColorjaxError):
 
 
 def missing_extra(what: str, extra: str) -> UsageError:
-    """Return the error that says what to install when the packages of an extra are missing."""
+    """Return the error for missing packages of an extra. It says what to install."""
     return UsageError(f"{what} needs more packages; expected: pip install 'colorjax[{extra}]'")
 
 
 def in_one_line(text: object) -> str:
-    """Return a text with every character escaped that would break its line."""
+    """Return a text in which every character that would break its line is escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def check(fits: object, name: str, value: object, expected: str) -> None:
-    """Refuse an argument that does not fit.
+    """Raise an error if an argument does not fit.
 
     Raises:
-        ArgumentError: in one line, what came and what is expected.
+        ArgumentError: `fits` is false. The text says what the value is and what is expected.
     """
     if not fits:
         raise ArgumentError(f"{name} is {described(value)}; expected {expected}")
 
 
 def described(value: object) -> str:
-    """Describe a value in a few words: shape and dtype of an array, type and start of anything else."""
+    """Describe a value in a few words: an array by its shape and dtype, anything else by its type and beginning."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if isinstance(shape, tuple) and dtype is not None:
         return f"an array of {' × '.join(map(str, shape)) or 'no axes'}, {dtype}"
@@ -103,13 +103,20 @@ def described(value: object) -> str:
 
 
 def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
-    """Tell whether a value is an array of real numbers: at least so many axes, none empty, the last one of a size."""
+    """Return whether a value is an array of real numbers without empty axes.
+
+    Args:
+        value: Any value.
+        axes: The least number of axes.
+        last: The size of the last axis, or None for any size.
+    """
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if not isinstance(shape, tuple) or getattr(dtype, "kind", "O") not in "biufV":
         return False
-    if getattr(dtype, "kind", "") == "V" and "float" not in str(
-        dtype
-    ):  # bfloat16 and its like are V
+    # bfloat16 and similar types are of kind V
+    if getattr(dtype, "kind", "") == "V" and "float" not in str(dtype):
         return False
-    empty = any(isinstance(side, int) and side == 0 for side in shape)  # a symbolic side is not
+    empty = any(
+        isinstance(side, int) and side == 0 for side in shape
+    )  # a symbolic side counts as not empty
     return len(shape) >= axes and not empty and (last is None or shape[-1] == last)

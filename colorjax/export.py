@@ -156,7 +156,7 @@ def _portable(config: Config) -> Config:
 def _converted(function: Callable, shape: tuple[int | str, ...], name: str) -> Any:
     """Convert a function of a float32 array to ONNX."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)  # it logs plugins for other libraries that it cannot load
+    logging.disable(logging.ERROR)  # jax2onnx logs which plugins it cannot load
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

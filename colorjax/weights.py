@@ -24,7 +24,7 @@ FORMAT = 1
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
 PACKAGED = {name: _PRETRAINED / f"{name}.safetensors" for name in ("photo", "photo-small")}
 DEFAULT = "photo"
-KEY = "colorjax"  # a single key, because safetensors writes several in random order
+KEY = "colorjax"  # a single key, because safetensors writes several keys in random order
 DTYPES = ("F16", "F32")  # the dtypes that are written, as safetensors names them
 
 
@@ -95,7 +95,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     for name, tensor in tensors.items():
         _check_finite(path, name, tensor)
     params = _unflatten({name: t.astype(np.float32) for name, t in tensors.items()})
-    return jax.device_put(params), config  # once, and not at each call
+    return jax.device_put(params), config  # once, not at each call
 
 
 def fits(params: PyTree, config: Config) -> bool:
@@ -127,7 +127,7 @@ def _shapes(config):
 
 
 def _read(path):
-    """Return header, config and tensors of a file, checked in this order."""
+    """Return the header, the config and the tensors of a file, after checking them in this order."""
     if not os.path.exists(path):
         raise WeightsError(f"{path}: no such file; expected weights (.safetensors)")
     if not os.path.isfile(path):

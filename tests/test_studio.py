@@ -13,7 +13,7 @@ from PIL import Image
 
 from colorjax import errors, photos
 from colorjax.inference import variants
-from colorjax.web import looks, session, studio, takehome
+from colorjax.web import looks, samples, session, studio, takehome
 from colorjax.web.session import Mark, Setting
 from colorjax.web.takehome import Wanted
 
@@ -423,11 +423,11 @@ def test_the_whole_photo_has_its_own_pixels(atelier, tmp_path, monkeypatch):
 
 @pytest.mark.req("APP-015")
 def test_samples_are_gray_and_open_at_once(atelier):
-    atelier._make_samples()
-    assert set(atelier.samples) == set(studio.SAMPLES)
-    atelier.open_sample(studio.HERO)
+    atelier.samples = samples.write_samples(atelier.folder)
+    assert set(atelier.samples) == set(samples.SAMPLES)
+    atelier.open_sample(samples.HERO)
     shown = atelier.shown().work
     assert photos.read_photo(shown.path).pixels.ndim == 2
     assert shown.key not in atelier.samples
     atelier.close(shown.key)
-    assert atelier.samples[studio.HERO].path.exists()
+    assert atelier.samples[samples.HERO].path.exists()

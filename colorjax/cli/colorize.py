@@ -75,7 +75,7 @@ def add_colorize(commands: Any) -> None:
         help="natural, vivid, warm, cool, other-1 or other-2 (default natural)",
     )
     parser.add_argument(
-        "--list-looks", action="store_true", help="print the looks that the weights have, and end"
+        "--list-looks", action="store_true", help="print the names of the looks and exit"
     )
     parser.add_argument(
         "--hints",

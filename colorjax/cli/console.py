@@ -25,11 +25,11 @@ from colorjax.errors import in_one_line
 
 WIDTH = 160  # columns of a table without a terminal
 LINES = 10  # progress lines of a run without a terminal
-MANY = 1000  # photos that take long to read
+MANY = 1000  # photos that take long enough to read to show progress
 
 
 class _Output(Console):
-    """Stdout. If writing to it fails, nothing more is printed, and the work continues."""
+    """Stdout. If writing fails, nothing more is printed, and the work continues."""
 
     def _write_buffer(self) -> None:
         try:
@@ -85,9 +85,9 @@ class Printer:
 
     @contextlib.contextmanager
     def progress(self, total: int, unit: str) -> Iterator["Bar | Lines"]:
-        """Show progress. What is yielded is called with the amount that is done and a note, such as the loss.
+        """Show progress. Yields a function that is called with the amount that is done and a note, such as the loss.
 
-        Progress within progress, from any thread, is a second bar below the first one while it lasts.
+        Nested progress, from any thread, is shown as a second bar below the first one while it lasts.
         """
         if not self.console.is_terminal or self.console.quiet:
             yield Lines(self, total, unit)
@@ -101,7 +101,7 @@ class Printer:
 
     @contextlib.contextmanager
     def _shown(self) -> Iterator[Progress]:
-        """Return the bars that are shown, or show new ones."""
+        """Return the bars on the terminal. They are made if there are none."""
         if self.bars:
             yield self.bars
             return
@@ -123,7 +123,7 @@ class Printer:
 
 
 class Bar:
-    """Progress on a terminal: one line among those that rich draws, which moves by itself, from a thread."""
+    """Progress on a terminal: one line among those that rich draws from a thread."""
 
     def __init__(self, bars: Progress, total: int, unit: str):
         self._bars = bars
@@ -135,20 +135,20 @@ class Bar:
             self._bars.remove_task(self._task)
 
     def __call__(self, done: int, note: str) -> None:
-        """Show that an amount is done."""
+        """Show the amount that is done."""
         self._bars.update(self._task, completed=done, note=note, since=None)
 
     def phase(self, name: str) -> None:
-        """Show that something else begins, and from then on how long it takes."""
+        """Start a phase, and show how long it takes."""
         self._bars.update(self._task, note=name, since=time.monotonic())
 
     def count(self, done: int, total: int) -> None:
-        """Show that an amount of the phase is done."""
+        """Show how much of the phase is done."""
         self._bars.update(self._task, completed=done, total=total)
 
 
 class _Doing(ProgressColumn):
-    """The note of a task, and the seconds that pass in a phase."""
+    """The note of a task, and the seconds since its phase began."""
 
     def render(self, task: Task) -> Text:
         since = task.fields["since"]
@@ -157,7 +157,7 @@ class _Doing(ProgressColumn):
 
 
 class Lines:
-    """Progress elsewhere: some plain lines."""
+    """Progress without a terminal: a few plain lines."""
 
     def __init__(self, printer: Printer, total: int, unit: str):
         self._printer, self._total, self._unit = printer, total, unit
@@ -167,7 +167,7 @@ class Lines:
     def __call__(self, done: int, note: str) -> None:
         """Print a line at each tenth of the total."""
         if not self._first[0]:
-            # what a resumed run had done before does not count
+            # the part before a resume does not count
             self._first = (done, time.monotonic())
         if done * LINES // self._total > self._printed:
             self._printed = done * LINES // self._total
@@ -176,7 +176,7 @@ class Lines:
             self._printer.line(f"{done}/{self._total} {self._unit}  {note}{left}".rstrip())
 
     def phase(self, name: str) -> None:
-        """Print that something else begins, the first time."""
+        """Print the name of a phase when it begins for the first time."""
         if name not in self._phases:
             self._phases.add(name)
             self._printer.line(f"{name} …")
@@ -196,7 +196,7 @@ def _say(text: str) -> None:
 
 
 def _time_left(done: int, missing: int, seconds: float) -> str:
-    """Return ", 1:02:03 left" at the current rate, or nothing if there is no rate or nothing is left."""
+    """Return ", 1:02:03 left" at the current rate, or an empty text if no rate is known or nothing is left."""
     if done <= 0 or missing <= 0:
         return ""
     return f", {datetime.timedelta(seconds=round(seconds * missing / done))} left"

@@ -185,13 +185,13 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
 
 
 def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
-    """Return by how much a number exceeds that of gray, or None if one of them is missing."""
+    """Return the difference of a number to that of gray, or None if one of them is missing."""
     ours, base = summary.get(name), gray.get(name)
     return None if ours is None or base is None else ours - base
 
 
 def parse_value(text: str) -> Any:
-    """Parse an argument as a number if possible, else return it as text. Whoever uses the value checks it."""
+    """Parse an argument as a number if possible, otherwise return the text. The code that uses the value checks it."""
     try:
         return json.loads(text)
     except ValueError:

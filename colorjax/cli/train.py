@@ -36,11 +36,8 @@ FIELDS = {
     "--output-activation": ("network.output_activation", "NAME", "clip, sigmoid or tanh"),
     "--hidden-multiple": ("network.hidden_multiple", "N", "ratio of hidden width to output width"),
 }
-TUNED_RATE, TUNED_PASSES, TUNED_STEPS = (
-    2e-4,
-    20,
-    100,
-)  # from the packaged weights: rate, passes, least steps
+# learning rate, passes and least steps for training from the packaged weights
+TUNED_RATE, TUNED_PASSES, TUNED_STEPS = 2e-4, 20, 100
 MEASURED = 50  # training photos to measure at the end of a run without validation photos
 
 
@@ -84,8 +81,8 @@ def add_train(commands: Any) -> None:
     )
     length = parser.add_mutually_exclusive_group()
     length_text = (
-        f"default: {TUNED_PASSES} passes, but {TUNED_STEPS} steps or more, from the packaged weights, "
-        "else the preset's"
+        f"default: {TUNED_PASSES} passes, but at least {TUNED_STEPS} steps, when starting from the packaged weights, "
+        "otherwise that of the preset"
     )
     length.add_argument(
         "--steps", type=parse_value, metavar="N", help=f"length in steps ({length_text})"
@@ -93,7 +90,7 @@ def add_train(commands: Any) -> None:
     length.add_argument(
         "--passes", type=parse_value, metavar="N", help="length in passes over the photos"
     )
-    tuned = {"--learning-rate": f"{TUNED_RATE:g} from the packaged weights, else the preset's"}
+    tuned = {"--learning-rate": f"{TUNED_RATE:g} from the packaged weights, otherwise the preset's"}
     for flag, (_, metavar, text) in FIELDS.items():
         default = tuned.get(flag, "the preset's")
         parser.add_argument(
@@ -111,7 +108,7 @@ def add_train(commands: Any) -> None:
         type=parse_value,
         default=0,
         metavar="N",
-        help="seed of all randomness (default 0)",
+        help="seed of all random numbers (default 0)",
     )
     parser.add_argument(
         "--checkpoint-every",
@@ -124,12 +121,12 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="start from a file, packaged, or random (default: packaged for a photo network, else random)",
+        help="a weights file, `packaged` or `random` (default: `packaged` for a photo network, otherwise `random`)",
     )
     parser.add_argument(
         "--encoder",
         metavar="FILE",
-        help="start the photo network's encoder from this file of scripts/convert-encoder",
+        help="start the encoder of a photo network from a file that scripts/convert-encoder wrote",
     )
     parser.add_argument(
         "--tensorboard", action="store_true", help="also write TensorBoard events to RUN"
@@ -141,7 +138,7 @@ def add_train(commands: Any) -> None:
         metavar="N",
         help="trace N steps into RUN/profile (default 0)",
     )
-    several = parser.add_argument_group("several processes, one per host or device")
+    several = parser.add_argument_group("several processes, one for each host or device")
     several.add_argument(
         "--distributed",
         action="store_true",
@@ -152,7 +149,7 @@ def add_train(commands: Any) -> None:
     )
     several.add_argument("--processes", type=parse_value, metavar="N", help="number of processes")
     several.add_argument(
-        "--process", type=parse_value, metavar="I", help="number of this process, from 0"
+        "--process", type=parse_value, metavar="I", help="index of this process, from 0"
     )
 
 
@@ -264,14 +261,14 @@ def _config(args: argparse.Namespace) -> configs.Config:
 
 
 def _tunes(args: argparse.Namespace) -> bool:
-    """Return whether the run starts from the packaged weights: by default, if there are any for the preset."""
+    """Return whether the run starts from the packaged weights, which is the default if the preset has any."""
     photo = isinstance(configs.preset(args.preset).network, configs.PhotoConfig)
     default = "packaged" if photo and not args.encoder else "random"
     return (args.init_from or default) == "packaged"
 
 
 def _start(args: argparse.Namespace, config: configs.Config) -> tuple[Any, dict[str, Any]]:
-    """Return the parameters to start from, or None for random ones, and what the record says of their origin."""
+    """Return the parameters to start from, or None for random ones, and the facts about their origin for the record."""
     import jax
 
     from colorjax.networks import init_params
@@ -355,7 +352,7 @@ def _load_photos(
 def _evaluate(
     run: str, outcome: Any, photos: _Photos, config: configs.Config
 ) -> tuple[str, dict[str, Any]]:
-    """Evaluate the weights of a run next to the baselines and write the result. Return on what, and the result."""
+    """Evaluate the weights of a run and the baselines, and write the result. Return the photos in words, and the result."""
     import numpy as np
 
     from colorjax.data.datasets import center_squares, subset
@@ -391,7 +388,7 @@ def _note(known: dict[str, Any], *, validated: bool) -> str:
 
 
 def _share(validation: str) -> float | None:
-    """Return the share that --validation names, or None if it names a folder."""
+    """Return the share given by --validation, or None if it is a folder."""
     value = parse_value(validation)
     if not isinstance(value, int | float):
         if validation != "samples" and not os.path.exists(validation):
@@ -403,7 +400,7 @@ def _share(validation: str) -> float | None:
 
 
 def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
-    """Return the weights that --mix names."""
+    """Return the weights given by --mix."""
     if text is None:
         return ()
     weights = tuple(parse_value(part) for part in text.split(","))
@@ -415,7 +412,7 @@ def _mix(text: str | None, places: int) -> tuple[int | float, ...]:
 
 
 def _bytes(memory: Any) -> int | None:
-    """Return the bytes that --memory names."""
+    """Return the bytes given by --memory."""
     if memory is None:
         return None
     if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:

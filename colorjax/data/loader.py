@@ -29,7 +29,7 @@ class Loader:
         seed: int,
         slots: range | None = None,
     ):
-        """Store what decides the batches.
+        """Store everything that determines the batches.
 
         Args:
             photos: Squares of `size`, or photos whose short side is at least `size`.

@@ -164,7 +164,7 @@ def _lpips_network():
     except ImportError:
         raise missing_extra("LPIPS", "metrics") from None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # it leaves its file to the collector
+        warnings.simplefilter("ignore", ResourceWarning)  # lpips leaves its file open
         return jax.jit(LPIPSEvaluator(replicate=False, net="alexnet"))
 
 
@@ -309,7 +309,7 @@ def _perceptual(rgb: np.ndarray, truth: np.ndarray) -> _Perceived:
 def _block_sums(
     rgb: UInt8[Array | np.ndarray, "n 3"], truth: UInt8[Array | np.ndarray, "n 3"]
 ) -> Float[Array, "8"]:
-    """Sum ΔE₀₀, the thresholds that are not below the (a, b) error, and what decides the tone of each photo."""
+    """Sum ΔE₀₀, the thresholds that are not below the (a, b) error, and the data for the tone of each photo."""
     # XLA may round the two conversions differently, so equal colors are recognized by their levels
     differs = (rgb != truth).any(axis=-1)
     lab, true_lab = color.rgb_to_lab(rgb), color.rgb_to_lab(truth)

@@ -33,22 +33,22 @@ def colorize(
     """Color a photo, or a batch of photos of one size. Size and light stay as they are.
 
     Args:
-        photo: one of
+        photo: One of
 
             - the path of a photo file;
             - a PIL image;
             - a NumPy or JAX array of uint8, uint16 or floats: gray (h, w) or (h, w, 1), RGB (h, w, 3), or a batch of
-              these with one more axis in front. Of three axes, the last one of 1 or 3 counts as channels.
+              these with one more axis in front. With three axes, a last axis of 1 or 3 holds channels.
 
-            Of RGB the gray is taken. The photo is not written to.
-        weights: the path of a weights file, (params, config), or None for the packaged weights.
-        vividness: 0 is gray, 1 is natural, above 1 is more vivid.
-        temperature: below 1, undecided places take their likeliest color; above 1, they turn gray. Dense networks
+            Of RGB, only the gray counts. The photo is not modified.
+        weights: The path of a weights file, (params, config), or None for the packaged weights.
+        vividness: The strength of the color: 0 is gray, 1 is natural, above 1 is more vivid.
+        temperature: Below 1, uncertain places take their likeliest color. Above 1, they turn gray. Dense networks
             ignore it.
-        tilt: a preference for some colors, from `variants.distinct_tilts`.
-        hints: colors that are known. They are kept where they are, and spread to the thing that they are on.
-        value_range: black and white of a float array; (0, 1) by default. Values outside are refused.
-        tile: side in pixels of the squares in which the photo is painted. The result does not depend on it.
+        tilt: A preference for some colors, from `variants.distinct_tilts`.
+        hints: Known colors. They are exact at their places, and spread over the things on which they lie.
+        value_range: Black and white of a float array, (0, 1) by default. Values outside raise an error.
+        tile: The side in pixels of the squares in which the photo is processed. The result does not depend on it.
 
     Returns:
         The same kind as the photo. A path gives an upright PIL image of 8 bits. A PIL image keeps its alpha and `info`.
@@ -57,7 +57,7 @@ def colorize(
 
     Raises:
         PhotoError: a file cannot be read, or an array or image is of a kind that is not listed above.
-        ArgumentError: another argument is of the wrong kind, or the photo is a tracer: `colorize_gray` is for those.
+        ArgumentError: another argument is of the wrong kind, or the photo is a tracer (use `colorize_gray`).
         HintError: a hint is outside the photo.
         WeightsError: the weights cannot be read.
 
@@ -168,7 +168,7 @@ def colorize_array(
         temperature: Below 1, uncertain places take their likeliest color. Above 1, they turn gray. Dense networks
             ignore it.
         tilt: A preference for some colors, from `variants.distinct_tilts`.
-        hints: Known colors. They are exact at their places, and spread to surroundings of similar gray.
+        hints: Known colors. They are exact at their places, and spread over the things on which they lie.
         tile: The side in pixels of the squares in which the photo is processed. The result does not depend on it.
 
     Returns:
@@ -197,10 +197,10 @@ def colorize_array(
 
 
 def resolve_weights(weights: Weights) -> tuple[PyTree, Config]:
-    """Return (params, config) of weights that may be those, the path of a file, or None for the packaged ones.
+    """Return (params, config), given these, the path of a weights file, or None for the packaged weights.
 
     Raises:
-        ArgumentError: it is none of these.
+        ArgumentError: `weights` is none of these.
     """
     if isinstance(weights, tuple):
         fits = len(weights) == 2 and isinstance(weights[0], dict) and isinstance(weights[1], Config)

@@ -1,4 +1,4 @@
-"""Colors that a person knows, at places of a photo, and how far they spread."""
+"""Hints: known colors at places of a photo, and how they spread."""
 
 import dataclasses
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from colorjax.color import rgb_to_luma_chroma
 from colorjax.errors import HintError
 from colorjax.inference.things import affinity
 
-DOUBT = 0.005  # variance of a hint, against 1 of what the network misses
-MOST = 1024  # hinted cells that are spread; of more, every so-manieth
+DOUBT = 0.005  # variance of a hint, relative to that of the network's error
+MOST = 1024  # cells with hints that are used; of more, every n-th
 
 
 @dataclasses.dataclass(frozen=True)
 class Hints:
-    """Places of a photo whose color is known; of the colors only the chroma counts, the light is the photo's.
+    """Places of a photo with known colors. Only the chroma of the colors counts, because the photo keeps its luma.
 
     Attributes:
-        places: (n, 2) integers, row and column of each.
+        places: (n, 2) integers, the row and column of each place.
         rgb: (n, 3) uint8, sRGB levels.
     """
 
@@ -41,10 +41,10 @@ class Hints:
             raise HintError(f"the hints have {len(self.places)} places and {len(self.rgb)} colors")
 
     def check_inside(self, shape: tuple[int, ...]) -> None:
-        """Refuse places outside a photo of (h, w).
+        """Check that all places lie inside a photo of (h, w).
 
         Raises:
-            HintError: the first such place.
+            HintError: a place lies outside. The error names the first one.
         """
         outside = (self.places < 0) | (self.places >= np.array(shape[:2]))
         if outside.any():
@@ -60,13 +60,13 @@ class Hints:
         return np.asarray(chroma)[: len(self.rgb)]
 
     def on_cells(self, shape: tuple[int, ...], grid: tuple[int, ...]) -> "CellHints":
-        """Return the hints as cells of a grid laid over a photo of (h, w).
+        """Map the hints to the cells of a grid over the photo.
 
-        Hints in one cell count by their mean. Beyond 1024 cells only an even choice of them is spread.
+        Several hints in one cell are averaged. Of more than 1024 cells with hints, every n-th is used.
 
         Args:
             shape: (h, w) of the photo.
-            grid: rows and columns of cells.
+            grid: Rows and columns of cells.
         """
         cells = self.places * np.array(grid) // np.array(shape[:2])
         cells, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
@@ -75,20 +75,19 @@ class Hints:
         chosen = slice(None, None, -(-len(cells) // MOST))
         chroma = (total / count[:, None].astype(np.float32))[chosen]
         given = np.ones(len(chroma), bool)
-        most = min(
-            MOST, len(self.places)
-        )  # not of the cells: as many hints share a program wherever they are
+        # the number of hints, not of their cells, so that programs do not depend on the places
+        most = min(MOST, len(self.places))
         filled = (pad_rows(a, most) for a in (cells[chosen].astype(np.int32), chroma, given))
         return CellHints(*filled)
 
 
 class CellHints(NamedTuple):
-    """Known chroma of cells; filled up to a power of two.
+    """Known chroma of cells, padded to a power of two.
 
     Attributes:
-        cells: row and column of each.
-        chroma: in levels.
-        given: which are hints; the others fill up.
+        cells: The row and column of each cell.
+        chroma: (R − Y, B − Y) in levels.
+        given: True for hints, False for padding.
     """
 
     cells: Int[Array | np.ndarray, "k 2"]
@@ -99,11 +98,11 @@ class CellHints(NamedTuple):
 def pad_rows(
     array: Shaped[np.ndarray, "n ..."], count: int | None = None
 ) -> Shaped[np.ndarray, "m ..."]:
-    """Add rows of zeros, so that any number of hints shares few programs.
+    """Add rows of zeros up to a power of two, so that different numbers of hints share few compiled programs.
 
     Args:
-        array: of n rows.
-        count: the number of rows becomes the next power of two from this; n unless told.
+        array: An array of n rows.
+        count: The result has the smallest power of two of at least `count` rows. None means n.
     """
     count = len(array) if count is None else count
     missing = (1 << max(0, count - 1).bit_length()) - len(array)
@@ -113,18 +112,19 @@ def pad_rows(
 def spread_hints(
     chroma: Float[Array, "n m 2"], features: Float[Array, "n m features"], hints: CellHints
 ) -> Float[Array, "n m 2"]:
-    """Correct predicted chroma by the hints, and what belongs to the same thing with it.
+    """Correct predicted chroma at the hints, and in cells that belong to the same things.
 
-    What the network misses at a place is taken for a Gaussian process over the cells, with `things.affinity` as its
-    covariance: cells of one thing are wrong alike. The hints tell its value at some cells, and the mean of the others
-    given these is the correction.
+    The error of the prediction is modeled as a Gaussian process over the cells. Its covariance is `things.affinity`,
+    because errors within one thing are similar. The hints give the error at some cells. The correction is the mean of
+    the process given these.
 
     Args:
-        chroma: predicted, in levels.
-        features: of the cells, as in `Prediction`.
-        hints: from `Hints.on_cells`.
+        chroma: The prediction, in levels.
+        features: The features of the cells, as in `Prediction`.
+        hints: From `Hints.on_cells`.
 
-    Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.23.
+    References:
+        Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.23.
     """
     rows, columns = hints.cells.T
     told = features[rows, columns]

@@ -15,7 +15,7 @@ from colorjax.networks.bins import bin_centers
 NATURAL = "natural"
 LEAN = 0.7  # strength of the warm and the cool look
 WARM = math.atan2(-0.8, 1.0)  # hue of the warm look in (R − Y, B − Y); the cool one is opposite
-OTHERS = 3  # plausible colorings, the likeliest included, that looks choose from
+OTHERS = 3  # plausible colorings, including the likeliest one, from which looks choose
 
 
 class Look(NamedTuple):
@@ -24,7 +24,7 @@ class Look(NamedTuple):
     Attributes:
         label: Its name for people.
         vivid: A factor on the vividness.
-        hue: The hue that it leans to, in (R − Y, B − Y), or None.
+        hue: The hue that it prefers, in (R − Y, B − Y), or None.
         other: The number of another plausible coloring, or 0 for the likeliest one.
     """
 
@@ -42,7 +42,7 @@ LOOKS = {
     "other-1": Look("Another idea", other=1),
     "other-2": Look("A third idea", other=2),
 }
-DENSE_LOOKS = {  # of a network that knows one color for each place
+DENSE_LOOKS = {  # looks of a network that predicts one color for each place
     "natural": Look("Natural"),
     "soft": Look("Soft", vivid=0.6),
     "vivid": Look("Vivid", vivid=1.6),
@@ -73,7 +73,7 @@ def look_tilt(prediction: Prediction, look: Look, config: Config) -> float | np.
     Args:
         prediction: From `pipeline.predict`.
         look: One of the network's looks.
-        config: Of the network.
+        config: The config of the network.
     """
     if look.other:
         return distinct_tilts(prediction, config, OTHERS)[look.other]

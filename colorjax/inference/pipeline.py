@@ -1,8 +1,8 @@
-"""Color at any size: a working copy goes through the network, and its chroma is upsampled and put on the photo's luma.
+"""Color at any size: the network sees a working copy, and its chroma is upsampled and combined with the photo's luma.
 
     photo → reduce_gray → resize → network → Prediction → decode, hints → coefficients → paint → photo
 
-What depends on the photo's size is in `tiles`. Everything else has one of a few shapes.
+`tiles` has everything that depends on the size of the photo. All other arrays have one of a few shapes.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ from colorjax.networks import forward
 from colorjax.networks.bins import decode
 from colorjax.networks.photo import CELL, STRIDE, apply_photo_features
 
-THINGS = 6  # of a photo, that are told apart
-ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of the working copy
+THINGS = 6  # things that are distinguished in a photo
+ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of working copies
 
 
 @jax.tree_util.register_dataclass
@@ -36,10 +36,10 @@ class Prediction:
     """What a network predicts for a photo, before colors are chosen.
 
     Attributes:
-        cells: (n, m, bins), logits of the photo network's chroma bins; (n, m, 2), a dense network's chroma.
-        gray: (n, m), of the cells, in levels.
-        features: (n, m, k), from `things.describe`: alike where cells belong to one thing.
-        hints: known colors of some cells, or None.
+        cells: (n, m, bins), the logits of the photo network's chroma bins, or (n, m, 2), a dense network's chroma.
+        gray: (n, m), the gray of the cells in levels.
+        features: (n, m, k), from `things.describe`. They are similar in cells of one thing.
+        hints: Known colors of some cells, or None.
     """
 
     cells: Array
@@ -49,12 +49,12 @@ class Prediction:
 
 
 class Tilt(NamedTuple):
-    """A preference for some colors: added to the logits of the bins, everywhere and thing by thing.
+    """A preference for some colors, which is added to the logits of the bins.
 
     Attributes:
-        overall: added everywhere.
-        anchors: features that stand for things, from `things.anchors`.
-        each: added to each thing.
+        overall: Added everywhere.
+        anchors: Features that represent things, from `things.anchors`.
+        each: Added to each thing.
     """
 
     overall: Float[Array | np.ndarray, " bins"]
@@ -105,13 +105,19 @@ def choose_colors(
     Returns:
         Slopes and offsets from gray to chroma, from `resampling.guided_coefficients`.
     """
-    if not isinstance(tilt, Tilt):  # one kind and one shape: one program
+    if not isinstance(tilt, Tilt):  # one type and one shape, so that one program serves all tilts
         bins = 1 if isinstance(config.network, DenseConfig) else prediction.cells.shape[-1]
         nothing = np.zeros((THINGS, prediction.features.shape[-1]), np.float32)
         each = np.zeros((THINGS, bins), np.float32)
         tilt = Tilt(np.broadcast_to(np.float32(tilt), bins), nothing, each)
     return np.asarray(
-        _choose_colors(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
+        _choose_colors(
+            prediction,
+            config,
+            vividness=np.float32(vividness),
+            temperature=np.float32(temperature),
+            tilt=tilt,
+        )
     )
 
 
@@ -183,7 +189,7 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
     Args:
         shape: (h, w) of the photo.
         config: The config. A dense network sees size × size. The photo network sees its working size on the short side,
-            and of a few aspect ratios the one closest to the photo's, to which the photo is squashed.
+            and the closest of a few aspect ratios, to which the photo is squashed.
     """
     if isinstance(config.network, DenseConfig):
         return config.size, config.size
@@ -205,9 +211,9 @@ def recolor(
 
 
 def _fitted(spots: np.ndarray, chroma: Float[np.ndarray, "n 2"], peak: int):
-    """Return RGB of n gray or RGB pixels (n, 1) with known chroma, where each channel is rounded on its own.
+    """Return RGB of n gray or RGB pixels (n, 1) with known chroma, with each channel rounded separately.
 
-    In float64 this keeps the light promise, too: half a level in each channel is half a level of gray.
+    This keeps the light promise, because errors of half a level in all channels change gray by at most half a level.
     """
     count, spots, chroma = len(spots), pad_rows(spots), pad_rows(chroma)
     luma = np.asarray(photo_luma100(spots))[:, 0] / 100
@@ -238,9 +244,9 @@ def predict_working_copy(params: PyTree, gray: Float[Array, "n m"], config: Conf
     """Run the network on a working copy: the pure part of `predict`.
 
     Args:
-        params: of the network.
-        gray: levels, of the shape that `working_shape` gives; values beyond [0, 255] are clipped.
-        config: of the network.
+        params: The parameters of the network.
+        gray: Levels, of the shape that `working_shape` returns. They are clipped to [0, 255].
+        config: The config of the network.
     """
     network, gray = config.network, jnp.clip(gray, 0, 255)
     if isinstance(network, DenseConfig):
@@ -263,19 +269,6 @@ def _soften(gray: Float[Array, "n m"], softness: float) -> Float[Array, "n m"]:
     return jnp.clip(softened, 0, 255)
 
 
-@partial(jax.jit, static_argnames="config")
-def _choose_colors(
-    prediction: Prediction,
-    vividness: Float[Array, ""],
-    temperature: Float[Array, ""],
-    tilt: Tilt,
-    config: Config,
-) -> Float[Array, "4 n m"]:
-    return choose_coefficients(
-        prediction, config, vividness=vividness, temperature=temperature, tilt=tilt
-    )
-
-
 def choose_coefficients(
     prediction: Prediction,
     config: Config,
@@ -294,3 +287,6 @@ def choose_coefficients(
         prediction, config, vividness=vividness, temperature=temperature, tilt=tilt
     )
     return guided_coefficients(chroma, prediction.gray, share=share)
+
+
+_choose_colors = jax.jit(choose_coefficients, static_argnames="config")

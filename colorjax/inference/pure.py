@@ -22,19 +22,18 @@ def colorize_gray(
 ) -> Float[Array, "*batch h w 3"]:
     """Color gray photos of one size: `colorize` as a pure function.
 
-    It works under `jit` (with `config` static), `vmap` and `grad`, and on batches that are sharded over devices. One
-    program is compiled for each size of photo; `colorize` shares its programs between sizes and is the better choice
-    for files.
+    It works under `jit` (with `config` static), `vmap` and `grad`, and on batches that are sharded over devices. It
+    compiles one program for each size of photo. `colorize` shares its programs between sizes, so it suits files better.
 
     Args:
-        params: of the config's network.
-        gray: levels in [0, 255]; values beyond are clipped.
-        config: of the network; static under `jit`.
-        vividness: 0 is gray, 1 is natural.
-        temperature: as for `colorize`.
+        params: The parameters of the network.
+        gray: Levels, clipped to [0, 255].
+        config: The config of the network. It is static under `jit`.
+        vividness: The strength of the color: 0 is gray, 1 is natural.
+        temperature: As for `colorize`.
 
     Returns:
-        RGB levels in [0, 255], not rounded. 0.21 R + 0.72 G + 0.07 B is the gray.
+        RGB levels in [0, 255], not rounded, with 0.21 R + 0.72 G + 0.07 B equal to the gray.
 
     Raises:
         ArgumentError: an argument is of the wrong kind, or the parameters are of another network.

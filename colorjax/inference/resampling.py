@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-SLOPE = 0.55  # share of the local slope of chroma over gray; the best of those in spec/inference.md
+SLOPE = 0.55  # share of the local slope of chroma over gray; see spec/inference.md
 
 
 @functools.lru_cache(maxsize=64)  # photos in a folder often have the same size
@@ -50,11 +50,11 @@ def resize_matrix(
 
 @functools.lru_cache(maxsize=64)
 def shrink_matrix(before: int, after: int) -> Float[np.ndarray, "after before"]:
-    """Return the weights that shrink one axis as `tiles.shrink_gray` does: means of blocks of pixels, then Lanczos.
+    """Return the matrix that shrinks one axis as `tiles.shrink_gray` does: means of blocks of pixels, then Lanczos.
 
     Args:
-        before: pixels along the axis, at least 1.
-        after: pixels wanted, at least 1.
+        before: The number of pixels along the axis, at least 1.
+        after: The number of pixels wanted, at least 1.
 
     Returns:
         Rows that sum to 1.
@@ -67,7 +67,7 @@ def shrink_matrix(before: int, after: int) -> Float[np.ndarray, "after before"]:
 
 @functools.lru_cache(maxsize=64)
 def soften_matrix(side: int, softness: float) -> Float[np.ndarray, "side side"]:
-    """Return the weights that soften one axis: it is made smaller by a factor, then as long as before.
+    """Return the matrix that softens one axis: it shrinks the axis by a factor, then enlarges it again.
 
     Args:
         side: The number of pixels along the axis, at least 1.
@@ -82,17 +82,17 @@ def soften_matrix(side: int, softness: float) -> Float[np.ndarray, "side side"]:
 
 
 def block_side(before: int, after: int) -> int:
-    """Return the side of the blocks that are averaged first: Lanczos has two pixels a cell left, sums fit 32 bits."""
+    """Return the side of the blocks that are averaged first. Lanczos keeps two pixels per cell; sums fit in 32 bits."""
     return min(256, max(1, before // (2 * after)))
 
 
 @functools.lru_cache(maxsize=64)
 def lift_matrix(cells: int, pixels: int) -> Float[np.ndarray, "pixels cells"]:
-    """Return the weights that lift cells to pixels: bilinear between the centers of cells, constant beyond the last.
+    """Return the matrix that upsamples cells to pixels: bilinear between centers, constant beyond the last.
 
     Args:
-        cells: along the axis, at least 1.
-        pixels: along the axis, at least 1; fewer than cells are samples without antialiasing.
+        cells: The number of cells along the axis, at least 1.
+        pixels: The number of pixels, at least 1. If there are fewer than cells, they are sampled without antialiasing.
 
     Returns:
         Rows that sum to 1.
@@ -102,7 +102,7 @@ def lift_matrix(cells: int, pixels: int) -> Float[np.ndarray, "pixels cells"]:
 
 
 def lift_positions(cells: int, pixels: int) -> Float[np.ndarray, " pixels"]:
-    """Return where the center of each pixel lies among the cells: 0 is the center of the first."""
+    """Return the position of the center of each pixel among the cells, where 0 is the center of the first cell."""
     return np.clip((np.arange(pixels) + 0.5) * (cells / pixels) - 0.5, 0, cells - 1)
 
 

@@ -1,31 +1,31 @@
-"""Which places of a photo belong to one thing, from the network's own features: pure."""
+"""Which places of a photo belong to one thing, judged by the network's features. Pure."""
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-SPREAD = 0.28  # mean squared distance of features from their mean, as photos commonly have it
-ALIKE = 0.6  # distance of features, in such a photo, at which another thing begins
-SHADES = 1.7  # standard deviations of a photo's gray over which one thing is shaded
-NEAR = 0.8  # short sides of the photo over which likeness counts
-LOCAL = 0.1  # share of the affinity that depends on nearness alone
-NEXT = 0.7  # cells: reach of that share
-LOOKED_AT = 1024  # cells that anchors are chosen from; of more, every so-manieth
-SHARP = 3.0  # how clearly a cell belongs to its nearest anchor
-FAINT = 1e-4  # of that, below which a cell belongs to none
+SPREAD = 0.28  # mean squared distance of features from their mean in a typical photo
+ALIKE = 0.6  # distance of features between different things in such a photo
+SHADES = 1.7  # scale of gray within a thing, in standard deviations of the photo's gray
+NEAR = 0.8  # scale of distance for similar features, in short sides of the photo
+LOCAL = 0.1  # share of the affinity that depends on distance alone
+NEXT = 0.7  # scale of distance of that share, in cells
+LOOKED_AT = 1024  # candidates for anchors; of more cells, every n-th
+SHARP = 3.0  # how much more a cell belongs to its nearest anchor than to others
+FAINT = 1e-4  # cells with less affinity belong to no thing
 
 
 def describe(
     features: Float[Array | np.ndarray, "n m features"], gray: Float[Array | np.ndarray, "n m"]
 ) -> Float[Array, "n m _"]:
-    """Describe each cell so that a distance of 1 begins another thing.
+    """Scale the features of each cell so that different things lie at a distance of about 1 or more.
 
-    Where the features of a photo vary little, as in a drawing, their differences count for more: the network is then
-    unsure of all, but not of what differs.
+    Where the features of a photo vary little, as in a drawing, their differences count more. The network is then
+    uncertain everywhere, but the differences are still meaningful.
 
     Args:
-        features: of the network, 0 or above; with none, gray alone tells things apart.
-        gray: levels.
+        features: Features of the network, at least 0. Without any, only gray separates things.
+        gray: Levels.
     """
     features = features / jnp.maximum(jnp.linalg.norm(features, axis=-1, keepdims=True), 1e-6)
     spread = jnp.maximum(1 - (features.mean((0, 1)) ** 2).sum(), 1e-3)
@@ -41,16 +41,16 @@ def affinity(
     other_cells: Int[Array | np.ndarray, "q 2"],
     grid: tuple[int, ...],
 ) -> Float[Array, "p q"]:
-    """Tell how much two places belong to one thing: 1 for the same place, near 0 for other things.
+    """Return how much two places belong to one thing: 1 for the same place, near 0 for different things.
 
-    It is a positive semidefinite kernel: a Gaussian in features and place, and a narrow one in place alone.
+    This is a positive semidefinite kernel: a Gaussian in features and place, plus a narrow one in place alone.
 
     Args:
-        features: of the places, from `describe`.
-        cells: row and column of the places.
-        other_features: of the other places.
-        other_cells: likewise.
-        grid: rows and columns of all cells.
+        features: The features of some places, from `describe`.
+        cells: Their rows and columns.
+        other_features: The features of the other places.
+        other_cells: Their rows and columns.
+        grid: Rows and columns of all cells.
     """
     apart = _squared_distances(features, other_features)
     steps = _squared_distances(cells.astype(jnp.float32), other_cells.astype(jnp.float32))
@@ -60,13 +60,14 @@ def affinity(
 
 
 def anchors(features: Float[Array, "n m features"], count: int) -> Float[Array, "count features"]:
-    """Choose cells that stand for the things of a photo, the largest thing first.
+    """Choose cells that represent the things of a photo, the largest thing first.
 
-    Each one adds most to how well all cells are covered by the likest of those chosen (greedy facility location).
+    Each cell is the one that most increases the similarity of all cells to their nearest anchor (greedy facility
+    location).
 
     Args:
-        features: from `describe`.
-        count: of anchors, at least 1.
+        features: From `describe`.
+        count: The number of anchors, at least 1.
     """
     cells = features.reshape(-1, features.shape[-1])
     cells = cells[:: -(-len(cells) // LOOKED_AT)]
@@ -82,11 +83,11 @@ def anchors(features: Float[Array, "n m features"], count: int) -> Float[Array, 
 def memberships(
     features: Float[Array, "n m features"], anchors: Float[Array, "things features"]
 ) -> Float[Array, "n m things"]:
-    """Tell how much each cell belongs to the thing of each anchor: shares that sum to 1 at most.
+    """Return how much each cell belongs to the thing of each anchor, as shares whose sum is at most 1.
 
     Args:
-        features: from `describe`; of the photo of the anchors, or of another one with the same things.
-        anchors: from `anchors`.
+        features: From `describe`, of the photo of the anchors or of another photo with the same things.
+        anchors: From `anchors`.
     """
     cells = features.reshape(-1, features.shape[-1])
     near = jnp.exp(-SHARP * _squared_distances(cells, anchors))

@@ -1,4 +1,4 @@
-"""More than one color for a photo: variants that differ thing by thing, and likely colors of the thing at a place."""
+"""Several plausible colorings of a photo, which differ thing by thing, and likely colors of the thing at a place."""
 
 import itertools
 from functools import partial
@@ -26,16 +26,22 @@ from colorjax.inference.things import affinity, anchors, memberships
 from colorjax.inference.tiles import TILE
 from colorjax.networks.bins import bin_centers
 
-DISTINCT = 6.0  # mean CIEDE2000 between variants, where they may differ, that is aimed at
-PLAUSIBLE = (0.5, 0.35, 0.25, 0.18, 0.12)  # an alternative's likelihood over the likeliest's
-UNLIKELY = (0.06, 0.03, 0.01)  # likewise, where variants would else be nearly the same
-SAME = 4.5  # mean CIEDE2000 of those
-CERTAIN = 0.9  # share of its thing that the color of a variant gets
-REACH = 25.0  # levels of chroma within which colors count as one
-COLORED = 14.0  # levels of chroma from which a color is an alternative
-MIDDLE = 140  # gray that a palette's colors are shown at
-APART = 8.0  # CIEDE2000 between any two colors of a palette
-VIVID = 1.5  # factor on the chroma of a palette's colors, which stand for a bin's whole reach
+DISTINCT = 6.0  # target for the mean CIEDE2000 between variants, where they may differ
+PLAUSIBLE = (
+    0.5,
+    0.35,
+    0.25,
+    0.18,
+    0.12,
+)  # least likelihood of an alternative, relative to the likeliest
+UNLIKELY = (0.06, 0.03, 0.01)  # tried next, if variants are still too similar
+SAME = 4.5  # mean CIEDE2000 below which variants are nearly equal
+CERTAIN = 0.9  # probability of the color that a variant gives to a thing
+REACH = 25.0  # levels of chroma within which colors are similar
+COLORED = 14.0  # least length in levels of the chroma of an alternative
+MIDDLE = 140  # gray of the colors of a palette
+APART = 8.0  # least CIEDE2000 between two colors of a palette
+VIVID = 1.5  # factor on the chroma of the colors of a palette
 
 
 def colorize_variants(
@@ -50,12 +56,12 @@ def colorize_variants(
 ) -> list[UInt[np.ndarray, "h w 3"]]:
     """Color a photo in several plausible ways.
 
-    The first is `colorize`'s. The others give things other colors that the network finds likely for them: a dress may
-    change, a sky or a face, of which the network is certain, stays.
+    The first variant is the result of `colorize`. In the others, some things have other colors that the network finds
+    likely for them. A dress may change. A sky or a face, of which the network is certain, does not.
 
     Args:
         photo: As for `colorize`, an array of integer levels.
-        weights: Likewise, of a photo network.
+        weights: As for `colorize`, of a photo network.
         count: The number of variants, at least 1.
         vividness: As for `colorize`.
         temperature: As for `colorize`.
@@ -63,7 +69,7 @@ def colorize_variants(
         tile: As for `colorize`.
 
     Raises:
-        ConfigError: the count is below 1, or the network is a dense one, which knows one color for each place.
+        ConfigError: the count is below 1, or the network is a dense one, which predicts one color for each place.
 
     Example:
         >>> photo = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
@@ -96,8 +102,8 @@ def palette(
         count: The most colors.
 
     Returns:
-        sRGB levels, all of the gray 140, where colors are told apart well. Any two differ by a CIEDE2000 of 8. There
-        are fewer than `count` if no more differ so much.
+        sRGB levels, all of gray 140, at which colors are easy to distinguish. Any two differ by a CIEDE2000 of at least
+        8, so there may be fewer than `count`.
 
     Example:
         >>> photo = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
@@ -116,12 +122,12 @@ def likely_colors(
 
     Args:
         prediction: From `predict`.
-        config: Of the photo network.
+        config: The config of the photo network.
         place: Row and column, as shares of height and width in [0, 1).
         count: The most colors.
 
     Returns:
-        The colors as `palette` gives them, and for each the share of the thing's color that is nearest to it.
+        The colors as `palette` returns them, and for each the probability of all bins that are nearest to it.
     """
     centers = _bin_centers(config)
     shape = np.array(prediction.gray.shape)
@@ -134,7 +140,7 @@ def likely_colors(
     pairs = np.broadcast_arrays(np.asarray(lab)[:, None], np.asarray(lab)[None])
     distances = np.asarray(_ciede2000(*pairs))
     chosen: list[int] = []
-    # a color counts with those around it, or the finest bins would hide behind coarse ones
+    # similar bins count together, otherwise the small bins would seem less likely than the large ones
     likely = _smeared(share, centers)
     for best in np.argsort(-likely, kind="stable"):
         if all(distances[best, other] >= APART for other in chosen):
@@ -155,15 +161,15 @@ def distinct_tilts(
     vividness: float = 1.0,
     temperature: float = 1.0,
 ) -> list[Tilt]:
-    """Return the preferences for `choose_colors` of several plausible colorings, of which the first has none.
+    """Return the preferences with which `choose_colors` makes several plausible colorings. The first one is neutral.
 
-    Each other one gives some things another of their likely colors. The less likely colors are taken only if it needs
-    them for all colorings to differ where they may, by a mean CIEDE2000 of about 6.
+    In each other coloring, some things take another of their likely colors. Less likely colors are used only if the
+    colorings would otherwise be too similar: where they may differ, they differ by a mean CIEDE2000 of about 6.
 
     Args:
         prediction: From `predict`, of a photo network.
-        config: Of the network.
-        count: At least 1.
+        config: The config of the network.
+        count: The number of colorings, at least 1.
         vividness: As for `colorize`.
         temperature: As for `colorize`.
 
@@ -199,12 +205,12 @@ def distinct_tilts(
 
 
 def _choices(plausible: list[np.ndarray], count: int) -> Int[np.ndarray, "count things"]:
-    """Return for each variant which of its plausible alternatives each thing takes; 0 is its natural color."""
+    """Return for each variant the number of the alternative that each thing takes; 0 is its natural color."""
     choices = np.zeros((count, len(plausible)), int)
     changing = 0
     for thing, fits in enumerate(plausible):
         if fits.any():
-            # neighbors in the list begin with different ones, so that no variant is all natural
+            # things start with different colors, so that no variant is natural everywhere
             colors = np.concatenate([1 + np.flatnonzero(fits), [0]])
             for variant in range(1, count):
                 choices[variant, thing] = colors[(variant - 1 + changing) % len(colors)]
@@ -213,7 +219,7 @@ def _choices(plausible: list[np.ndarray], count: int) -> Int[np.ndarray, "count 
 
 
 def _alternatives(share, centers, count):
-    """Return other colors of a thing, as chroma, and how likely each is over the likeliest."""
+    """Return other colors of a thing as chroma, and their likelihoods relative to the likeliest color."""
     likely = _smeared(share, centers)
     natural = share @ centers
     left = likely * (np.hypot(*centers.T) >= COLORED)
@@ -229,21 +235,21 @@ def _alternatives(share, centers, count):
 
 
 def _smeared(share, centers):
-    """Return the probability of each bin together with its like."""
+    """Return the probability of each bin together with similar bins."""
     return share @ np.exp(
         -((centers[:, None] - centers[None]) ** 2).sum(-1) / (2 * (REACH / 2) ** 2)
     )
 
 
 def _toward(color, share, centers):
-    """Return what to add to the logits of a thing so that a color gets most of it."""
+    """Return what to add to the logits of a thing so that it most likely takes a color."""
     like = np.exp(-((centers - color) ** 2).sum(-1) / (2 * REACH**2))
     mass = np.clip(share @ like, 1e-6, CERTAIN)
     return (np.log(CERTAIN / (1 - CERTAIN)) - np.log(mass / (1 - mass))) * like
 
 
 def _bin_centers(config: Config) -> Float[np.ndarray, "bins 2"]:
-    """Return the chroma that the photo network's bins stand for, or refuse a dense network."""
+    """Return the chroma of the bins, or raise an error for a dense network."""
     if isinstance(config.network, DenseConfig):
         raise ConfigError("variants and palettes need the weights of a photo network")
     return bin_centers(config.network)
@@ -251,7 +257,7 @@ def _bin_centers(config: Config) -> Float[np.ndarray, "bins 2"]:
 
 @jax.jit
 def _things(prediction: Prediction):
-    """Return anchors of the photo's things, the shares of the cells in them, and their distributions over the bins."""
+    """Return the anchors of the photo's things, the cells' memberships, and the things' distributions over the bins."""
     found = anchors(prediction.features, THINGS)
     shares = memberships(prediction.features, found)
     cells = jax.nn.softmax(prediction.cells, axis=-1)
@@ -263,7 +269,7 @@ def _things(prediction: Prediction):
 def _thing_distribution(
     prediction: Prediction, cell: Int[Array | np.ndarray, "2"]
 ) -> Float[Array, " bins"]:
-    """Return the distribution over the bins of the thing that a cell belongs to."""
+    """Return the distribution over the bins for the thing to which a cell belongs."""
     rows, columns, _ = prediction.features.shape
     grid = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1)
     features = prediction.features.reshape(rows * columns, -1)
@@ -280,7 +286,7 @@ def _thing_distribution(
 
 @partial(jax.jit, static_argnames="config")
 def _lab(prediction, vividness, temperature, tilt, config):
-    """Return the cells' colors in CIELAB."""
+    """Return the colors of the cells in CIELAB."""
     chroma = choose_chroma(
         prediction, config, vividness=vividness, temperature=temperature, tilt=tilt
     )
@@ -289,7 +295,7 @@ def _lab(prediction, vividness, temperature, tilt, config):
 
 
 def _distance(one, other, weights) -> float:
-    """Return the mean CIEDE2000 between two colorings, over cells by their weights."""
+    """Return the mean CIEDE2000 between two colorings, with a weight for each cell."""
     total = weights.sum()
     return float((np.asarray(_ciede2000(one, other)) * weights).sum() / total) if total else 0.0
 

@@ -64,7 +64,7 @@ def colorize_archive(
         ray_data = importlib.import_module("ray.data")
     except ImportError:
         raise UsageError("archives need Ray; expected: pip install 'colorjax[ray]'") from None
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every run
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # Ray logs every run
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level="error")
     ray_data.DataContext.get_current().enable_progress_bars = False

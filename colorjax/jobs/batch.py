@@ -19,7 +19,7 @@ from colorjax.errors import BusyError, ColorjaxError, OutputError
 from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import make_sheet
 from colorjax.jobs import ffmpeg, video
-from colorjax.jobs.coloring import ColorOptions, Weights, color_file, variant_options
+from colorjax.jobs.coloring import ColorOptions, Weights, color_file, counted, variant_options
 from colorjax.jobs.gallery import Pair
 from colorjax.jobs.hintfiles import read_hints
 from colorjax.jobs.planning import Job, failure, make_folder
@@ -161,10 +161,7 @@ def _shown(
         yield from photos
         return
     with progress(total, "pages" if first.format == "TIFF" else "frames") as show:
-        for number, photo in enumerate(photos, 1):
-            yield photo
-            del photo
-            show(number, str(target))
+        yield from counted(photos, functools.partial(show, note=str(target)))
 
 
 def colorize_video(
@@ -278,12 +275,16 @@ def colorize_bytes(
 
 def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "H W 3"]:
     """Draw a sheet with the gray of a photo and its colorings."""
-    gray = photo.to_8bit().pixels
-    if gray.ndim == 3:
-        gray = np.rint(gray @ LUMA_WEIGHTS).astype(np.uint8)
+    gray = gray_pixels(photo)
     row = [np.repeat(gray[..., None], 3, -1), *(variant.to_8bit().pixels for variant in variants)]
     labels = ["colorized"] if len(variants) == 1 else map(str, range(1, len(variants) + 1))
     return make_sheet([row], ["gray", *labels])
+
+
+def gray_pixels(photo: Photo) -> UInt8[np.ndarray, "h w"]:
+    """Return the gray of a photo in 8-bit levels, rounded."""
+    pixels = photo.to_8bit().pixels
+    return np.rint(pixels @ LUMA_WEIGHTS).astype(np.uint8) if pixels.ndim == 3 else pixels
 
 
 def _targets(
@@ -324,7 +325,7 @@ def _in_color(photo: Photo) -> bool:
 
 
 def _picture(path: pathlib.Path) -> Photo:
-    """Read a photo of any size again, or a still of a video."""
+    """Read a photo of any size, or a still of a video."""
     if ffmpeg.is_video(path):
         return Photo(ffmpeg.still(path))
     return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
@@ -350,7 +351,7 @@ class _Budget:
 
 
 def _free_memory() -> int:
-    """Return the bytes of free memory, or 2 GB where the system does not say."""
+    """Return the bytes of free memory, or 2 GB if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -45,7 +45,7 @@ class ColorOptions:
 
     @property
     def is_settled(self) -> bool:
-        """Whether they say all themselves: no variants or look have to be found on a photo."""
+        """Whether no variants or look have to be chosen on a photo first."""
         return self.variants == 1 and self.look == NATURAL
 
 
@@ -66,7 +66,7 @@ def color_file(
         The first photo as it was read, and for each variant an iterator over its colored frames.
 
     Raises:
-        ConfigError: several variants are asked of a network that knows only one coloring.
+        ConfigError: several variants are requested from a network that predicts only one coloring.
     """
     frames = read()
     first, second = next(frames), next(frames, None)
@@ -154,6 +154,14 @@ def color_frames(
         memory, rgb = blending.blend_over_time(memory, frame.pixels, colored.pixels)
         remember(memory)
         yield dataclasses.replace(colored, pixels=rgb)
+
+
+def counted(photos: Iterable[Photo], show: Callable[[int], object]) -> Iterator[Photo]:
+    """Yield photos, and after each call `show` with how many are finished."""
+    for number, photo in enumerate(photos, 1):
+        yield photo
+        del photo
+        show(number)
 
 
 def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:

@@ -32,7 +32,7 @@ def is_video(path: str | os.PathLike) -> bool:
 
 
 def video_suffix(path: str | os.PathLike) -> str:
-    """Return the suffix of a color version: the video's own if H.264 is common in it, else that of Matroska."""
+    """Return the suffix of a color version: that of the video if H.264 is common in it, else that of Matroska."""
     suffix = pathlib.Path(path).suffix
     return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
@@ -66,13 +66,13 @@ def still(source: pathlib.Path) -> Frame:
 
 
 def frame_time(times: list[float], number: int) -> float:
-    """Return the time of a frame, also of one after the last known frame."""
+    """Return the time of a frame. Frames after the last known one are extrapolated."""
     beyond = max(0, number - len(times) + 1)
     return times[min(number, len(times) - 1)] + beyond * last_duration(times)
 
 
 def last_duration(times: list[float]) -> float:
-    """Return how long the last frame shows, judging by the one before it."""
+    """Return how long the last frame is shown, which is assumed to be as long as the one before it."""
     return times[-1] - times[-2] if len(times) > 1 else 0.04
 
 
@@ -133,7 +133,7 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
         )
         assert process.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # the exit status says more
+            with contextlib.suppress(BrokenPipeError):  # the exit status is more precise
                 process.stdin.write(matroska_header(w, h))
                 yield process.stdin
         except BaseException:
@@ -156,7 +156,7 @@ def concatenate(
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
     command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
-    last = round(90_000 * step)  # the stream does not say how long the last frame shows
+    last = round(90_000 * step)  # the stream does not contain the duration of the last frame
     command += ["-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
     command += ["-map_metadata", "1", "-c", "copy", _plain(whole)]
     done = subprocess.run(command, cwd=parts, capture_output=True, text=True)
@@ -174,7 +174,7 @@ def _plain(path: pathlib.Path) -> str:
 
 
 def _input(source: pathlib.Path) -> list[str]:
-    """Return the options that make ffmpeg read a video, and no other file that the video may refer to."""
+    """Return the options with which ffmpeg reads a video, but no other file that the video refers to."""
     return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
 
 

@@ -20,7 +20,7 @@ def matroska_header(width: int, height: int) -> bytes:
 
 
 def matroska_frame(frame: UInt8[np.ndarray, "h w 3"], seconds: float) -> bytes:
-    """Return one frame of such a stream, as a cluster of its own."""
+    """Return one frame of such a stream, in a separate cluster."""
     time = _element(0xE7, _number(max(0, round(1e6 * seconds))))
     return _element(0x1F43B675, time + _element(0xA3, b"\x81\x00\x00\x80" + frame.tobytes()))
 

@@ -1,4 +1,4 @@
-"""Which files a command may write: never an input, and an existing file only if the user says so."""
+"""Which files a command may write: never an input, and an existing file only with --overwrite."""
 
 import os
 from collections.abc import Hashable, Iterable
@@ -10,7 +10,7 @@ Place = str | os.PathLike[str] | int
 
 
 class Claims:
-    """The files that a command reads, and those that it will write."""
+    """The files that a command reads and those that it will write."""
 
     def __init__(self, inputs: Iterable[Place] = ()) -> None:
         """Register the inputs: paths, or descriptors of open files."""
@@ -46,7 +46,7 @@ class Claims:
         return self.outputs.setdefault(place, owner)
 
     def claim_alone(self, path: Place, *, overwrite: bool = False) -> None:
-        """Register a file that will be written, which no other claim may share.
+        """Register a file that will be written and that belongs to no other claim.
 
         Raises:
             OutputError: the file is an input or another output, or exists and must not be replaced.
@@ -57,7 +57,7 @@ class Claims:
 
 
 def identity(place: Place) -> Hashable:
-    """Return a value that is the same for all names of one file, whatever links, mounts or letter cases are involved.
+    """Return a value that is equal for all names of a file, including links, mounts and other letter cases.
 
     Args:
         place: A path, or the descriptor of an open file.

@@ -1,4 +1,4 @@
-"""Which of the named files are colored, and where each result is written."""
+"""Which files are colored, and where each result is written."""
 
 import dataclasses
 import fnmatch
@@ -14,7 +14,7 @@ from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
 from colorjax.photos import SUFFIXES, find_photos, format_of, output_suffix, shorten_name
 
-COLOR, COMPARE = ".color", ".compare"  # how the names of our outputs end, before the suffix
+COLOR, COMPARE = ".color", ".compare"  # ends the stems of output files
 OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
 
 

@@ -32,7 +32,7 @@ def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
         A nested dict of float32 arrays.
 
     Raises:
-        ArgumentError: the key is no random key, or the config no config.
+        ArgumentError: the key is not a JAX random key, or the config is not a `Config`.
 
     Example:
         >>> params = colorjax.init_params(jax.random.key(0), colorjax.preset("seed-relu"))
@@ -53,8 +53,8 @@ def forward(
 
     Args:
         params: The parameters, from `init_params`.
-        gray: Levels in [0, 255]. A dense network accepts size × size only. The photo network accepts any size, and sees
-            it as it is; `colorize` makes a working copy.
+        gray: Levels in [0, 255]. A dense network accepts size × size only. The photo network accepts any size, and
+            sees the gray at that size. `colorize` makes a working copy.
         config: The config of the network. It is static under `jax.jit`.
 
     Returns:
@@ -82,10 +82,10 @@ def forward(
 
 
 def check_key(key: object) -> None:
-    """Refuse what is no JAX random key.
+    """Check that a value is a JAX random key.
 
     Raises:
-        ArgumentError: in one line.
+        ArgumentError: it is not.
     """
     dtype = getattr(key, "dtype", None)
     typed = dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key)
@@ -94,28 +94,28 @@ def check_key(key: object) -> None:
 
 
 def check_config(config: object) -> None:
-    """Refuse what is no config.
+    """Check that a value is a config.
 
     Raises:
-        ArgumentError: in one line.
+        ArgumentError: it is not.
     """
     check(isinstance(config, Config), "config", config, "a Config, such as preset('photo')")
 
 
 def check_gray(gray: object) -> None:
-    """Refuse what are no gray photos.
+    """Check that a value holds gray photos.
 
     Raises:
-        ArgumentError: in one line.
+        ArgumentError: it does not.
     """
     check(is_numeric(gray, 2), "gray", gray, "an array of levels, (*batch, h, w)")
 
 
 def check_params(params: PyTree, config: Config) -> None:
-    """Refuse parameters of another network than the config's.
+    """Check that parameters belong to the network of the config.
 
     Raises:
-        ArgumentError: in one line.
+        ArgumentError: they do not.
     """
     check(
         isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"

@@ -26,7 +26,7 @@ _INPUTS = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
 _KERNEL = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 _OUTPUTS = ((1, 1, 1, 0), (0, 1, -1, -1))
 _MIRRORED = (3, 1, 2, 0)  # the points of a mirrored kernel among those of the kernel
-_WORTH = 2**18  # minimal filtering pays from this many numbers in and out of a batch
+_WORTH = 2**18  # minimal filtering is faster from this many numbers in and out of a batch
 
 Grid = Sequence[Sequence[Array]]
 Matrix = Sequence[Sequence[int | float]]
@@ -143,7 +143,7 @@ def _tile_points(x):
         (1, 1, 0),
         (1, 1, 0),
         (0, 0, 0),
-    )  # jnp.pad would be a call of its own
+    )  # jnp.pad would be a separate call
     return _sandwich(_INPUTS, _every_second(jax.lax.pad(x, jnp.zeros((), x.dtype), edges), 4))
 
 

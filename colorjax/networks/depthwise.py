@@ -73,7 +73,7 @@ def _each(function, stride):
 def native_depthwise(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k k c"], stride: int = 1
 ) -> Float[Array, "b rows columns c"]:
-    """Convolve as `depthwise` does, with the single operation that devices and other programs have for it."""
+    """Convolve as `depthwise` does, with the single operation that devices and other programs provide."""
     return jax.lax.conv_general_dilated(
         x,
         kernel[:, :, None],
@@ -97,7 +97,7 @@ def _pad(x, size, stride):
 
 
 def _tap(padded, i, j, rows, columns, stride):
-    """Return what the tap (i, j) sees for each pixel of the result."""
+    """Return the pixel that the tap (i, j) reads for each pixel of the result."""
     return jax.lax.slice(
         padded,
         (0, i, j, 0),
@@ -133,7 +133,7 @@ def _shifted_gradient(x, kernel, gradient, stride):
     b, h, w, c = x.shape
     rows, columns = (-(-side // stride) for side in (h, w))
     before = [_padding(side, size, stride)[0] for side in (h, w)]
-    margin = size  # wide enough for every tap
+    margin = size  # padding for every tap
     wide = jax.lax.pad(
         gradient,
         jnp.zeros((), gradient.dtype),
@@ -162,7 +162,7 @@ def _shifted_gradient(x, kernel, gradient, stride):
 
 
 def _shifted_kernel_gradient(x, kernel, gradient, stride):
-    """Return the gradient with respect to the kernel, photo by photo: each stays in the cache for all taps."""
+    """Return the gradient with respect to the kernel, photo by photo, so that each stays in the cache for all taps."""
     size = len(kernel)
     rows, columns = gradient.shape[1:3]
     padded = _pad(x, size, stride)

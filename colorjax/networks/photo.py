@@ -19,7 +19,7 @@ from colorjax.networks.efficientnet import (
 from colorjax.networks.layers import apply_conv, group_norm, init_conv, init_norm, repeat
 
 CELL = 4  # side of a predicted cell in pixels of the working copy
-STRIDE = 32  # height and width of working copies are multiples of it
+STRIDE = 32  # divides height and width of working copies
 
 
 def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
@@ -86,7 +86,7 @@ def apply_photo_features(
 ) -> tuple[
     Float[Array, "*batch rows columns bins"], Float[Array, "*batch rows columns head_width"]
 ]:
-    """Apply the network, and return what its last layer sees beside the logits.
+    """Apply the network, and return the input of its last layer, too.
 
     Cells of one thing have features of similar direction, from which the last layer predicts their colors.
 

@@ -1,9 +1,9 @@
-"""Photo files in and out. Every file gives arrays, or raises a single `PhotoError`.
+"""Photo files in and out. Reading returns arrays or raises `PhotoError`, whatever is wrong with a file.
 
 Import from this package rather than from its modules. `reading` decodes photos, `writing` encodes and writes them,
 `loading` makes small arrays for training, `search` finds files, and `drawing` makes pictures for people. Behind these,
-`formats` names the formats, `opening` turns whatever goes wrong into one error, `headers` reads headers, and
-`decoding`, `encoding`, `metadata`, `profiles` and `tints` do the work. Only this wing uses Pillow and tifffile.
+`formats` names the formats, `opening` turns all faults into one kind of error, `headers` reads headers, and `decoding`,
+`encoding`, `metadata`, `profiles` and `tints` do the work. Only this wing uses Pillow and tifffile.
 """
 
 from colorjax.photos.drawing import shrink_photo, text_strip

@@ -1,4 +1,4 @@
-"""What the header of a photo file says, before any pixel is decoded."""
+"""Reading the header of a photo file, before any pixel is decoded."""
 
 import dataclasses
 import io
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 from PIL import (
-    AvifImagePlugin,  # noqa: F401 - registers itself: here once, and not later in a thread
+    AvifImagePlugin,  # noqa: F401 - registers itself here, and not later in a thread
     Image,
     Jpeg2KImagePlugin,  # noqa: F401
     TiffImagePlugin,

@@ -1,4 +1,4 @@
-"""Opening photo files. Whatever goes wrong there becomes one `PhotoError`."""
+"""Opening photo files. All faults become a `PhotoError`."""
 
 import contextlib
 import ctypes

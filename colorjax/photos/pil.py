@@ -1,4 +1,4 @@
-"""PIL images in and out, for programs that hold them."""
+"""Conversion from and to PIL images."""
 
 import sys
 from typing import Any
@@ -11,21 +11,21 @@ from colorjax.errors import PhotoError
 from colorjax.photos.photo import Photo
 
 PLAIN = {"1": "L", "L": "L", "LA": "LA", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "La": "LA"}
-MANY = ("P", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")  # that Pillow makes RGB of
+MANY = ("P", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa")  # modes that Pillow converts to RGB
 
 
 def is_pil(photo: object) -> bool:
-    """Tell whether a value is a PIL image."""
+    """Return whether a value is a PIL image."""
     return "PIL.Image" in sys.modules and isinstance(photo, Image.Image)
 
 
 def from_pil(
     image: Image.Image,
 ) -> tuple[UInt8[np.ndarray, "h w *channels"], UInt8[np.ndarray, "h w"] | None]:
-    """Return pixels, gray or RGB, and alpha of a PIL image of 8 bits.
+    """Return the pixels, gray or RGB, and the alpha of a PIL image of 8 bits.
 
     Raises:
-        PhotoError: it is empty, or of a mode of more than 8 bits: those come as arrays.
+        PhotoError: the image is empty, or its mode has more than 8 bits per channel.
     """
     mode = PLAIN.get(image.mode) or ("RGB" if image.mode in MANY else None)
     if mode is None or not min(image.size):
@@ -42,11 +42,11 @@ def from_pil(
 
 
 def to_pil(photo: Photo, *, info: dict[Any, Any] | None = None) -> Image.Image:
-    """Return a photo of 8 bits as a PIL image: L, RGB, or RGBA with its alpha.
+    """Return a photo of 8 bits as a PIL image of mode L, RGB, or RGBA if it has alpha.
 
     Args:
         photo: uint8 levels.
-        info: what the image carries along.
+        info: The `info` of the image.
     """
     pixels = photo.pixels
     if photo.alpha is not None:

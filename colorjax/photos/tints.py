@@ -1,4 +1,4 @@
-"""Tinted photos: does a scan have color, or is it a gray photo in one tone?"""
+"""Tinted photos: gray photos in one tone, such as sepia, as opposed to photos with color."""
 
 import numpy as np
 from jaxtyping import Float, UInt

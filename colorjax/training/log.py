@@ -1,4 +1,4 @@
-"""What a run shows while it trains: metrics, TensorBoard events, the plot of the losses, and a sheet of photos."""
+"""The log of a run: metrics, TensorBoard events, the plot of the losses, and a sheet of photos."""
 
 import contextlib
 import importlib
@@ -44,7 +44,7 @@ class RunLogger:
         """Open the log at a step. Everything after that step is removed.
 
         Raises:
-            UsageError: TensorBoard is asked for, but not installed.
+            UsageError: TensorBoard is requested, but not installed.
             OutputError: the folder cannot be written.
         """
         self.run, self.shown, self.config = run, shown, config

@@ -89,9 +89,9 @@ def train(
         tensorboard: Whether to write TensorBoard events, too.
         profile: The number of steps, after the first chunk, to trace with `jax.profiler`.
         progress: Called after each chunk with the step and what is known then: `loss`, the chunk's mean training loss;
-            `gain` and `best_gain`, in dB, by how much the last and the best evaluation are better than gray, or None;
+            `gain` and `best_gain`, the gains of the last and the best evaluation over gray in dB, or None;
             and `photos_per_second`.
-        phase: Called with the name of what begins, if it is something else than steps.
+        phase: Called with the name of each phase that begins, other than steps.
 
     Raises:
         ConfigError: the network is too large for the memory of this machine, or the batch cannot be split evenly.

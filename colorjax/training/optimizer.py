@@ -169,7 +169,7 @@ def _orthogonalized(updates: PyTree, params: PyTree) -> PyTree:
 
 
 def _is_drawn_kernel(params):
-    """Return which leaves Muon updates: all kernels except those of the encoder, which a relative of Adam trained."""
+    """Return which leaves Muon updates: all kernels except the encoder's, pretrained with a relative of Adam."""
     return jax.tree.map(
         lambda kernel, encoder: kernel and not encoder, _is_kernel(params), _is_encoder(params)
     )

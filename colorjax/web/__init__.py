@@ -1,7 +1,8 @@
-"""The page in the browser: private, on this computer only.
+"""The page in the browser. It is private and serves this computer only.
 
-Read `app` first: it serves. `guard` lets in who has the secret, `routes` is what may be asked. `studio` holds what a
-person has open, and works in the background; `session` is what is set for a file, `looks` how it then looks,
-`takehome` what comes of it. `page` lays out the widgets, of which our own are in `static`: the stage with the photo,
-the row of looks, the strip, the first look, and files in. This wing imports `jobs` and what it stands on.
+Read `app` first, which starts the server. `guard` refuses requests without the secret, and `routes` answers those for
+pictures and files. `studio` holds the open files and colors them in the background. `session` has the settings of a
+file, `looks` makes previews, `takehome` writes the files to download, `downloads` runs these jobs, and `samples` has
+photos to try. `page` lays out the widgets. The page's own components are in `static`: the stage with the photo, the row
+of looks, the strip, the first page, and the drop area. This wing imports `jobs` and the wings below it.
 """

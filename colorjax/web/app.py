@@ -1,4 +1,4 @@
-"""The page served: a person's photos in the browser of this machine, by NiceGUI (the extra `app`)."""
+"""The server of the page, which uses NiceGUI (extra `app`)."""
 
 import contextlib
 import logging
@@ -21,12 +21,12 @@ from colorjax.web.studio import Studio
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing is left to be cleared
+except ImportError:  # Windows, where folders of killed pages are not removed
     fcntl = None
 
 HOST = "127.0.0.1"
-LARGEST_MESSAGE = 1 << 20  # bytes of what a page tells at once; photos come by other ways
-PREFIX = "colorjax-app-"  # of the folder's name
+LARGEST_MESSAGE = 1 << 20  # bytes of a WebSocket message; photos are uploaded by other requests
+PREFIX = "colorjax-app-"  # of the names of the folders
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'"
@@ -34,11 +34,11 @@ POLICY = (
 
 
 class Served(NamedTuple):
-    """Where a page is.
+    """The addresses of a page.
 
     Attributes:
-        address: with the secret that opens it.
-        once: with a token that opens it once.
+        address: The address with the secret.
+        once: The address with a token that works once.
     """
 
     address: str
@@ -51,8 +51,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
 
     Args:
         weights: (params, config).
-        port: to listen on; 0 for any free one.
-        max_pixels: most pixels of a photo.
+        port: The port, or 0 for any free one.
+        max_pixels: The most pixels of a photo.
 
     Yields:
         The addresses of the page.
@@ -61,9 +61,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         UsageError: NiceGUI is not installed, or the port is taken.
     """
     with own_folder() as folder:
-        os.environ["NICEGUI_STORAGE_PATH"] = str(
-            folder / "storage"
-        )  # else it is in the folder one works in
+        # otherwise NiceGUI writes to the current folder
+        os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "storage")
         try:
             import fastapi  # pyright: ignore[reportMissingImports]
             import nicegui  # pyright: ignore[reportMissingImports]
@@ -81,9 +80,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         add_routes(server, studio)
         add_page(studio)
         nicegui.app.router.redirect_slashes = False
-        logging.getLogger("nicegui").setLevel(
-            logging.ERROR
-        )  # who asks for what is not there is no news
+        # requests for unknown paths are not worth a warning
+        logging.getLogger("nicegui").setLevel(logging.ERROR)
         nicegui.app.config.socket_io_js_transports = ["websocket"]
         nicegui.ui.run_with(
             server,
@@ -92,7 +90,7 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             dark=None,
             language="en-US",
             tailwind=False,
-            gzip_middleware_factory=None,  # nothing is far
+            gzip_middleware_factory=None,  # the browser is on the same machine
             reconnect_timeout=30,
             show_welcome_message=False,
         )
@@ -120,9 +118,10 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[pathlib.Path]:
-    """Make a folder that is gone after the block, also where a request that outlives the page writes into it.
+    """Make a folder and remove it after the block, even if a late request writes to it.
 
-    It is locked as long as this process lives: those that are not are of pages that were killed, and are removed.
+    The process locks its folder while it lives. Folders without a lock belong to pages that were killed, and are
+    removed.
     """
     _remove_left()
     while True:
@@ -130,8 +129,8 @@ def own_folder() -> Iterator[pathlib.Path]:
         try:
             lock = _locked(folder)
         except (FileNotFoundError, BlockingIOError):
-            continue  # another start took it for one that was left
-        except OSError:  # a file system without locks: nothing is removed there
+            continue  # another process saw it without a lock and removed it
+        except OSError:  # the file system has no locks, so no folders are removed there
             lock = None
         if folder.exists():
             break
@@ -140,13 +139,13 @@ def own_folder() -> Iterator[pathlib.Path]:
         yield folder
     finally:
         patience = time.monotonic() + 10
-        while folder.exists() and time.monotonic() < patience:  # what is written meanwhile keeps it
+        while folder.exists() and time.monotonic() < patience:  # a late request may still write
             shutil.rmtree(folder, ignore_errors=True)
         _unlock(lock)
 
 
 def _remove_left() -> None:
-    """Remove the folders of this user's pages that were killed."""
+    """Remove the folders that killed pages of this user left."""
     if not fcntl:
         return
     for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
@@ -160,7 +159,11 @@ def _remove_left() -> None:
 
 
 def _locked(folder: pathlib.Path) -> int | None:
-    """Lock a folder, not a link to one; OSError if a process holds it. None where folders cannot be locked."""
+    """Lock a folder that is not a link. Return None on systems without such locks.
+
+    Raises:
+        OSError: another process holds the lock.
+    """
     if not fcntl:
         return None
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -178,7 +181,7 @@ def _unlock(lock: int | None) -> None:
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket bound to a port of loopback.
+    """Return a socket that is bound to a port on loopback.
 
     Raises:
         UsageError: the port is taken or not allowed.

@@ -1,7 +1,8 @@
-"""Who may ask the page: a layer around any ASGI application that lets the browser in that was given the secret.
+"""Access control: a layer around any ASGI application that serves only the browser that was given the secret.
 
-A server on loopback is reached by every user of the machine, and by every web page that its browser shows: by a request
-from another origin, by a name that resolves to 127.0.0.1, by a form or a picture. Only the secret tells them apart.
+Every user of the machine can reach a server on loopback. So can every web page in the person's browser: by a request
+from another origin, by a host name that resolves to 127.0.0.1, by a form or an image. Only the secret distinguishes
+them.
 """
 
 import http
@@ -16,7 +17,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[Any]]
 
-FORWARDING = (b"forwarded", b"x-forwarded-", b"x-real-ip")  # what a proxy says; there is none
+FORWARDING = (
+    b"forwarded",
+    b"x-forwarded-",
+    b"x-real-ip",
+)  # headers of proxies, of which there are none
 SAFE = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -28,7 +33,7 @@ REFUSAL = "not allowed; open the address that colorjax printed, with its token"
 
 
 class Guard:
-    """An ASGI application that passes on to another what its own page asks, and refuses the rest with 403."""
+    """An ASGI application that passes on the requests of its own page, and refuses all others with 403."""
 
     def __init__(
         self,
@@ -41,10 +46,10 @@ class Guard:
         """Guard an application.
 
         Args:
-            application: what is guarded.
-            port: that it is served at.
-            hosts: the names that it is served by.
-            headers: of every answer, besides `SAFE`.
+            application: The application.
+            port: The port of the server.
+            hosts: The host names of the server.
+            headers: Headers of every response, in addition to `SAFE`.
         """
         self.application = application
         self.secret = secrets.token_urlsafe(32)
@@ -58,7 +63,7 @@ class Guard:
         ]
 
     def ticket(self) -> str:
-        """Return a token that is taken once: the command line that starts a browser is seen by all users."""
+        """Return a token that works once. All users can read the command line that starts a browser."""
         self.tickets.append(secrets.token_urlsafe(32))
         return self.tickets[-1]
 
@@ -77,13 +82,13 @@ class Guard:
             await self.application({**scope, "headers": headers}, receive, self._cleaned(send))
 
     def _is_from_here(self, scope: Message) -> bool:
-        """Return whether host and origin, where there is one, are the page's own."""
+        """Return whether the host and the origin, if there is one, are those of the page."""
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         own = len(hosts) == 1 and hosts[0] in self.hosts
         return own and all(origin == b"http://" + hosts[0] for origin in origins)
 
     def _is_own_page(self, scope: Message) -> bool:
-        """Return whether no other page asks, as far as the browser tells; cookies go to all ports of a host."""
+        """Return whether the browser reports no other site or port. It sends cookies to all ports of a host."""
         return all(each in (b"same-origin", b"none") for each in _values(scope, b"sec-fetch-site"))
 
     def _bears_token(self, scope: Message) -> bool:
@@ -111,7 +116,7 @@ class Guard:
         return secrets.compare_digest(value, self.secret.encode())
 
     async def _let_in(self, send: Send) -> None:
-        """Give the browser the secret as a cookie, and the address without it."""
+        """Set the secret as a cookie, and redirect to the address without it."""
         cookie = self.cookie + b"=" + self.secret.encode() + b"; Path=/; HttpOnly; SameSite=Strict"
         headers = [(b"location", b"/"), (b"set-cookie", cookie), (b"content-length", b"0")]
         await send(
@@ -126,7 +131,7 @@ class Guard:
             await self._answer(send, 403, REFUSAL)
 
     async def _answer(self, send: Send, status: int, text: str) -> None:
-        """Answer with an error, as JSON in which Starlette's servers, too, give the text."""
+        """Send an error as JSON, in the form that Starlette uses, too."""
         body = json.dumps({"detail": text}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send(
@@ -135,7 +140,7 @@ class Guard:
         await send({"type": "http.response.body", "body": body})
 
     def _cleaned(self, send: Send) -> Send:
-        """Return what sends without leave for other origins, and of errors no more than what kind they are."""
+        """Return a `send` that removes Access-Control headers, and reduces errors to the name of their status."""
         failed = False
 
         async def clean(message: Message) -> None:
@@ -159,7 +164,7 @@ class Guard:
 
 
 def _values(scope: Message, name: bytes) -> list[bytes]:
-    """Return the values of a request's header, whose names ASGI writes in small letters."""
+    """Return the values of a header. ASGI writes the names in lower case."""
     return [value for each, value in scope["headers"] if each == name]
 
 

@@ -1,6 +1,6 @@
-"""Colorings side by side: what a file looks like, the looks that it can be given, likely colors of a place.
+"""Previews of a file: its coloring, the same in other looks, and the likely colors of a place.
 
-The network looks once at a file; each look, each change and each preview is then chosen and drawn anew.
+The network runs once for each file. Each look, change and preview chooses colors from its prediction and renders them.
 """
 
 import dataclasses
@@ -20,9 +20,9 @@ from colorjax.jobs.coloring import ColorOptions, Weights
 from colorjax.photos import MAX_PIXELS, Photo, count_frames, read_frames, shrink_photo, suffix_for
 from colorjax.web.session import Color, Setting, hints
 
-SHOWN = 2048  # pixels of the longest side of what the page shows; at 100 % it asks for the whole
-SMALL = 512  # likewise, of what thumbnails and likely colors are made from
-EVERYDAY = (  # where the network holds one color possible at each place
+SHOWN = 2048  # longest side in pixels of the photo in the browser; at 100 % it loads the full size
+SMALL = 512  # longest side in pixels of the photo from which thumbnails are made
+EVERYDAY = (  # offered for a network that predicts only one color at each place
     (196, 150, 124),
     (120, 160, 205),
     (110, 140, 80),
@@ -36,16 +36,16 @@ EVERYDAY = (  # where the network holds one color possible at each place
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
-    """What is held of a file to show it.
+    """What is kept in memory to show a file.
 
     Attributes:
-        photo: its first photo or its still, 8-bit, at most `SHOWN` pixels long.
-        small: the same, at most `SMALL` pixels long.
-        shape: (h, w) of the file's own.
+        photo: The photo, the first page or frame, or a still of a video; 8-bit, at most `SHOWN` pixels long.
+        small: The same, at most `SMALL` pixels long.
+        shape: (h, w) of the file at full size.
         kind: "photo", "pages", "animation" or "video".
-        frames: how many it has.
-        suffix: of its color version.
-        seen: what the network makes of it.
+        frames: The number of pages or frames.
+        suffix: The suffix of the colored file.
+        seen: The prediction of the network.
     """
 
     photo: Photo
@@ -58,7 +58,7 @@ class View:
 
     @property
     def summary(self) -> str:
-        """What the file is, in words."""
+        """A description of the file, such as "Photo, 640 × 480"."""
         h, w = self.shape
         size = f"{w} × {h}"
         if self.kind == "photo":
@@ -69,15 +69,15 @@ class View:
 
 
 def look_at(path: pathlib.Path, weights: Weights, *, max_pixels: int = MAX_PIXELS) -> View:
-    """Open a file for showing.
+    """Read a file and run the network on it.
 
     Args:
-        path: of a photo, of one with pages or frames, or of a video.
+        path: A photo, a file with pages or frames, or a video.
         weights: (params, config).
-        max_pixels: most pixels of a photo.
+        max_pixels: The most pixels of a photo.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with it.
+        PhotoError: the file cannot be read. The error is one line.
     """
     if ffmpeg.is_video(path):
         frames = len(ffmpeg.frame_times(path))
@@ -92,14 +92,14 @@ def look_at(path: pathlib.Path, weights: Weights, *, max_pixels: int = MAX_PIXEL
 def of_photo(
     photo: Photo, weights: Weights, *, kind: str = "photo", frames: int = 1, suffix: str = ".png"
 ) -> View:
-    """Let the network look at a photo that is read.
+    """Run the network on a photo.
 
     Args:
-        photo: at its size.
+        photo: The photo at full size.
         weights: (params, config).
-        kind: as in `View`.
-        frames: likewise.
-        suffix: likewise.
+        kind: As in `View`.
+        frames: As in `View`.
+        suffix: As in `View`.
     """
     h, w = photo.pixels.shape[:2]
     shown = shrink_photo(photo, SHOWN)
@@ -108,10 +108,10 @@ def of_photo(
 
 
 def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Read the photo of a file, or its first page or frame, or a video's still, at its size.
+    """Read a photo, the first page or frame of a file, or a still of a video, at full size.
 
     Raises:
-        PhotoError: in one line, whatever is wrong with it.
+        PhotoError: the file cannot be read. The error is one line.
     """
     if ffmpeg.is_video(path):
         return Photo(ffmpeg.still(path))
@@ -125,7 +125,7 @@ def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def color_options(view: View, weights: Weights, setting: Setting) -> ColorOptions:
-    """Return how a whole file is colored so that it looks as its view does."""
+    """Return the options with which the whole file is colored as in its view."""
     look = _look(setting, weights[1])
     return ColorOptions(
         vividness=look.vivid * setting.vividness,
@@ -137,13 +137,13 @@ def color_options(view: View, weights: Weights, setting: Setting) -> ColorOption
 def paint(
     view: View, weights: Weights, setting: Setting, photo: Photo | None = None
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Color what is shown of a file.
+    """Color the photo of a view.
 
     Args:
-        view: of the file.
+        view: The view.
         weights: (params, config).
-        setting: how.
-        photo: the same picture at the size that is wanted; None for the view's.
+        setting: The settings.
+        photo: The same photo at another size. None uses the photo of the view.
     """
     options = color_options(view, weights, setting)
     seen = view.seen
@@ -156,14 +156,14 @@ def paint(
 
 
 def palette(view: View, weights: Weights, row: int, column: int, count: int = 8) -> list[Color]:
-    """Return likely colors of a place at middling light, the likeliest first.
+    """Return likely colors of a place at medium lightness, the likeliest first.
 
     Args:
-        view: of the file.
+        view: The view of the file.
         weights: (params, config).
-        row: in the file's own pixels; outside, the nearest counts.
-        column: likewise.
-        count: at most so many.
+        row: The row in pixels of the full size. A place outside stands for the nearest one inside.
+        column: The column, likewise.
+        count: The most colors.
     """
     if isinstance(weights[1].network, DenseConfig):
         return list(EVERYDAY[:count])
@@ -173,7 +173,7 @@ def palette(view: View, weights: Weights, row: int, column: int, count: int = 8)
 
 
 def color_name(color: Color) -> str:
-    """Return what a color is called, for those who do not see it."""
+    """Return the name of a color, such as "dark grayish blue", for screen readers."""
     red, green, blue = (each / 255 for each in color)
     high, low = max(red, green, blue), min(red, green, blue)
     light, strength = (high + low) / 2, high - low
@@ -213,6 +213,6 @@ def _shade(light: float) -> str:
 
 
 def _look(setting: Setting, config: Config) -> Look:
-    """Return the look of a setting, or the usual one where a network has no such."""
+    """Return the look of the settings, or the first look if the network does not have that one."""
     offered = looks(config)
     return offered.get(setting.look) or next(iter(offered.values()))

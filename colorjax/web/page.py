@@ -1,4 +1,4 @@
-"""The page: widgets that show what `studio` holds and tell it what a person does. No photo is touched here."""
+"""The page: widgets that show the state of the studio and pass on what the person does. They process no photos."""
 
 import asyncio
 import functools
@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from colorjax.web import looks, session
+from colorjax.web.downloads import Job
+from colorjax.web.samples import HERO, SAMPLES
 from colorjax.web.session import Mark, Work
-from colorjax.web.studio import HERO, SAMPLES, Item, Job, Studio
+from colorjax.web.studio import Item, Studio
 from colorjax.web.takehome import SUFFIXES, Wanted
 
 try:
     import nicegui  # pyright: ignore[reportMissingImports]
     from nicegui.elements.mixins import text_element  # pyright: ignore[reportMissingImports]
-except ImportError:  # without the extra `app`, whose absence `app.serving` tells
+except ImportError:  # the extra `app` is missing, which `app.serving` reports
     nicegui = text_element = None
 
 ui: Any = getattr(nicegui, "ui", None)
@@ -23,7 +25,7 @@ TextElement: Any = getattr(text_element, "TextElement", None)
 STATIC = pathlib.Path(__file__).parent / "static"
 TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
-EVERY = 0.15  # seconds between looks at what has changed
+EVERY = 0.15  # seconds between refreshes
 FORMATS = {"": "As the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
 KEYS = (
     ("Click", "give a place its color"),
@@ -42,12 +44,12 @@ KEYS = (
 
 @functools.cache
 def component(name: str) -> Any:
-    """Return the element class of one of the page's own components, a file of `static`."""
+    """Return the element class of a component, which is a file in `static`."""
     return types.new_class(name, (ui.element,), {"component": STATIC / f"{name}.js"})
 
 
 def add_page(studio: Studio) -> None:
-    """Have the page at / show a studio."""
+    """Add a page at / that shows a studio."""
 
     @ui.page("/", title=TITLE, dark=None)
     def page() -> None:
@@ -55,10 +57,10 @@ def add_page(studio: Studio) -> None:
 
 
 class Page:
-    """One page of a browser; of several, all show the same."""
+    """A page in a browser. All pages show the same studio."""
 
     def __init__(self, studio: Studio) -> None:
-        """Lay the widgets out."""
+        """Lay out the widgets."""
         self.studio, self.seen = studio, -1
         self.marks_shown: tuple[Mark, ...] | None = None
         self.jobs_shown: list[Any] = []
@@ -139,7 +141,7 @@ class Page:
         self.strip.on("close", lambda event: self.studio.close(event.args))
 
     def _exact(self) -> None:
-        """Places by numbers, for those who need them."""
+        """Add fields for a place in pixels."""
         with ui.element("div").classes("exact"):
             fields = [
                 ui.element("input").props(f'type="{kind}" id="{name}" value="{value}" min="0"')
@@ -197,7 +199,7 @@ class Page:
             _button("Close", "", "").on("click", dialog.close)
         return dialog.props('aria-label="Take your photos home"')
 
-    # what a person does
+    # actions
 
     def _set(self, function: Callable[..., Work], *arguments: Any, **fields: Any) -> None:
         change = functools.partial(_applied, function, arguments, fields)
@@ -240,7 +242,7 @@ class Page:
             self._say(job.told)
 
     async def _take_into_folder(self, chosen: bool) -> None:
-        """Color each file and have the browser save it into the folder that was chosen."""
+        """Color each file, and let the browser save it in the chosen folder."""
         saved = 0
         for key in [*self.studio.items] if chosen else []:
             job = self.studio.take("color", [key], self.wanted)
@@ -256,10 +258,10 @@ class Page:
     def _say(self, text: Any) -> None:
         ui.notify(str(text), position="bottom", multi_line=True, timeout=8000, close_button="OK")
 
-    # what is shown
+    # display
 
     def refresh(self) -> None:
-        """Show what has changed since the last look."""
+        """Show the changes since the last refresh."""
         if self.seen == self.studio.revision:
             return
         self.seen = self.studio.revision
@@ -364,7 +366,7 @@ def _choice(label: str, does: str) -> Any:
 
 
 def _text(tag: str, text: str = "") -> Any:
-    """Return an element with a plain text, whatever is in it."""
+    """Return an element with plain text, which is never read as HTML."""
     return TextElement(tag=tag, text=text)
 
 

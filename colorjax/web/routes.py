@@ -1,6 +1,6 @@
-"""What of the server can be asked, besides the page itself: files in, pictures and files to take home out.
+"""The requests that the server answers besides the page itself: uploads, pictures and downloads.
 
-None takes a path: a file is what was sent, and is known by a key that was made for it here.
+No request contains a path. Each uploaded file gets a secret key, by which requests refer to it.
 """
 
 import re
@@ -12,8 +12,8 @@ from colorjax.web import looks, session, takehome
 from colorjax.web.guard import Application, Message, Receive, Send
 from colorjax.web.studio import Studio
 
-LARGEST = 1 << 30  # bytes of a file
-MOST = 10_000  # files that are open
+LARGEST = 1 << 30  # bytes of an uploaded file
+MOST = 10_000  # open files
 ASKED = re.compile(
     r"/|/favicon\.ico|/_nicegui/[\w.]+/(static|components|libraries|esm)(/[\w@-][\w.@-]*)+|/photos/\w+(/[\w-]+){1,2}|/take/\w+"
 )
@@ -22,10 +22,10 @@ SOCKET = "/_nicegui_ws/socket.io/"
 
 
 class Entries:
-    """An ASGI application that passes on what the page asks, and answers the rest with 404."""
+    """An ASGI application that passes on the requests that the page makes, and answers all others with 404."""
 
     def __init__(self, application: Application) -> None:
-        """Close what is not used: NiceGUI answers more than this page asks."""
+        """Restrict an application, because NiceGUI answers more requests than this page makes."""
         self.application = application
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class Entries:
 
 
 def add_routes(server: Any, studio: Studio) -> None:
-    """Add to a FastAPI server what the page asks."""
+    """Add the routes of the page to a FastAPI server."""
     from fastapi import HTTPException, Request, Response  # pyright: ignore[reportMissingImports]
     from fastapi.responses import FileResponse  # pyright: ignore[reportMissingImports]
 
@@ -50,7 +50,7 @@ def add_routes(server: Any, studio: Studio) -> None:
         return Response(known(make, *arguments, **options), media_type="image/jpeg")
 
     def known(make: Any, *arguments: Any, **options: Any) -> Any:
-        """Return what is made of a file that is open; 404 if it is not, or cannot be read."""
+        """Call a function of the studio. If the file is not open or cannot be read, answer with 404."""
         try:
             return make(*arguments, **options)
         except (KeyError, ColorjaxError, OSError):

@@ -1,4 +1,4 @@
-"""A person at work on a file: what is set for it, undo and redo. Plain values and pure functions; no page in it."""
+"""The settings of an open file, with undo and redo, as plain values and pure functions."""
 
 import dataclasses
 import math
@@ -13,9 +13,9 @@ from colorjax.inference.hints import Hints
 
 NATURAL = "natural"
 MOST_MARKS = 200  # of a photo
-MOST_PLACES = 2000  # of a stroke's path
+MOST_PLACES = 2000  # of the path of a mark
 MOST_VIVID = 3.0
-ACROSS = 16  # places across a brush's width that are given its color
+ACROSS = 16  # hints across the width of a brush
 
 Color = tuple[int, int, int]
 Place = tuple[int, int]
@@ -23,12 +23,12 @@ Place = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """A color given to a place, or to all that a brush went over.
+    """A color that a person set at a place, or with a brush.
 
     Attributes:
-        color: sRGB levels, of which the chroma counts.
-        path: rows and columns in the photo; one place, or the way of a brush.
-        radius: of the brush, in pixels; 0 for a place.
+        color: sRGB levels, of which only the chroma counts.
+        path: (row, column) in pixels of the photo: one place, or the path of a brush.
+        radius: The radius of the brush in pixels, or 0 for a place.
     """
 
     color: Color
@@ -38,12 +38,12 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is set for a file.
+    """The settings of a file.
 
     Attributes:
-        look: name of one of the looks of `looks`.
-        vividness: as in `ColorOptions`, on top of the look's.
-        marks: colors given; where two meet, their mean holds.
+        look: The name of a look, from `inference.looks.looks`.
+        vividness: As in `ColorOptions`, a factor on that of the look.
+        marks: The colors that were set. Where two overlap, their mean applies.
     """
 
     look: str = NATURAL
@@ -56,12 +56,12 @@ class Work:
     """An open file.
 
     Attributes:
-        key: tells it from the others; not to be guessed.
-        name: of the person's file.
-        path: of its bytes, in the page's own folder.
-        settings: what was set, in order; never empty. Those after `at` were undone.
-        at: the place of the setting that holds.
-        saved: the setting that was last taken home.
+        key: A secret name.
+        name: The name of the person's file.
+        path: A copy of the file in the page's own folder.
+        settings: All settings in order, at least one. Those after `at` were undone.
+        at: The index of the present settings.
+        saved: The settings with which the file was last downloaded.
     """
 
     key: str
@@ -73,16 +73,16 @@ class Work:
 
     @property
     def setting(self) -> Setting:
-        """What is set now."""
+        """The present settings."""
         return self.settings[self.at]
 
 
 def change(work: Work, **fields: Any) -> Work:
-    """Set something anew, which can be undone; what was undone before is gone.
+    """Change settings. The change can be undone, and changes that were undone before are discarded.
 
     Args:
-        work: an open file.
-        fields: of `Setting`.
+        work: An open file.
+        fields: Fields of `Setting` with their new values.
     """
     setting = dataclasses.replace(work.setting, **fields)
     if setting == work.setting:
@@ -92,12 +92,12 @@ def change(work: Work, **fields: Any) -> Work:
 
 
 def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
-    """Give a place or an area its color.
+    """Set the color of a place or an area.
 
     Args:
-        work: an open file.
-        mark: the color and where.
-        instead_of: the number of a mark that it replaces; None adds it.
+        work: An open file.
+        mark: The color and its place.
+        instead_of: The index of the mark that it replaces. None adds it.
     """
     marks = list(work.setting.marks)
     if instead_of is not None and 0 <= instead_of < len(marks):
@@ -108,38 +108,41 @@ def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
 
 
 def remove(work: Work, number: int) -> Work:
-    """Take one of the marks away, or none if there is no such."""
+    """Remove the mark with an index, if it exists."""
     marks = work.setting.marks
     kept = tuple(mark for i, mark in enumerate(marks) if i != number)
     return change(work, marks=kept)
 
 
 def undo(work: Work) -> Work:
-    """Take the last change back, if there is one."""
+    """Undo the last change, if there is one."""
     return dataclasses.replace(work, at=max(0, work.at - 1))
 
 
 def redo(work: Work) -> Work:
-    """Do again what was undone last, if anything was."""
+    """Redo the change that was undone last, if there is one."""
     return dataclasses.replace(work, at=min(len(work.settings) - 1, work.at + 1))
 
 
 def save(work: Work, setting: Setting) -> Work:
-    """Note that a file was taken home with a setting."""
+    """Record the settings with which a file was downloaded."""
     return dataclasses.replace(work, saved=setting)
 
 
 def is_unsaved(work: Work) -> bool:
-    """Return whether something was set that was not taken home."""
+    """Return whether a file has settings with which it was not downloaded."""
     return work.setting != work.saved
 
 
 def hints(marks: Sequence[Mark], shape: tuple[int, ...]) -> Hints | None:
-    """Return what marks say of the pixels of a photo: places outside it are left out.
+    """Convert marks to hints. Places outside the photo are left out.
 
     Args:
-        marks: in the photo's pixels.
+        marks: The marks, in pixels of the photo.
         shape: (h, w) of the photo.
+
+    Returns:
+        The hints, or None if no place is left.
     """
     places = [_covered(mark, shape) for mark in marks]
     colors = [
@@ -152,7 +155,7 @@ def hints(marks: Sequence[Mark], shape: tuple[int, ...]) -> Hints | None:
 
 
 def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
-    """Return (n, 2) places that stand for what a mark covers: those of a lattice under the brush."""
+    """Return (n, 2) places inside the photo for a mark: its path, and a grid of places under the brush."""
     path = np.array(mark.path)
     if mark.radius:
         step = max(1, 2 * mark.radius // ACROSS)
@@ -168,10 +171,10 @@ def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def mark_from(found: Any) -> Mark:
-    """Return the mark that a page or a project file tells, as `dataclasses.asdict` and JSON write it.
+    """Check a mark from the browser or a project file, in the form of `dataclasses.asdict` in JSON.
 
     Raises:
-        PhotoError: it is none.
+        PhotoError: it is not a mark.
     """
     try:
         color = tuple(found["color"])
@@ -187,10 +190,10 @@ def mark_from(found: Any) -> Mark:
 
 
 def setting_from(found: Any) -> Setting:
-    """Return the setting that a project file tells.
+    """Check settings from a project file, in the form of `dataclasses.asdict` in JSON.
 
     Raises:
-        PhotoError: it is none.
+        PhotoError: they are not settings.
     """
     try:
         look, vividness, marks = found["look"], found["vividness"], found["marks"]
@@ -203,9 +206,9 @@ def setting_from(found: Any) -> Setting:
 
 
 def is_vividness(value: float) -> bool:
-    """Return whether a number is a vividness that can be set."""
+    """Return whether a number is an allowed vividness."""
     return math.isfinite(value) and 0 <= value <= MOST_VIVID
 
 
 def _wrong(what: str) -> PhotoError:
-    return PhotoError(f"the project holds {what} that is none; expected one that colorjax wrote")
+    return PhotoError(f"{what} in the project is invalid; expected one that colorjax wrote")

@@ -1,81 +1,52 @@
-"""What is open in the page: files, their states, the pictures that show them, and work in the background.
+"""The open files, with the pictures that show them, and the threads that color them.
 
-It outlives any page, so that a reload loses nothing; all of it may be called from any thread.
+A studio outlives any page in the browser, so a reload loses nothing. Any thread may use it.
 """
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import pathlib
-import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from colorjax.errors import ColorjaxError, in_one_line
-from colorjax.evaluation.baselines import LUMA_WEIGHTS
+from colorjax.jobs.batch import gray_pixels
 from colorjax.jobs.coloring import Weights
 from colorjax.jobs.planning import failure
-from colorjax.photos import (
-    MAX_PIXELS,
-    Photo,
-    encode_photo,
-    read_photo,
-    sample_photos,
-    shrink_photo,
-)
+from colorjax.photos import MAX_PIXELS, Photo, encode_photo, shrink_photo
 from colorjax.web import looks, session, takehome
+from colorjax.web.downloads import AS_IT_IS, Downloads, Job, error_text
 from colorjax.web.looks import View, first_photo, look_at, paint
+from colorjax.web.samples import HERO, write_samples
 from colorjax.web.session import Color, Mark, Setting, Work
-from colorjax.web.takehome import PROJECT, Wanted
+from colorjax.web.takehome import Wanted
 
 State = Literal["waiting", "coloring", "done", "failed"]
-VIEWS = 6  # files whose views are kept
-TRIED = 1024  # pixels of the longest side while a color is tried
-THUMB = 256  # pixels of a thumbnail's longest side
-QUALITY = 90  # of the JPEGs that are shown
-AS_IT_IS = Wanted()
-JOBS = 4  # files to take home that are kept
-AT_ONCE = 3  # pictures that are made at once
-
-
-class Sample(NamedTuple):
-    """A photo to try the page with.
-
-    Attributes:
-        title: what is in it.
-        alt: the same for those who do not see it.
-    """
-
-    title: str
-    alt: str
-
-
-SAMPLES = {  # of scikit-image; NASA's is in the public domain, the other two are CC0
-    "camera": Sample("The photographer", "A man in a dark coat behind a camera on a tripod"),
-    "astronaut": Sample("The astronaut", "Eileen Collins in her space suit, smiling"),
-    "rocket": Sample("The launch", "A rocket on its launch pad at dusk"),
-}
-HERO = "camera"
+VIEWS = 6  # views that are kept
+TRIED = 1024  # longest side in pixels while a color is tried
+THUMB = 256  # longest side of a thumbnail in pixels
+QUALITY = 90  # of the JPEGs for the browser
+AT_ONCE = 3  # pictures that are made at the same time
 
 
 @dataclasses.dataclass
 class Item:
-    """A file of the strip.
+    """A file in the strip.
 
     Attributes:
-        work: what is set for it.
-        state: how far its coloring is.
-        told: what it is, or what is wrong with it.
-        kind: as of its `View`.
-        shape: (h, w), once it was looked at.
-        version: another one each time it looks otherwise.
-        thumb: JPEG, in color.
-        painted: another one each time the thumbnail is.
+        work: The file and its settings.
+        state: "waiting", "coloring", "done" or "failed".
+        told: A summary of the file, or what failed.
+        kind: As in `View`.
+        shape: (h, w). It is (0, 0) until the file has been read.
+        version: A number that changes with the settings.
+        thumb: A thumbnail in color, as JPEG.
+        painted: How often the thumbnail was made.
     """
 
     work: Work
@@ -88,47 +59,21 @@ class Item:
     painted: int = 0
 
 
-@dataclasses.dataclass
-class Job:
-    """A file to take home, in the making.
-
-    Attributes:
-        key: not to be guessed.
-        name: of the file.
-        path: where it is made.
-        done: of `total`; frames of a single file, else files.
-        total: at least 1.
-        state: "working", "done" or "failed".
-        told: what is wrong.
-        ended: is set when it is done or failed.
-    """
-
-    key: str
-    name: str
-    path: pathlib.Path
-    total: int
-    done: int = 0
-    state: Literal["working", "done", "failed"] = "working"
-    told: str = ""
-    ended: threading.Event = dataclasses.field(default_factory=threading.Event)
-
-
 class Studio:
-    """The files that a person has open."""
+    """All open files."""
 
     def __init__(
         self, weights: Weights, folder: pathlib.Path, *, max_pixels: int = MAX_PIXELS
     ) -> None:
-        """Begin with no file.
+        """Start without files.
 
         Args:
             weights: (params, config).
-            folder: the page's own, for all files.
-            max_pixels: most pixels of a photo.
+            folder: A folder for all files, which belongs to the page.
+            max_pixels: The most pixels of a photo.
         """
         self.weights, self.folder, self.max_pixels = weights, folder, max_pixels
         self.items: dict[str, Item] = {}
-        self.jobs: dict[str, Job] = {}
         self.samples: dict[str, Work] = {}
         self.current: str | None = None
         self.revision = 0
@@ -138,26 +83,33 @@ class Studio:
         self._looking = threading.Lock()
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._ended = False
+        self.downloads = Downloads(
+            weights, folder, self.view, self._lock, self._touch, max_pixels=max_pixels
+        )
 
     # the strip
 
     def open(self, work: Work) -> None:
-        """Add a file to the strip, to be colored in its turn; the first one is shown."""
+        """Add a file to the strip, where it waits to be colored. It is shown if no other file is."""
         with self._lock:
             self.items[work.key] = Item(work)
             self.current = self.current or work.key
             self._touch()
 
     def open_project(self, path: pathlib.Path, name: str) -> int:
-        """Add the files of a project, each with its settings; return how many there are.
+        """Add the files of a project with their settings, and return how many there are.
+
+        Args:
+            path: The project file. It is removed.
+            name: How errors refer to it.
 
         Raises:
-            PhotoError: it is no project.
+            PhotoError: it is not a project.
         """
         try:
             works = takehome.read_project(path, self.folder)
         except ColorjaxError as error:
-            raise type(error)(_told(error, path, name)) from None
+            raise type(error)(error_text(error, path, name)) from None
         finally:
             path.unlink(missing_ok=True)
         for work in works:
@@ -165,7 +117,7 @@ class Studio:
         return len(works)
 
     def open_sample(self, name: str) -> None:
-        """Add one of the samples, and show it."""
+        """Add a sample to the strip and show it."""
         sample = self.samples[name]
         work = takehome.new_work(sample.name, self.folder)
         work.path.write_bytes(sample.path.read_bytes())
@@ -174,14 +126,14 @@ class Studio:
             self.select(work.key)
 
     def select(self, key: str) -> None:
-        """Show a file; it is colored next."""
+        """Show a file, and color it next."""
         with self._lock:
             if key in self.items:
                 self.current = key
                 self._touch()
 
     def close(self, key: str) -> None:
-        """Take a file out of the strip; its neighbor is shown."""
+        """Remove a file from the strip. If it was shown, show its neighbor."""
         with self._lock:
             if key not in self.items:
                 return
@@ -196,13 +148,18 @@ class Studio:
             self._touch()
 
     def clear(self) -> None:
-        """Take all files out of the strip."""
+        """Remove all files from the strip."""
         with self._lock:
             for key in list(self.items):
                 self.close(key)
 
     def update(self, key: str | None, function: Callable[[Work], Work]) -> None:
-        """Change what is set for a file."""
+        """Change the settings of a file.
+
+        Args:
+            key: The key of the file. If it is not open, nothing changes.
+            function: Returns the file with new settings.
+        """
         with self._lock:
             item = self.items.get(key or "")
             if not item:
@@ -211,28 +168,33 @@ class Studio:
             if work.setting != item.work.setting:
                 item.version += 1
                 if item.state == "done":
-                    item.state = "waiting"  # its thumbnail is made anew
+                    item.state = "waiting"  # for a new thumbnail
             item.work = work
             self._touch()
 
     def shown(self) -> Item | None:
-        """Return the file that is shown."""
+        """Return the file that is shown, or None."""
         with self._lock:
             return self.items.get(self.current or "")
 
     def unsaved(self) -> bool:
-        """Return whether anything was set that was not taken home."""
+        """Return whether any file has settings that were not downloaded."""
         with self._lock:
             return any(session.is_unsaved(item.work) for item in self.items.values())
 
-    # what a file looks like; bytes are those of a JPEG
+    # pictures, as the bytes of a JPEG
 
     def before(self, key: str, *, whole: bool = False) -> bytes:
-        """Return a file's photo as it was, in gray, for showing or at its full size."""
+        """Return the gray of a photo.
+
+        Args:
+            key: The key of the file.
+            whole: Whether to return the full size.
+        """
         with self._turns:
-            as_it_is = whole or key in self.samples  # which are small
+            as_it_is = whole or key in self.samples  # samples are small
             photo = self._whole(key) if as_it_is else self.view(key).photo
-            return _jpeg(_gray(photo.to_8bit().pixels))
+            return _jpeg(gray_pixels(photo))
 
     def after(
         self,
@@ -242,13 +204,13 @@ class Studio:
         mark: Mark | None = None,
         instead_of: int | None = None,
     ) -> bytes:
-        """Return a file's photo in color, as it is set, or as it would be with one more mark.
+        """Return a photo in color, with its settings or with one more mark.
 
         Args:
-            key: of the file.
-            whole: at its full size.
-            mark: to try.
-            instead_of: the number of the mark that it replaces.
+            key: The key of the file.
+            whole: Whether to return the full size.
+            mark: A mark to try.
+            instead_of: The number of the mark that it replaces. None adds it.
         """
         with self._turns:
             view, work = self.view(key), self._work(key)
@@ -259,34 +221,33 @@ class Studio:
             return _jpeg(paint(view, self.weights, work.setting, photo))
 
     def thumb(self, key: str) -> bytes:
-        """Return a thumbnail, in color if it is colored already."""
+        """Return a thumbnail. It is made if the file has not been colored yet."""
         item = self.items.get(key)
         return item.thumb if item and item.thumb else self._small(key, self._work(key).setting)
 
     def look(self, key: str, name: str) -> bytes:
-        """Return a thumbnail in one of the looks, all else as it is set."""
+        """Return a thumbnail in a look, with the other settings of the file."""
         with self._turns:
             setting = dataclasses.replace(self._work(key).setting, look=name)
             return self._small(key, setting)
 
     def palette(self, key: str, row: int, column: int) -> list[Color]:
-        """Return likely colors of a place."""
+        """Return likely colors of a place, as `looks.palette`."""
         return looks.palette(self.view(key), self.weights, row, column)
 
     def view(self, key: str) -> View:
-        """Return what is held of a file to show it, looking at it if need be.
+        """Return the view of a file. The file is read if no view of it is kept.
 
         Raises:
-            PhotoError: in one line, whatever is wrong with it.
-            KeyError: there is no such file.
+            PhotoError: the file cannot be read.
+            KeyError: no file has this key.
         """
         with self._lock:
             if key in self._views:
                 self._views.move_to_end(key)
                 return self._views[key]
-        with (
-            self._looking
-        ):  # one at a time, for the memory's sake; meanwhile it may have been looked at
+        # one at a time, which limits the memory; another thread may have made the view meanwhile
+        with self._looking:
             if key not in self._views:
                 view = look_at(self._work(key).path, self.weights, max_pixels=self.max_pixels)
                 with self._lock:
@@ -295,122 +256,40 @@ class Studio:
                         self._views.popitem(last=False)
             return self._views[key]
 
-    # files to take home
+    # downloads
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The latest downloads by key."""
+        return self.downloads.jobs
 
     def take(self, what: str, keys: list[str], wanted: Wanted = AS_IT_IS) -> Job:
-        """Begin to make a file to take home.
+        """Start to make a download.
 
         Args:
-            what: "color" for one file in color, "compare" for gray and color side by side, "zip" for all in color,
-                "project".
-            keys: of the files.
-            wanted: how they are written.
+            what: "color" for one file in color, "compare" for gray and color side by side, "zip" for all files in
+                color, or "project".
+            keys: The keys of the files.
+            wanted: How photos are written.
 
         Raises:
-            KeyError: there is no such file, or nothing of that kind.
+            KeyError: no file has this key, or `what` is none of these.
         """
-        make = {
-            "color": self._take_color,
-            "compare": self._take_comparison,
-            "zip": self._take_zip,
-            "project": self._take_project,
-        }[what]
         works = [self.items[key].work for key in keys]
-        key = secrets.token_hex(16)
-        job = Job(key, "", self.folder / key, max(1, len(works)))
+        return self.downloads.start(what, works, wanted, self._mark_saved)
+
+    def _mark_saved(self, works: Sequence[Work]) -> None:
         with self._lock:
-            self.jobs[key] = job
-            ended = [old for old in self.jobs.values() if old.ended.is_set()]
-            for old in ended[: max(0, len(ended) - JOBS + 1)]:
-                self.jobs.pop(old.key)
-                old.path.unlink(missing_ok=True)
-            self._touch()
-        run = functools.partial(self._run, job, works, functools.partial(make, job, works, wanted))
-        threading.Thread(target=run, daemon=True).start()
-        return job
-
-    def _run(self, job: Job, works: list[Work], make: Callable[[], None]) -> None:
-        try:
-            make()
-            job.state = "done"
-            with self._lock:
-                for work in works:
-                    if item := self.items.get(work.key):
-                        item.work = session.save(item.work, work.setting)
-        except Exception as error:  # whatever a file raises, the page goes on
-            name = works[0].name if len(works) == 1 else "the files"
-            job.state, job.told = "failed", _told(failure(job.path, error), job.path, name)
-        finally:
-            job.done = job.total
-            job.ended.set()
-            self._touch()
-
-    def _take_color(self, job: Job, works: list[Work], wanted: Wanted) -> None:
-        (work,) = works
-        view = self.view(work.key)
-        job.total = view.frames
-        job.name = takehome.color_name_of(work, view, wanted)
-        self._write(job, work, view, wanted, functools.partial(self._show, job))
-
-    def _write(self, job: Job, work: Work, view: View, wanted: Wanted, show: takehome.Show) -> None:
-        """Write a work in color to where its job's file is; videos know formats by suffixes only."""
-        suffix = pathlib.Path(takehome.color_name_of(work, view, wanted)).suffix
-        job.path = self.folder / f"{secrets.token_hex(16)}{suffix}"
-        try:
-            takehome.write_color(
-                work,
-                view,
-                self.weights,
-                job.path,
-                quality=wanted.quality,
-                max_pixels=self.max_pixels,
-                show=show,
-            )
-        except Exception as error:
-            raise type(failure(work.path, error))(
-                _told(failure(work.path, error), work.path, work.name)
-            ) from None
-
-    def _take_zip(self, job: Job, works: list[Work], wanted: Wanted) -> None:
-        whole, failed = job.path.with_suffix(".zip"), []
-
-        def colored() -> Iterator[tuple[str, pathlib.Path]]:
-            for number, work in enumerate(works, 1):
-                try:
-                    view = self.view(work.key)
-                    self._write(job, work, view, wanted, lambda done: None)
-                except Exception as error:  # the others are in the zip
-                    failed.append(_told(failure(work.path, error), work.path, work.name))
-                else:
-                    yield takehome.color_name_of(work, view, wanted), job.path
-                self._show(job, number)
-
-        job.name = "colored.zip"
-        takehome.write_zip(whole, colored())
-        job.path, job.told = whole, "; ".join(failed)
-
-    def _take_comparison(self, job: Job, works: list[Work], wanted: Wanted) -> None:
-        (work,) = works
-        job.path = job.path.with_suffix(".jpg")
-        job.name = f"{takehome.plain_stem(work.name)}.compare.jpg"
-        view = self.view(work.key)
-        takehome.write_comparison(work, view, self.weights, job.path, max_pixels=self.max_pixels)
-
-    def _take_project(self, job: Job, works: list[Work], wanted: Wanted) -> None:
-        del wanted
-        job.path, job.name = job.path.with_suffix(PROJECT), f"photos{PROJECT}"
-        takehome.write_project(job.path, works)
-
-    def _show(self, job: Job, done: int) -> None:
-        job.done = done
-        self._touch()
+            for work in works:
+                if item := self.items.get(work.key):
+                    item.work = session.save(item.work, work.setting)
 
     # in the background
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Color what is open, in the background, while the block runs."""
-        self._make_samples()
+        """Color the open files in the background while the block runs."""
+        self.samples = write_samples(self.folder)
         threads = [
             threading.Thread(target=each, daemon=True) for each in (self._warm_up, self._color_all)
         ]
@@ -425,18 +304,8 @@ class Studio:
             for thread in threads:  # a process that ends while a thread is in XLA is aborted
                 thread.join(timeout=20)
 
-    def _make_samples(self) -> None:
-        """Put the samples, in gray, into the page's folder."""
-        with contextlib.suppress(ColorjaxError):  # without scikit-image there are none
-            for path in sample_photos():
-                if path.stem in SAMPLES:
-                    gray = _gray(read_photo(path).to_8bit().pixels)
-                    own = self.folder / f"{path.stem}.png"
-                    own.write_bytes(encode_photo(Photo(gray), "PNG"))
-                    self.samples[path.stem] = Work(path.stem, own.name, own)
-
     def _warm_up(self) -> None:
-        """Have all programs made that a first photo takes, while a person looks at the page."""
+        """Compile the programs that a first photo needs, before it is opened."""
         with contextlib.suppress(Exception):
             for h, w in ((3, 3), (3, 4), (2, 3), (4, 3), (3, 2)):
                 gray = Photo(np.full((100 * h, 100 * w), 128, np.uint8))
@@ -452,7 +321,7 @@ class Studio:
                 looks.palette(view, self.weights, 0, 0)
 
     def _color_all(self) -> None:
-        """Color one file after the other, as long as the page lives."""
+        """Color one file after another until the page ends."""
         while True:
             with self._changed:
                 while not self._ended and not self.next_waiting():
@@ -463,7 +332,7 @@ class Studio:
             self.color_item(item)
 
     def next_waiting(self) -> Item | None:
-        """Return the file whose turn it is: the one shown, those after it, those before."""
+        """Return the next file to color, or None: first the one shown, then those after it, then those before it."""
         with self._lock:
             keys = list(self.items)
             place = keys.index(self.current) if self.current in keys else 0
@@ -471,7 +340,7 @@ class Studio:
             return next((item for item in turns if item.state == "waiting"), None)
 
     def color_item(self, item: Item) -> None:
-        """Color a file's thumbnail, and note what it is, or what is wrong with it."""
+        """Make the thumbnail of a file, and set its summary or its error."""
         with self._lock:
             item.state = "coloring"
             version, work = item.version, item.work
@@ -482,14 +351,14 @@ class Studio:
             item.thumb = self._small(work.key, work.setting)
             item.painted += 1
             state: State = "done"
-        except Exception as error:  # whatever a file raises, the others are colored
-            item.told = _told(failure(work.path, error), work.path, work.name)
+        except Exception as error:  # one bad file does not stop the others
+            item.told = error_text(failure(work.path, error), work.path, work.name)
             state = "failed"
         with self._lock:
             item.state = state if item.version == version else "waiting"
             self._touch()
 
-    # within
+    # internal
 
     def _touch(self) -> None:
         with self._changed:
@@ -507,7 +376,7 @@ class Studio:
         return _jpeg(paint(view, self.weights, setting, shrink_photo(view.small, THUMB)))
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that the page shows, as plain values."""
+        """Return everything that the page shows, as plain values."""
         with self._lock:
             works = [
                 {
@@ -532,15 +401,6 @@ class Studio:
                 for job in self.jobs.values()
             ]
             return {"works": works, "jobs": jobs, "current": self.current}
-
-
-def _told(error: Exception, path: pathlib.Path, name: str) -> str:
-    """Return an error's line with the person's name of a file in place of where it lies."""
-    return str(error).replace(str(path), in_one_line(name))
-
-
-def _gray(pixels: np.ndarray) -> np.ndarray:
-    return np.rint(pixels @ LUMA_WEIGHTS).astype(np.uint8) if pixels.ndim == 3 else pixels
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:

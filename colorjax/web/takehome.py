@@ -1,4 +1,4 @@
-"""What a person takes home: files in color, a zip of them, a picture to compare, a project to go on with."""
+"""Files to download: photos in color, a zip, a comparison, and a project with which to continue later."""
 
 import collections
 import dataclasses
@@ -9,13 +9,13 @@ import re
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from colorjax.errors import PhotoError, in_one_line
 from colorjax.jobs import video
 from colorjax.jobs.batch import side_by_side
-from colorjax.jobs.coloring import Weights, color_frames
+from colorjax.jobs.coloring import Weights, color_frames, counted
 from colorjax.jobs.planning import COLOR
 from colorjax.jsontext import parse_json
 from colorjax.photos import MAX_PIXELS, Photo, encode_photo, format_of, read_frames, write_frames
@@ -23,20 +23,20 @@ from colorjax.web.looks import View, color_options, first_photo, paint
 from colorjax.web.session import Work, save, setting_from
 
 PROJECT = ".colorjax"  # suffix of a project file
-CONTENT = "project.json"  # in it
+CONTENT = "project.json"  # the member of a project file that lists the rest
 LONGEST_NAME = 255
-MOST_CONTENT = 50_000_000  # bytes of that
-SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")  # that a photo can be had in
+MOST_CONTENT = 50_000_000  # bytes of CONTENT
+SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")  # formats that a person can choose
 
 Show = Callable[[int], object]
 
 
 class Wanted(NamedTuple):
-    """How a file is to be written.
+    """How a photo is written.
 
     Attributes:
-        suffix: of its format, such as ".png"; None for the file's own.
-        quality: of lossy formats, from 1 to 100.
+        suffix: The suffix of the format, such as ".png". None keeps the format of the file.
+        quality: The quality of lossy formats, 1 to 100.
     """
 
     suffix: str | None = None
@@ -44,13 +44,13 @@ class Wanted(NamedTuple):
 
 
 def color_name_of(work: Work, view: View, wanted: Wanted) -> str:
-    """Return the name of the file in color; a video keeps its format."""
+    """Return the name of the colored file. A video keeps its format."""
     suffix = wanted.suffix if wanted.suffix and view.kind != "video" else view.suffix
     return f"{plain_stem(work.name)}{COLOR}{suffix}"
 
 
 def plain_stem(name: str) -> str:
-    """Return a file's name without folders and suffix, fit to be a name anywhere."""
+    """Return a file name without folders and suffix, and without characters that some systems forbid."""
     stem = os.path.splitext(re.split(r"[/\\]", name)[-1])[0]
     return re.sub(r'[\x00-\x1f<>:"|?*]', "_", stem).strip(". ") or "photo"
 
@@ -65,16 +65,16 @@ def write_color(
     max_pixels: int = MAX_PIXELS,
     show: Show = lambda done: None,
 ) -> None:
-    """Write a file in color, as it is set, all of its pages and frames.
+    """Write a file in color with its settings, including all pages or frames.
 
     Args:
-        work: the file.
-        view: of it.
+        work: The file.
+        view: Its view.
         weights: (params, config).
-        target: a new file; its suffix names the format.
-        quality: of lossy formats.
-        max_pixels: most pixels of a photo.
-        show: called with the number of frames that are done.
+        target: A path that does not exist. Its suffix names the format.
+        quality: The quality of lossy formats, 1 to 100.
+        max_pixels: The most pixels of a photo.
+        show: Called with the number of finished frames.
 
     Raises:
         PhotoError: the file cannot be read.
@@ -85,21 +85,15 @@ def write_color(
         video.colorize_video(work.path, target, weights, options, show=show)
         return
     frames = read_frames(work.path, max_pixels=max_pixels)
-    colored = _shown(color_frames(frames, weights, options), show)
+    colored = counted(color_frames(frames, weights, options), show)
     with open(target, "x+b") as file:
         write_frames(file, colored, format_of(target), quality=quality)
-
-
-def _shown(photos: Iterable[Photo], show: Show) -> Iterator[Photo]:
-    for number, photo in enumerate(photos, 1):
-        yield photo
-        show(number)
 
 
 def write_comparison(
     work: Work, view: View, weights: Weights, target: pathlib.Path, *, max_pixels: int = MAX_PIXELS
 ) -> None:
-    """Write a picture of gray and color side by side."""
+    """Write a picture with gray and color side by side."""
     photo = first_photo(work.path, max_pixels=max_pixels)
     colored = Photo(paint(view, weights, work.setting, photo))
     data = encode_photo(side_by_side(photo, [colored]), format_of(target))
@@ -107,11 +101,11 @@ def write_comparison(
 
 
 def write_zip(target: pathlib.Path, named: Iterable[tuple[str, pathlib.Path]]) -> None:
-    """Write files into a zip; those of one name are told apart by a number.
+    """Write files to a zip, and remove each. If names are equal, a number is added to the later ones.
 
     Args:
-        target: a new file.
-        named: name and path of each; it is removed when it is in.
+        target: A path that does not exist.
+        named: The name and the path of each file.
     """
     names: collections.Counter[str] = collections.Counter()
     with zipfile.ZipFile(target, "x") as archive:  # stored: photos are compressed already
@@ -125,7 +119,7 @@ def write_zip(target: pathlib.Path, named: Iterable[tuple[str, pathlib.Path]]) -
 
 
 def write_project(target: pathlib.Path, works: Sequence[Work]) -> None:
-    """Write a project: the files as they were opened, and all that was set for them, undone changes included."""
+    """Write a project: the files as they were opened, and all their settings, including those that were undone."""
     content = []
     with zipfile.ZipFile(target, "x") as archive:
         for number, work in enumerate(works):
@@ -140,11 +134,11 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
     """Open a project file.
 
     Args:
-        path: of the file.
-        folder: where its files are put, under names of our own.
+        path: The project file.
+        folder: The folder to which its files are copied, under new names.
 
     Raises:
-        PhotoError: it is none.
+        PhotoError: it is not a project that colorjax wrote.
     """
     works: list[Work] = []
     try:
@@ -169,18 +163,18 @@ _BROKEN = (
     EOFError,
     NotImplementedError,
     RuntimeError,
-)  # that an archive raises that we did not write
+)  # raised by archives that colorjax did not write
 
 
 def _is_swollen(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
-    """Return whether more may come out than is in the file; in ours all is stored as it is, once."""
+    """Return whether members are compressed or overlap. `write_project` stores each once, without compression."""
     entries = archive.infolist()
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     return not stored or sum(entry.file_size for entry in entries) > path.stat().st_size
 
 
 def _listed(told: Any, path: pathlib.Path) -> list[Any]:
-    """Return what is told of each work, no two of one file."""
+    """Return the entries of a project, each for another member."""
     works = told.get("works") if isinstance(told, dict) else None
     if not isinstance(works, list) or not all(isinstance(each, dict) for each in works):
         raise _no_project(path)
@@ -192,7 +186,7 @@ def _listed(told: Any, path: pathlib.Path) -> list[Any]:
 def _restored(
     archive: zipfile.ZipFile, told: Any, path: pathlib.Path, folder: pathlib.Path
 ) -> Work:
-    """Return one of a project's works, its file copied out."""
+    """Extract one file of a project, and return it with its settings."""
     name, stored = told.get("name"), told.get("file")
     settings, at = told.get("settings"), told.get("at")
     if not (isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)):
@@ -207,11 +201,11 @@ def _restored(
 
 
 def new_work(name: str, folder: pathlib.Path) -> Work:
-    """Return a work whose file is yet to be put at its path, under a name of our own.
+    """Return a work with a new path, to which the caller writes the file.
 
     Args:
-        name: of the person's file; of it only a plain suffix goes into the path.
-        folder: the page's own.
+        name: The name of the person's file. The path contains only its suffix, and only a plain one.
+        folder: The page's own folder.
     """
     key = secrets.token_hex(16)
     suffix = os.path.splitext(name)[1].lower()

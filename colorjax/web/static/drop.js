@@ -1,4 +1,4 @@
-// Files in: chosen, dropped, or a whole folder, sent one after the other. And out, into a folder.
+// Uploads of chosen or dropped files or of a whole folder, one after another. Saving of downloads into a folder.
 const KNOWN = /\.(jpe?g|png|tiff?|webp|gif|bmp|avif|hei[cf]|jp2|mp4|m4v|mov|mkv|avi|webm|mpe?g|colorjax)$/i;
 
 async function within(entry) { // all files of a folder, sorted by name
@@ -60,7 +60,7 @@ export default {
       }
       if (this.sent >= this.all) this.sent = this.all = 0;
     },
-    async ask() { // for a folder to save files into
+    async ask() { // ask for a folder to save files in
       if (!window.showDirectoryPicker) {
         this.$emit("told", "This browser cannot save into a folder; take the zip instead.");
         return false;
@@ -68,7 +68,7 @@ export default {
       this.folder = await showDirectoryPicker({ mode: "readwrite" }).catch(() => null);
       return !!this.folder;
     },
-    async save(address, name) { // over nothing that is there
+    async save(address, name) { // never over an existing file
       const [, stem, ending] = name.match(/^(.*?)(\.[^.]*)?$/), there = [];
       for await (const each of this.folder.keys()) there.push(each.toLowerCase());
       for (let i = 2; there.includes(name.toLowerCase()); i++) name = `${stem} (${i})${ending || ""}`;

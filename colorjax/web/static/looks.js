@@ -1,4 +1,4 @@
-// Colorings to choose from, side by side.
+// The row of looks to choose from.
 export default {
   props: { photo: Object, looks: Array },
   emits: ["choose"],

@@ -1,14 +1,14 @@
 // The photo: before and after with a slider, zoom and pan, rings where colors were set, a palette beside the place.
-const SHOWN = 2048; // pixels of the longest side that the server shows; beyond, the whole photo is asked for
-const CLOSEST = 16; // screen pixels a photo's pixel at most
-const SLIP = 6; // pixels that a click may move
-const KEPT = 12; // pictures
+const SHOWN = 2048; // longest side in pixels of the server's pictures; beyond it, the full size is loaded
+const CLOSEST = 16; // most screen pixels per pixel of the photo
+const SLIP = 6; // pixels that the pointer may move in a click
+const KEPT = 12; // pictures that are kept
 
 const hex = (color) => "#" + color.map((level) => level.toString(16).padStart(2, "0")).join("");
 const levels = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), Math.max(low, high));
 
-const made = []; // addresses of pictures, the latest last
+const made = []; // addresses of pictures, in the order in which they were made
 
 async function picture(address) {
   const answer = await fetch(address);
@@ -82,8 +82,8 @@ export default {
     path: null, asked: null, cross: null, other: "#b08060", pointers: {}, fitted: true,
   }),
   created() {
-    this.turn = 0; // of what is tried
-    this.full = ""; // the version that is shown whole
+    this.turn = 0; // counts the colors that are tried
+    this.full = ""; // the version that is shown at full size
   },
   computed: {
     least() { return Math.min(this.wide / this.photo.width, this.high / this.photo.height, 3) || 1; },
@@ -93,7 +93,7 @@ export default {
       return { width: this.photo.width + "px", height: this.photo.height + "px",
         transform: `translate(${this.x}px, ${this.y}px) scale(${this.scale})` };
     },
-    seen() { // of the photo, on the stage
+    seen() { // the part of the photo that is visible on the stage
       const right = Math.min(this.wide, this.x + this.photo.width * this.scale);
       return { left: Math.max(0, this.x), right };
     },
@@ -110,7 +110,7 @@ export default {
       else if (this.asked?.radius && !this.trial) shown.push({ ...this.asked, color: "#fff6" });
       else if (chosen?.radius && !this.trial) shown.push({ ...chosen, color: "#fff6" });
       return shown.map(({ path, radius, color }) => ({
-        color, width: 2 * radius * this.scale, // a stroke of one place is a line of no length
+        color, width: 2 * radius * this.scale, // a stroke at one place is a line of length 0
         points: [...path, path[path.length - 1]].map(([row, column]) => this.at(row, column).join()).join(" "),
       }));
     },
@@ -146,7 +146,7 @@ export default {
     at(row, column) { return [this.x + (column + 0.5) * this.scale, this.y + (row + 0.5) * this.scale]; },
     spot({ row, column }) { const [x, y] = this.at(row, column); return { left: x + "px", top: y + "px" }; },
 
-    // what is shown
+    // pictures
     measure() {
       const { clientWidth, clientHeight } = this.$refs.stage;
       [this.wide, this.high] = [clientWidth, clientHeight];
@@ -165,7 +165,7 @@ export default {
       this.before = before;
       await this.color();
     },
-    async color() { // the latest coloring; what was tried stays until it is there
+    async color() { // load the latest coloring; a color that was tried stays until then
       const asked = this.address("after");
       if (!this.photo.ready) return;
       const after = await picture(asked).catch(() => null);
@@ -173,7 +173,7 @@ export default {
       [this.after, this.trial, this.full] = [after, null, ""];
       this.sharpen();
     },
-    sharpen() { // ask for the whole photo once its pixels show
+    sharpen() { // load the full size when the zoom needs it
       clearTimeout(this.patience);
       const { key, version, width, height } = this.photo, longest = Math.max(width, height);
       const wanted = `${key} ${version}`;
@@ -204,12 +204,12 @@ export default {
       this.hold();
       this.sharpen();
     },
-    hold() { // the photo in the stage: in the middle if it is smaller, no gap beside it if it is larger
+    hold() { // keep the photo in the stage: centered if it is smaller, without a gap if it is larger
       const inside = (at, photo, stage) => photo < stage ? (stage - photo) / 2 : clamp(at, stage - photo, 0);
       this.x = inside(this.x, this.photo.width * this.scale, this.wide);
       this.y = inside(this.y, this.photo.height * this.scale, this.high);
     },
-    wheel(event) { // with Ctrl, or a pinch on a touchpad; else the page scrolls
+    wheel(event) { // zoom with Ctrl or a pinch on a touchpad; otherwise the page scrolls
       if (!event.ctrlKey) return;
       event.preventDefault();
       this.zoom(Math.exp(-event.deltaY / 200), ...this.on(event));
@@ -225,7 +225,7 @@ export default {
       return row >= 0 && column >= 0 && row < this.photo.height && column < this.photo.width ? [row, column] : null;
     },
 
-    // pointers: one clicks, pans or brushes, two pinch
+    // pointers: one clicks, pans or brushes; two pinch
     down(event) {
       if (event.button) return;
       this.$refs.stage.setPointerCapture(event.pointerId);
@@ -305,7 +305,7 @@ export default {
       this.asked = null;
       this.attempt(null);
     },
-    attempt(color) { // show what it would be like
+    attempt(color) { // preview a color
       const turn = ++this.turn;
       clearTimeout(this.pause);
       this.pause = setTimeout(async () => {
@@ -323,7 +323,7 @@ export default {
     give(color) {
       const { path, radius, instead } = this.asked;
       this.$emit("mark", { color, path, radius, instead });
-      ++this.turn; // what is tried stays until the coloring is there
+      ++this.turn; // a color that was tried stays until the coloring is loaded
       clearTimeout(this.pause);
       this.asked = null;
       this.$refs.stage.focus?.();

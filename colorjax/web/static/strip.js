@@ -1,6 +1,6 @@
 // The strip: a thumbnail for each open file, with its state.
 const STATES = { waiting: "waiting", coloring: "being colored", done: "colored", failed: "cannot be opened" };
-const KINDS = { video: "movie", animation: "animation", pages: "auto_stories" }; // icons of what is no plain photo
+const KINDS = { video: "movie", animation: "animation", pages: "auto_stories" }; // icons of files that are not single photos
 
 export default {
   props: { works: Array, current: String, unsaved: Boolean },

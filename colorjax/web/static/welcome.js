@@ -1,4 +1,4 @@
-// The first look: a photo before and after, what this is, and ways in.
+// The first page: a photo before and after, one sentence, and buttons to open photos.
 export default {
   props: { hero: String, samples: Array },
   emits: ["sample"],
