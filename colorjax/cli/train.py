@@ -352,7 +352,7 @@ def _load_photos(
 def _evaluate(
     run: str, outcome: Any, photos: _Photos, config: configs.Config
 ) -> tuple[str, dict[str, Any]]:
-    """Evaluate the weights of a run and the baselines, and write the result. Return the name of the photos, too."""
+    """Evaluate the weights of a run and the baselines, and write the result. Return which photos, and the result."""
     import numpy as np
 
     from colorjax.data.datasets import center_squares, subset
