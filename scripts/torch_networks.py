@@ -1,4 +1,4 @@
-"""PyTorch networks that `scripts/bench` compares with: the photo network again, and one of ECCV16's published size."""
+"""PyTorch networks for `scripts/bench`: the photo network, and one of ECCV16's published size."""
 
 import torch
 from torch import nn
