@@ -196,7 +196,7 @@ def solve_green(
     *,
     peak: int = 255,
 ) -> Int32[Array, "*pixels"]:
-    """Compute the green that keeps luma beside red and blue. This is the second half of `apply_chroma`.
+    """Compute the green that keeps luma, given red and blue. This is the second half of `apply_chroma`.
 
     Jit the two halves separately where exactness matters. Within one program XLA may compute red and blue twice and
     round a tie both ways, which can change luma100 by 21.

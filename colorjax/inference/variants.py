@@ -27,13 +27,8 @@ from colorjax.inference.tiles import TILE
 from colorjax.networks.bins import bin_centers
 
 DISTINCT = 6.0  # target for the mean CIEDE2000 between variants, where they may differ
-PLAUSIBLE = (
-    0.5,
-    0.35,
-    0.25,
-    0.18,
-    0.12,
-)  # least likelihood of an alternative, relative to the likeliest
+# least likelihood of an alternative, relative to the likeliest color; tried in turn
+PLAUSIBLE = (0.5, 0.35, 0.25, 0.18, 0.12)
 UNLIKELY = (0.06, 0.03, 0.01)  # tried next, if variants are still too similar
 SAME = 4.5  # mean CIEDE2000 below which variants are nearly equal
 CERTAIN = 0.9  # probability of the color that a variant gives to a thing

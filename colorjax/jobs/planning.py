@@ -174,7 +174,7 @@ def _check_holds(out: str, source: str) -> None:
 
 
 def _suffix(source: pathlib.Path, suffix: str | None) -> str:
-    """Return the suffix of an output. A suffix that is asked for applies to photos."""
+    """Return the suffix of an output. A requested suffix applies to photos."""
     if ffmpeg.is_video(source):
         return ffmpeg.video_suffix(source)
     return output_suffix(source) if suffix is None else suffix

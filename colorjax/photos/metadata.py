@@ -50,7 +50,7 @@ class _Text(str):
     """A text in EXIF. Pillow reads its bytes as Latin-1 and would write ASCII; this class keeps the bytes."""
 
     def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
-        """Return the original bytes, whatever encoding is asked for."""
+        """Return the original bytes for any encoding."""
         return super().encode("latin-1", "replace")
 
 

@@ -86,7 +86,7 @@ def read_frames(
         allow_truncated: As for `read_photo`. Frames that are missing completely are left out.
 
     Yields:
-        The pages in order. Each is decoded when it is asked for.
+        The pages in order. Each is decoded when it is needed.
 
     Raises:
         PhotoError: as for `read_photo`, when the damaged page is reached.

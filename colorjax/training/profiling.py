@@ -63,7 +63,7 @@ class Trace:
 
     @contextlib.contextmanager
     def step(self, step: int) -> Iterator[None]:
-        """Trace the chunk that begins at a step, if it is one of those asked for."""
+        """Trace the chunk that begins at a step, if its trace was requested."""
         if self.steps and self.began is None and step > self.first:
             jax.profiler.start_trace(str(self.folder))
             self.began = step

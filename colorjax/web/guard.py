@@ -17,11 +17,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[Any]]
 
-FORWARDING = (
-    b"forwarded",
-    b"x-forwarded-",
-    b"x-real-ip",
-)  # headers of proxies, of which there are none
+# headers of proxies, which are dropped because there is no proxy
+FORWARDING = (b"forwarded", b"x-forwarded-", b"x-real-ip")
 SAFE = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
