@@ -50,6 +50,7 @@ PURE = (  # array code: no files, no processes, nothing that imports them
     "inference.tiles",
     "inference.resampling",
     "inference.hints",
+    "inference.following",
     "inference.blending",
     "evaluation.metrics",
 )

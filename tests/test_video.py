@@ -126,6 +126,33 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
 
 
 @needs_ffmpeg
+@pytest.mark.req("VID-002", "INF-040")
+def test_hints_go_on_after_a_kill(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "PART", 4)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=10)
+    hints = Hints(np.array([[20, 20]]), np.array([[220, 60, 60]], np.uint8))
+    options = coloring.ColorOptions(hints=hints)
+    whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
+    video.colorize_video(path, whole, network, options)
+    follow = coloring.follow
+
+    def killed(followed, prediction):
+        if len(list((tmp_path / ".target.mkv.parts").glob("*.ts"))) == 2:
+            raise KeyboardInterrupt
+        return follow(followed, prediction)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coloring, "follow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            video.colorize_video(path, target, network, options)
+    starts = []
+    monkeypatch.setattr(coloring, "start_following", lambda *_: starts.append(1))
+    video.colorize_video(path, target, network, options)
+    assert not starts  # the hints go on where they were
+    np.testing.assert_array_equal(pictures(target), pictures(whole))
+
+
+@needs_ffmpeg
 @pytest.mark.req("VID-002")
 def test_a_few_frames_are_in_memory(network, tmp_path, monkeypatch):
     frames, memories, most = [], [], []

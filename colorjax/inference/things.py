@@ -52,8 +52,8 @@ def affinity(
         other_cells: Their rows and columns.
         grid: Rows and columns of all cells.
     """
-    apart = _squared_distances(features, other_features)
-    steps = _squared_distances(cells.astype(jnp.float32), other_cells.astype(jnp.float32))
+    apart = squared_distances(features, other_features)
+    steps = squared_distances(cells.astype(jnp.float32), other_cells.astype(jnp.float32))
     far = steps / (NEAR * min(grid)) ** 2
     local = jnp.exp(-steps / (2 * NEXT**2))
     return (1 - LOCAL) * jnp.exp(-(apart + far) / 2) + LOCAL * local
@@ -71,7 +71,7 @@ def anchors(features: Float[Array, "n m features"], count: int) -> Float[Array, 
     """
     cells = features.reshape(-1, features.shape[-1])
     cells = cells[:: -(-len(cells) // LOOKED_AT)]
-    likeness = jnp.exp(-_squared_distances(cells, cells) / 2)
+    likeness = jnp.exp(-squared_distances(cells, cells) / 2)
     covered, chosen = jnp.zeros(len(cells)), []
     for _ in range(count):
         best = jnp.argmax(jnp.maximum(likeness - covered[None], 0).sum(1))
@@ -90,11 +90,14 @@ def memberships(
         anchors: From `anchors`.
     """
     cells = features.reshape(-1, features.shape[-1])
-    near = jnp.exp(-SHARP * _squared_distances(cells, anchors))
+    near = jnp.exp(-SHARP * squared_distances(cells, anchors))
     shares = near / (near.sum(-1, keepdims=True) + FAINT)
     return shares.reshape(*features.shape[:2], -1)
 
 
-def _squared_distances(a, b):
+def squared_distances(
+    a: Float[Array, "p k"], b: Float[Array | np.ndarray, "q k"]
+) -> Float[Array, "p q"]:
+    """Return the squared distance of each row of one array from each row of another."""
     products = jnp.matmul(a, b.T, precision="highest")
     return jnp.maximum((a**2).sum(-1)[:, None] + (b**2).sum(-1)[None] - 2 * products, 0)

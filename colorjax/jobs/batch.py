@@ -178,7 +178,7 @@ def colorize_video(
     Args:
         job: A video, from `planning.plan`.
         weights: (params, config).
-        options: How the video is colored. Hints apply to fixed points of the picture.
+        options: How the video is colored. Hints follow their things from frame to frame.
         compare: Whether to write a comparison sheet of a still, too.
         overwrite: Whether to replace existing outputs. Otherwise they are kept.
         progress: Called before each video is written, with the number of frames and their unit. It returns a context

@@ -6,20 +6,22 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import PyTree
 
 from colorjax.config import Config
 from colorjax.inference import blending, colorizing, pipeline, variants
+from colorjax.inference.following import Followed, follow, start_following
 from colorjax.inference.hints import Hints
 from colorjax.inference.looks import NATURAL, find_look, look_tilt
-from colorjax.inference.pipeline import Tilt
+from colorjax.inference.pipeline import Prediction, Tilt
 from colorjax.photos import Photo
 from colorjax.photos.tints import is_tinted, tint_of
 
 Weights = tuple[PyTree, Config]
+Result = TypeVar("Result")
 AHEAD = 64_000_000  # pixels of frames in progress at once; two frames are always allowed
 
 
@@ -34,6 +36,8 @@ class ColorOptions:
         keep_color: Whether to blend with the color that a photo has, instead of replacing it.
         hints: Known colors at places of the photo.
         tilt: A preference for some of the network's colors, from `variant_options`.
+        followed: The hints and the things on which they lie, from `variant_options`. None means that the hints were
+            placed on the first frame.
     """
 
     vividness: float = 1.0
@@ -42,11 +46,24 @@ class ColorOptions:
     keep_color: bool = False
     hints: Hints | None = None
     tilt: float | np.ndarray | Tilt = 0.0
+    followed: Followed | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether no variants or look have to be chosen on a photo first."""
         return self.variants == 1 and self.look == NATURAL
+
+
+class FrameMemory(NamedTuple):
+    """The state after a frame of a video.
+
+    Attributes:
+        blended: The state for stable chroma.
+        followed: The places of the hints, or None without hints.
+    """
+
+    blended: blending.BlendState
+    followed: Followed | None = None
 
 
 def color_file(
@@ -73,9 +90,11 @@ def color_file(
     options = options_for(first)
     if second is not None:
         del frames, second
-        apart = (
-            [options] if options.is_settled else variant_options(_middle(read), weights, options)
-        )
+        if options.is_settled:
+            return first, [color_frames(read(), weights, options)]
+        apart = variant_options(_middle(read), weights, options)
+        # hints are placed on the first frame, not on the middle one
+        apart = [dataclasses.replace(each, followed=None) for each in apart]
         return first, [color_frames(read(), weights, each) for each in apart]
     if options.variants == 1:
         (settled,) = variant_options(first, weights, options)
@@ -96,16 +115,21 @@ def variant_options(photo: Photo, weights: Weights, options: ColorOptions) -> li
     """Return the options for each variant alone, so that all frames of a variant or a look prefer the same colors.
 
     Args:
-        photo: The photo on which the variants must differ, such as the still of a video.
+        photo: The photo on which the variants must differ and the hints are placed, such as the still of a video.
         weights: (params, config).
         options: Options that ask for several variants or for a look.
 
     Raises:
         ConfigError: as for `color_file`.
     """
-    if options.is_settled:
+    if options.is_settled and options.hints is None:
         return [options]
     prediction = pipeline.predict(photo.pixels, weights, hints=options.hints)
+    if prediction.hints is not None:
+        followed = start_following(prediction, prediction.hints)
+        options = dataclasses.replace(options, followed=followed)
+    if options.is_settled:
+        return [options]
     if options.look != NATURAL:
         look = find_look(options.look, weights[1])
         vividness, tilt = options.vividness * look.vivid, look_tilt(prediction, look, weights[1])
@@ -135,8 +159,8 @@ def color_frames(
     weights: Weights,
     options: ColorOptions = ColorOptions(),
     *,
-    memory: blending.BlendState | None = None,
-    remember: Callable[[blending.BlendState], object] = lambda memory: None,
+    memory: FrameMemory | None = None,
+    remember: Callable[[FrameMemory], object] = lambda memory: None,
 ) -> Iterator[Photo]:
     """Color pages or frames one by one, with chroma that is stable over time except at cuts.
 
@@ -148,12 +172,31 @@ def color_frames(
         memory: The state after the frames before these. None starts anew.
         remember: Called after each frame with the new state.
     """
-    for frame, colored in _ahead(
-        lambda frame: (frame, color_photo(frame, weights, options)), frames
-    ):
-        memory, rgb = blending.blend_over_time(memory, frame.pixels, colored.pixels)
-        remember(memory)
-        yield dataclasses.replace(colored, pixels=rgb)
+    blended, followed = memory or (None, options.followed)
+    hints = options.hints
+
+    def hinted(frame: Photo, prediction: Prediction) -> Photo:
+        """Color a frame with the hints where their things are."""
+        nonlocal followed
+        if followed is None and hints is not None:
+            hints.check_inside(frame.pixels.shape)
+            cells = hints.on_cells(frame.pixels.shape, prediction.gray.shape)
+            followed = start_following(prediction, cells)
+        followed, prediction = follow(followed, prediction)
+        coefficients = pipeline.choose_colors(
+            prediction, weights[1], vividness=options.vividness, tilt=options.tilt
+        )
+        return _finish(frame, pipeline.render(frame.pixels, coefficients), options)
+
+    if hints is None:
+        colored = _ahead(lambda frame: color_photo(frame, weights, options), frames)
+    else:
+        predicted = _ahead(lambda frame: pipeline.predict(frame.pixels, weights), frames)
+        colored = ((frame, hinted(frame, prediction)) for frame, prediction in predicted)
+    for frame, photo in colored:
+        blended, rgb = blending.blend_over_time(blended, frame.pixels, photo.pixels)
+        remember(FrameMemory(blended, followed))
+        yield dataclasses.replace(photo, pixels=rgb)
 
 
 def counted(photos: Iterable[Photo], show: Callable[[int], object]) -> Iterator[Photo]:
@@ -164,15 +207,21 @@ def counted(photos: Iterable[Photo], show: Callable[[int], object]) -> Iterator[
         show(number)
 
 
-def _ahead(function: Callable[[Photo], Any], frames: Iterable[Photo]) -> Iterator[Any]:
-    """Apply a function to frames in threads that work a few frames ahead, and yield the results in order."""
+def _ahead(
+    function: Callable[[Photo], Result], frames: Iterable[Photo]
+) -> Iterator[tuple[Photo, Result]]:
+    """Apply a function to frames in threads that work a few frames ahead, and yield frames and results in order."""
+
+    def both(frame: Photo) -> tuple[Photo, Result]:
+        return frame, function(frame)
+
     frames, cores = iter(frames), os.cpu_count() or 1
     # the first one alone: otherwise several threads would compile the same program
-    yield from map(function, itertools.islice(frames, 1))
-    waiting: deque[tuple[int, Future]] = deque()
+    yield from map(both, itertools.islice(frames, 1))
+    waiting: deque[tuple[int, Future[tuple[Photo, Result]]]] = deque()
     with ThreadPoolExecutor(cores) as pool:
         for frame in frames:
-            waiting.append((frame.pixels[..., 0].size, pool.submit(function, frame)))
+            waiting.append((frame.pixels[..., 0].size, pool.submit(both, frame)))
             del frame
             while len(waiting) > cores or (
                 len(waiting) > 1 and sum(size for size, _ in waiting) > AHEAD

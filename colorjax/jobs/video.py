@@ -15,8 +15,9 @@ import numpy as np
 
 from colorjax.errors import BusyError, OutputError
 from colorjax.inference.blending import BlendState
+from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
-from colorjax.jobs.coloring import ColorOptions, Weights, color_frames
+from colorjax.jobs.coloring import ColorOptions, FrameMemory, Weights, color_frames
 from colorjax.jobs.matroska import matroska_frame
 from colorjax.photos import Photo, shorten_name, write_bytes
 
@@ -43,7 +44,7 @@ def colorize_video(
         source: The video.
         target: The output. Its suffix names the container.
         weights: (params, config).
-        options: As for photos, for one variant. Hints apply to fixed points of the picture.
+        options: As for photos, for one variant. Hints follow their things from frame to frame.
         overwrite: Whether to replace an existing target.
         show: Called now and then with the number of finished frames.
 
@@ -73,7 +74,7 @@ def colorize_video(
                 if first is None:
                     break
                 photos = map(Photo, itertools.chain([first], itertools.islice(frames, PART - 1)))
-                latest: deque[BlendState] = deque(maxlen=1)
+                latest: deque[FrameMemory] = deque(maxlen=1)
                 colored = color_frames(
                     photos, weights, options, memory=memory, remember=latest.append
                 )
@@ -112,7 +113,7 @@ def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> 
     arrays = [*jax.tree.leaves(params), *map(np.asarray, jax.tree.leaves(options.tilt))]
     if options.hints is not None:
         arrays += [options.hints.places, options.hints.rgb]
-    plain = dataclasses.replace(options, hints=None, tilt=0.0)
+    plain = dataclasses.replace(options, hints=None, tilt=0.0, followed=None)
     facts = (os.path.realpath(source), status.st_size, status.st_mtime_ns, config, plain)
     digest = hashlib.sha256(repr(facts).encode())
     for array in arrays:
@@ -129,10 +130,13 @@ def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
         write_bytes(note, identity, overwrite=True)
 
 
-def _write_memory(path: pathlib.Path, memory: BlendState) -> None:
-    np.savez(path, blocks=memory.blocks, chroma=memory.chroma)
+def _write_memory(path: pathlib.Path, memory: FrameMemory) -> None:
+    np.savez(path, *memory.blended, *(memory.followed or ()))
 
 
-def _read_memory(path: pathlib.Path) -> BlendState:
-    with np.load(path) as arrays:
-        return BlendState(arrays["blocks"], arrays["chroma"])
+def _read_memory(path: pathlib.Path) -> FrameMemory:
+    with np.load(path) as file:
+        arrays = [file[name] for name in file.files]
+    count = len(BlendState._fields)
+    followed = Followed(*arrays[count:]) if arrays[count:] else None
+    return FrameMemory(BlendState(*arrays[:count]), followed)

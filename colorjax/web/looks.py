@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference import pipeline
+from colorjax.inference.following import start_following
 from colorjax.inference.looks import Look, look_tilt, looks
 from colorjax.inference.pipeline import Prediction
 from colorjax.inference.variants import likely_colors
@@ -126,11 +127,16 @@ def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 def color_options(view: View, weights: Weights, setting: Setting) -> ColorOptions:
     """Return the options with which the whole file is colored as in its view."""
-    look = _look(setting, weights[1])
+    look, given = _look(setting, weights[1]), hints(setting.marks, view.shape)
+    followed = None
+    if given is not None and view.frames > 1:
+        cells = given.on_cells(view.shape, view.seen.gray.shape)
+        followed = start_following(view.seen, cells)
     return ColorOptions(
         vividness=look.vivid * setting.vividness,
-        hints=hints(setting.marks, view.shape),
+        hints=given,
         tilt=look_tilt(view.seen, look, weights[1]),
+        followed=followed,
     )
 
 
