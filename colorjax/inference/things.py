@@ -96,7 +96,7 @@ def memberships(
 
 
 def squared_distances(
-    a: Float[Array, "p k"], b: Float[Array | np.ndarray, "q k"]
+    a: Float[Array | np.ndarray, "p k"], b: Float[Array | np.ndarray, "q k"]
 ) -> Float[Array, "p q"]:
     """Return the squared distance of each row of one array from each row of another."""
     products = jnp.matmul(a, b.T, precision="highest")
