@@ -1,5 +1,6 @@
 """The page, in a real browser (slow: it needs NiceGUI, Playwright and a Chromium)."""
 
+import base64
 import contextlib
 import http.client
 import http.server
@@ -420,6 +421,92 @@ def test_a_photo_is_taken_out_of_the_strip(page, tmp_path):
         page.wait_for_function(f"document.querySelector('.what h1').innerText == '{left}.png'")
     page.get_by_role("button", name="Remove three.png").press("Enter")
     page.locator(".welcome").wait_for()
+
+
+# files as a browser hands them over: a list of (path, base64) becomes a tree of entries, or a clipboard
+HAND_OVER = """([how, files]) => {
+  const data = new DataTransfer(), tree = {};
+  for (const [path, bytes] of files) {
+    const file = new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], path.split("/").pop());
+    data.items.add(file);
+    let folder = tree;
+    for (const part of path.split("/").slice(0, -1)) folder = folder[part] ||= {};
+    folder[file.name] = file;
+  }
+  if (how == "paste") return dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+  const reader = (entries) => ({ readEntries: (done) => done(entries.splice(0, 2)) });
+  const entry = (node) => node instanceof File
+    ? { isFile: true, file: (done) => done(node) }
+    : { isFile: false, createReader: () => reader(Object.values(node).map(entry)) };
+  const roots = Object.values(tree).map(entry), asked = DataTransferItem.prototype.webkitGetAsEntry;
+  DataTransferItem.prototype.webkitGetAsEntry = () => roots.shift() || entry({});
+  dispatchEvent(new DragEvent("drop", { dataTransfer: data }));
+  DataTransferItem.prototype.webkitGetAsEntry = asked;
+}"""
+
+
+def hand_over(page, how, *names):
+    """Paste or drop files, most of which are photos."""
+    files = []
+    for number, name in enumerate(names):
+        data = encoded(np.roll(PHOTO, 9 * number, 1), "PNG") if name.endswith("png") else b"text"
+        files.append([name, base64.b64encode(data).decode()])
+    page.evaluate(HAND_OVER, [how, files])
+
+
+def open_files(page, count):
+    page.wait_for_function(f"document.querySelectorAll('.strip .done').length == {count}")
+    labels = page.locator(".strip .frame").evaluate_all(
+        "frames => frames.map((frame) => frame.getAttribute('aria-label'))"
+    )
+    return [label.split(",")[0] for label in labels]
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-015")
+def test_a_folder_is_dropped(page):
+    names = ["album/a.png", "album/b.png", "album/notes.txt", "album/inner/c.png", "album/.d.png"]
+    hand_over(page, "drop", *names, "album/inner/deep/e.png")
+    assert sorted(open_files(page, 4)) == ["a.png", "b.png", "c.png", "e.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-015")
+def test_a_photo_is_pasted(page):
+    hand_over(page, "paste", "clip.png")
+    assert open_files(page, 1) == ["clip.png"]
+    colored(page)
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-016", "APP-022")
+def test_two_fingers_zoom(browser, address):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = opened(context.new_page(), address, [])
+    hand_over(page, "paste", "clip.png")
+    colored(page)
+    width = "document.querySelectorAll('.stage .layer img')[1].getBoundingClientRect().width"
+    fitted = page.evaluate(width)
+    stage = page.locator(".stage").bounding_box()
+    x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+    fingers = context.new_cdp_session(page)
+
+    def touch(kind, apart):
+        places = [{"x": x + side * apart, "y": y, "id": i} for i, side in enumerate((-1, 1))]
+        points = [] if kind == "touchEnd" else places
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    for start, end, check in (
+        (30, 90, lambda w: w > 2 * fitted),
+        (90, 20, lambda w: w < fitted * 1.1),
+    ):
+        touch("touchStart", start)
+        for apart in np.linspace(start, end, 6)[1:]:
+            touch("touchMove", float(apart))
+        touch("touchEnd", end)
+        assert check(page.evaluate(width))
+    close_all(page)
+    context.close()
 
 
 @pytest.mark.slow

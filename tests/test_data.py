@@ -1,12 +1,15 @@
 """Which photos teach, in what order, from memory or from files."""
 
+import shutil
+
 import numpy as np
 import pytest
 from commanding import TINY_RUN
 from PIL import Image
 
 import colorjax
-from colorjax import config
+from colorjax import cli, config
+from colorjax import photos as photos_module
 from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
 from colorjax.training import loop
@@ -81,6 +84,79 @@ def test_streamed_photos_are_those_in_memory(folder, framing):
         assert [c.shape for c in chunks[0]] == [(3, 4, 16, 16, 3)] * ((12 - first) // 3)
         np.testing.assert_array_equal(*chunks)
     assert np.any(feeds[0].batch(0) != feeds[0].batch(1))
+
+
+@pytest.mark.req("TRN-053")
+@pytest.mark.parametrize("framing", ["squash", "whole"])
+def test_packed_photos_are_those_in_memory(folder, tmp_path, framing, monkeypatch):
+    folder = shutil.copytree(folder, tmp_path / "album")
+    (folder / "broken.png").write_bytes(b"no photo")
+    Image.fromarray(np.full((20, 30, 3), 99, np.uint8)).save(folder / "gray.png")
+    places = ["samples", str(folder)]
+    kept = datasets.load_photos(places, 16, framing=framing)
+    written = datasets.load_photos(places, 16, framing=framing, pack=tmp_path / "pack")
+    for name in ("load_square", "load_resized"):
+        monkeypatch.setattr(photos_module, name, lambda *_, **__: pytest.fail("decoded again"))
+    again = datasets.load_photos(places, 16, framing=framing, pack=tmp_path / "pack")
+    order = data_order.photo_order(len(kept.rgb), 4, seed=1)
+    for packed in (written, again):
+        for name in ("names", "gray", "failures"):
+            assert getattr(packed, name) == getattr(kept, name)
+        np.testing.assert_array_equal(packed.source, kept.source)
+        for a, b in zip(kept.rgb, packed.rgb, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert datasets.digest(packed.rgb) == datasets.digest(kept.rgb)
+        some = np.array([5, 0, 3])
+        assert datasets.digest(datasets.subset(packed.rgb, some)) == datasets.digest(
+            datasets.subset(kept.rgb, some)
+        )
+        batches = [
+            loader.Loader(rgb, order, size=16, seed=1).batch(3) for rgb in (kept.rgb, packed.rgb)
+        ]
+        np.testing.assert_array_equal(*batches)
+
+
+@pytest.mark.req("TRN-053")
+@pytest.mark.parametrize("change", ["file", "size", "framing", "cut", "index", "nothing"])
+def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
+    folder = shutil.copytree(folder, tmp_path / "album")
+    pack, options = tmp_path / "pack", {"size": 16, "framing": "whole"}
+    datasets.load_photos([str(folder)], pack=pack, **options)
+    match change:
+        case "file":
+            path = sorted(folder.iterdir())[0]
+            path.write_bytes(path.read_bytes() + b"\0")
+        case "size":
+            options["size"] = 12
+        case "framing":
+            options["framing"] = "crop"
+        case "cut":
+            (data,) = pack.glob("*/photos.bin")
+            data.write_bytes(data.read_bytes()[:-1])
+        case "index":
+            (index,) = pack.glob("*/index.json")
+            index.write_text(index.read_text()[:-20])
+    decoded = []
+    for name in ("load_square", "load_resized"):
+        original = getattr(photos_module, name)
+        spy = lambda *a, original=original, **k: decoded.append(1) or original(*a, **k)  # noqa: E731
+        monkeypatch.setattr(photos_module, name, spy)
+    packed = datasets.load_photos([str(folder)], pack=pack, **options).rgb
+    assert len(decoded) == (0 if change == "nothing" else 10)
+    kept = datasets.load_photos([str(folder)], **options).rgb
+    for a, b in zip(kept, packed, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not list(pack.glob(".unfinished-*"))
+
+
+@pytest.mark.req("TRN-053")
+def test_a_pack_that_cannot_be_written_is_one_line(folder, tmp_path, capsys):
+    (tmp_path / "file").write_bytes(b"")
+    command = ["train", folder, "--preset", "seed-tanh2", "--out", tmp_path / "run"]
+    assert cli.main([*map(str, command), "--pack", str(tmp_path / "file" / "pack")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot write decoded photos" in line
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.req("TRN-050")

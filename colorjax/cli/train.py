@@ -79,6 +79,11 @@ def add_train(commands: Any) -> None:
         metavar="GB",
         help="memory for decoded photos; others are read again at each step (default: 40 %% of all)",
     )
+    parser.add_argument(
+        "--pack",
+        metavar="FOLDER",
+        help="keep decoded photos in FOLDER: they need no memory, and are not decoded again by the next run",
+    )
     length = parser.add_mutually_exclusive_group()
     length_text = (
         f"default: {TUNED_PASSES} passes, but at least {TUNED_STEPS} steps, when starting from the packaged weights, "
@@ -332,6 +337,7 @@ def _load_photos(
         size=size,
         framing=config.framing,
         memory=_bytes(args.memory),
+        pack=args.pack,
         progress=count,
     )
     found = load(args.photos)

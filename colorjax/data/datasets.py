@@ -1,5 +1,6 @@
 """Sets of photos for training and evaluation."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -11,7 +12,8 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from colorjax import photos
-from colorjax.errors import NoPhotosError, PhotoError
+from colorjax.data.packed import Pack, PackedPhotos
+from colorjax.errors import NoPhotosError, OutputError, PhotoError
 from colorjax.evaluation.metrics import COLORLESS, colorfulness
 
 MEMORY = 0.4  # share of the machine's memory for decoded photos
@@ -45,7 +47,7 @@ class PhotoDataset:
     """Color photos, and what was left out.
 
     Attributes:
-        rgb: Levels: an array of squares, or a sequence of whole or streamed photos.
+        rgb: Levels: an array of squares, or a sequence of whole, packed or streamed photos.
         names: The name of each photo, relative to the place where it was found.
         source: For each photo, the index of the place where it was found.
         gray: The names of photos that were left out because they have no color.
@@ -66,6 +68,7 @@ def load_photos(
     framing: str = "squash",
     method: str = "lanczos",
     memory: int | None = None,
+    pack: str | os.PathLike | None = None,
     progress: Callable[[int, int], None] = lambda read, all: None,
 ) -> PhotoDataset:
     """Read the color photos of files, folders or `samples`.
@@ -78,11 +81,14 @@ def load_photos(
         method: The filter, "lanczos" or "bicubic".
         memory: The bytes that decoded photos may use before they are streamed. None means a share of the machine's
             memory.
+        pack: A folder for the decoded photos. They are memory-mapped, need no memory, and are not decoded again by the
+            next call with the same files.
         progress: Called after each file with the number of files that were read and that of all files.
 
     Raises:
         PhotoError: a place does not exist.
         NoPhotosError: there is no color photo.
+        OutputError: the folder of `pack` cannot be written.
     """
     found = [(i, *photo) for i, place in enumerate(places) for photo in photos.find_photos([place])]
     room = _memory() if memory is None else memory
@@ -90,6 +96,14 @@ def load_photos(
         read = functools.partial(photos.load_resized, side=size, widest=WIDEST, method=method)
     else:
         read = functools.partial(photos.load_square, size=size, framing=framing, method=method)
+
+    packed = None
+    if pack is not None:
+        packed = Pack(pack, [path for _, path, _ in found], f"{framing} {size} {method}")
+        if known := packed.load():
+            progress(len(found), len(found))
+            rgb, note = known
+            return _dataset(rgb, [found[i] for i in note.pop("kept")], **note)
 
     def look(path) -> tuple[np.ndarray | None, bytes] | PhotoError:
         """Read a photo: its pixels, or None if it has no color, and their digest."""
@@ -101,35 +115,46 @@ def load_photos(
         return (rgb if colored else None), _mark(rgb)
 
     kept, pixels, marks, gray, failures = [], [], [], [], []
-    # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
-    pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
-    try:
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(packed.writer()) if packed else None
+        # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
+        pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
+        stack.callback(pool.shutdown, cancel_futures=True)
         looks = pool.map(look, [path for _, path, _ in found])
-        for read_files, (photo, what) in enumerate(zip(found, looks, strict=True), 1):
-            progress(read_files, len(found))
+        for i, (photo, what) in enumerate(zip(found, looks, strict=True)):
+            progress(i + 1, len(found))
             if isinstance(what, PhotoError):
                 failures.append(str(what))
             elif what[0] is None:
                 gray.append(photo[2])
             else:
+                kept.append(i)
+                marks.append(what[1])
                 room -= what[0].nbytes
-                if room >= 0:
+                if writer:
+                    writer.add(what[0], what[1])
+                elif room >= 0:
                     pixels.append(what[0])
                 else:
                     pixels.clear()
-                kept.append(photo)
-                marks.append(what[1])
-    finally:
-        pool.shutdown(cancel_futures=True)
+        if writer:
+            writer.note = {"kept": kept, "gray": gray, "failures": failures}
     if not kept:
         left_out = f"{len(gray)} gray, {len(failures)} unreadable"
         first = f"; {failures[0]}" if failures else ""
         where = ", ".join(map(str, places))
         raise NoPhotosError(f"{where}: no color photos ({left_out}){first}")
-    if room < 0:
-        rgb = StreamedPhotos([path for _, path, _ in kept], read, marks)
+    chosen = [found[i] for i in kept]
+    if packed:
+        rgb, _ = packed.load() or _gone(packed)
+    elif room < 0:
+        rgb = StreamedPhotos([path for _, path, _ in chosen], read, marks)
     else:
         rgb = pixels if framing == "whole" else np.stack(pixels)
+    return _dataset(rgb, chosen, gray, failures)
+
+
+def _dataset(rgb, kept, gray, failures) -> PhotoDataset:
     return PhotoDataset(
         rgb=rgb,
         names=tuple(name for _, _, name in kept),
@@ -137,6 +162,10 @@ def load_photos(
         gray=tuple(gray),
         failures=tuple(failures),
     )
+
+
+def _gone(pack: Pack):
+    raise OutputError(f"{pack.folder}: the decoded photos that were written here are gone")
 
 
 def _memory() -> int:
@@ -163,6 +192,9 @@ def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
     """Return some of the photos, in the given order."""
     if isinstance(rgb, np.ndarray):
         return rgb[places]
+    if isinstance(rgb, PackedPhotos):
+        located, marks = ([of[i] for i in places.tolist()] for of in (rgb.places, rgb.marks))
+        return PackedPhotos(rgb.data, located, marks)
     if isinstance(rgb, StreamedPhotos):
         paths, marks = ([of[i] for i in places.tolist()] for of in (rgb.paths, rgb.marks))
         return StreamedPhotos(paths, rgb.read, marks)
@@ -172,7 +204,7 @@ def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
 def digest(rgb: Photos) -> str:
     """Return 32 hexadecimal digits that identify these photos in this order."""
     total = hashlib.blake2b(digest_size=16)
-    if isinstance(rgb, StreamedPhotos):
+    if isinstance(rgb, StreamedPhotos | PackedPhotos):
         marks = rgb.marks
     else:
         marks = map(_mark, rgb)
