@@ -82,7 +82,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--pack",
         metavar="FOLDER",
-        help="keep decoded photos in FOLDER: they need no memory, and are not decoded again by the next run",
+        help="keep decoded photos in FOLDER, where they need no memory and the next run finds them",
     )
     length = parser.add_mutually_exclusive_group()
     length_text = (

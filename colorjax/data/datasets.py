@@ -81,8 +81,8 @@ def load_photos(
         method: The filter, "lanczos" or "bicubic".
         memory: The bytes that decoded photos may use before they are streamed. None means a share of the machine's
             memory.
-        pack: A folder for the decoded photos. They are memory-mapped, need no memory, and are not decoded again by the
-            next call with the same files.
+        pack: A folder for the decoded photos. They are memory-mapped and need no memory, and the next call with the
+            same files does not decode them again.
         progress: Called after each file with the number of files that were read and that of all files.
 
     Raises:
@@ -165,7 +165,7 @@ def _dataset(rgb, kept, gray, failures) -> PhotoDataset:
 
 
 def _gone(pack: Pack):
-    raise OutputError(f"{pack.folder}: the decoded photos that were written here are gone")
+    raise OutputError(f"{pack.folder}: the decoded photos that were written here are missing")
 
 
 def _memory() -> int:

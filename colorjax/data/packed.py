@@ -1,4 +1,4 @@
-"""Decoded photos in one file, memory-mapped: they are decoded once and need no memory."""
+"""Decoded photos in one memory-mapped file. They are decoded only once, and need no memory."""
 
 import contextlib
 import hashlib
@@ -44,8 +44,8 @@ class Pack:
         """Choose the place in a folder of packs.
 
         Args:
-            folder: Holds one folder for each set of files and way of reading them.
-            files: The files of the photos. A file with another size or time of change makes another set.
+            folder: The folder of packs. It gets one folder for each set of files and way of reading them.
+            files: The files of the photos. If the size or the time of a file changes, the set is another one.
             how: The way in which the photos are read.
         """
         digest = hashlib.blake2b(how.encode(), digest_size=16)
@@ -59,7 +59,7 @@ class Pack:
         self.folder = pathlib.Path(folder, digest.hexdigest())
 
     def load(self) -> tuple[PackedPhotos, dict] | None:
-        """Return the photos and what was noted with them, or None if they have not been written completely."""
+        """Return the photos and their note, or None if they were not written completely."""
         try:
             index = json.loads((self.folder / INDEX).read_bytes())
             data = np.memmap(self.folder / DATA, np.uint8, "r")
@@ -73,7 +73,7 @@ class Pack:
 
     @contextlib.contextmanager
     def writer(self) -> Iterator["PackWriter"]:
-        """Write the photos anew. If that fails, or is killed, nothing counts as written.
+        """Write the photos again. If writing fails or is killed, `load` returns None.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -98,7 +98,7 @@ class Pack:
 
 
 class PackWriter:
-    """Appends photos to a pack. `note` is kept with them."""
+    """Appends photos to a pack. `note` is stored with them."""
 
     def __init__(self, file):
         self.file, self.places, self.marks, self.note = file, [], [], {}
