@@ -163,13 +163,12 @@ def colorize_array(
 
     Args:
         photo: Gray (h, w) or RGB (h, w, 3) of any size, uint8 or uint16. Of RGB, the gray counts. It is not modified.
-        weights: The path of a weights file, (params, config), or None for the packaged weights.
-        vividness: The strength of the color: 0 is gray, 1 is natural, above 1 is more vivid.
-        temperature: Below 1, uncertain places take their likeliest color. Above 1, they turn gray. Dense networks
-            ignore it.
-        tilt: A preference for some colors, from `variants.distinct_tilts`.
-        hints: Known colors. They are exact at their places, and spread over the things on which they lie.
-        tile: The side in pixels of the squares in which the photo is processed. The result does not depend on it.
+        weights: As for `colorize`.
+        vividness: As for `colorize`.
+        temperature: As for `colorize`.
+        tilt: As for `colorize`.
+        hints: As for `colorize`.
+        tile: As for `colorize`.
 
     Returns:
         RGB of the photo's dtype with |21 R + 72 G + 7 B − 100 g| ≤ 50 at every pixel of gray g. For RGB input, 100 g is
