@@ -172,7 +172,25 @@ def count_frames(path: PathLike) -> int:
     Raises:
         PhotoError: the headers are wrong.
     """
-    with regular_file(path) as file, open_photo(file, path, None) as image:
+    with regular_file(path) as file:
+        return _count_frames_of(file, path)
+
+
+def count_frames_in(data: bytes, *, name: str = "photo") -> int:
+    """Return the number of pages or frames in the bytes of a photo file, as `count_frames` does.
+
+    Args:
+        data: The whole file.
+        name: How errors refer to it.
+
+    Raises:
+        PhotoError: as for `count_frames`.
+    """
+    return _count_frames_of(io.BytesIO(data), name)
+
+
+def _count_frames_of(file: io.BufferedIOBase, name: PathLike) -> int:
+    with open_photo(file, name, None) as image:
         return _count_frames(image, file)
 
 
