@@ -150,8 +150,8 @@ def suffix_for(photo: Photo, own: str = "") -> str:
 def memory_needed(path: PathLike) -> int:
     """Estimate the bytes that a photo file needs from reading to writing it in color. Only the header is read.
 
-    Of several pages or frames a few are held at a time. An animation is also held as it is encoded: about a byte per
-    pixel.
+    Of several pages or frames a few are held at a time. Each frame of an animation adds a byte per pixel, for what
+    decoders and encoders keep of it.
 
     Raises:
         PhotoError: the header is damaged, or the file is not a photo.
