@@ -138,6 +138,24 @@ def test_schedules(schedule, expected):
     np.testing.assert_allclose([shape(step) for step in range(11)], expected, atol=1e-6)
 
 
+@pytest.mark.req("TRN-004")
+@pytest.mark.parametrize("name", ["constant", "cosine", "inverse-cube"])
+def test_a_warmup_of_all_steps(name):
+    changes = {"steps": 4, "pass_steps": 9, "optimizer.schedule": name, "optimizer.warmup": 1.0}
+    shape = optimizer.schedule(config.replace(small("seed-relu"), changes))
+    np.testing.assert_allclose([shape(step) for step in range(4)], [0, 0.25, 0.5, 0.75])
+
+
+@pytest.mark.req("TRN-005")
+@pytest.mark.parametrize("ndim", [1, 2, 3, 4])
+def test_weight_decay_is_of_matrices(ndim):
+    chain = colorjax.make_optimizer(plain(learning_rate=1.0, weight_decay=0.5))
+    params = {"w": jnp.ones((2,) * ndim)}
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = chain.update(zeros, chain.init(params), params)
+    np.testing.assert_allclose(updates["w"], -0.5 if ndim in (2, 4) else 0)
+
+
 @pytest.mark.req("TRN-005")
 def test_weight_decay_shrinks_weights():
     optimizer = colorjax.make_optimizer(plain(learning_rate=0.01, weight_decay=0.3))
