@@ -217,3 +217,13 @@ def test_the_encoder_is_slower_and_frozen_parameters_stay(algorithm):
     if algorithm == "muon":  # the encoder's kernels move as by Adam: each by about its rate
         kernel = full["encoder"]["stage_0"]["project"]["kernel"] + 0.1 * block["project"]["kernel"]
         assert np.ptp(np.abs(kernel)) < 1e-3
+
+
+@pytest.mark.req("TRN-038")
+def test_of_depthwise_layers_only_kernels_are_frozen():
+    layer = {name: jnp.ones(2) for name in ("bias", "kernel", "scale")}
+    held = {name: name == "kernel" for name in layer}
+    free = dict.fromkeys(layer, False)
+    params = {"encoder": {"depthwise": layer, "project": layer}, "depthwise": layer}
+    expected = {"encoder": {"depthwise": held, "project": free}, "depthwise": free}
+    assert optimizer.is_frozen(params, plain(frozen="depthwise")) == expected
