@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 import colorjax
+from colorjax import config as configs
 
 PRESETS = ("seed-relu", "seed-relu2", "seed-sigmoid", "seed-sigmoid2", "seed-tanh2")
 SIZE = 4
@@ -16,6 +17,12 @@ def small(name, *, size=SIZE, **network):
     return dataclasses.replace(
         config, size=size, network=dataclasses.replace(config.network, **network)
     )
+
+
+def plain(name="seed-relu", **optimizer):
+    """Return a small preset whose rate is constant from the first step."""
+    changes = {"schedule": "constant", "warmup": 0.0} | optimizer
+    return configs.replace(small(name), {f"optimizer.{k}": v for k, v in changes.items()})
 
 
 def to_oracle(params):

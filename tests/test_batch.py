@@ -434,6 +434,35 @@ def test_a_file_of_many_pages_says_how_far_it_is(tiny_weights, tmp_path, capsys)
     assert not [line for line in lines if "still" in line and "photos" not in line]
 
 
+@pytest.mark.req("CMD-046", "CMD-027")
+def test_a_stream_of_many_pages_says_how_far_it_is(
+    tiny_weights, tmp_path, monkeypatch, capfdbinary
+):
+    pages = [photos.Photo(scene(24, 32, seed)) for seed in range(3)]
+
+    def run(count, *options):
+        data = photos.encode_frames(pages[:count], "TIFF")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert colorize("-", "--weights", tiny_weights, *options) == 0
+        return capfdbinary.readouterr()
+
+    def said(lines, place):
+        told = [line.partition(", ")[0] for line in lines.decode().splitlines()]
+        return told == [f"{done}/3 pages  {place}" for done in (1, 2, 3)]
+
+    out = tmp_path / "new.tif"
+    told = run(3, "--out", out)
+    assert said(told.out, out)
+    assert told.err == b""
+    told = run(3)
+    assert said(told.err, "standard output")
+    assert told.out == out.read_bytes()
+    for count, options in ((3, ["--quiet"]), (1, [])):
+        told = run(count, *options)
+        assert told.err == b""
+        assert photos.count_frames_in(told.out) == count
+
+
 @pytest.mark.req("CMD-046")
 def test_bars_within_a_bar():
     printer = Printer()

@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import signal
+import time
 import weakref
 import zlib
 
@@ -120,6 +121,13 @@ class _Counted(np.ndarray):
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif"])
 def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(coloring.os, "cpu_count", lambda: 2)
+    set_result = concurrent.futures.Future.set_result
+
+    def set_and_linger(future, result):  # as a thread does on a busy machine
+        set_result(future, result)
+        time.sleep(0.03)
+
+    monkeypatch.setattr(concurrent.futures.Future, "set_result", set_and_linger)
     pages = [scene(24, 32, seed) for seed in range(24)]
     photos.write_photo(tmp_path / "old.tif", map(Photo, pages))
     read, made, most = [], [], [0, 0]
@@ -148,7 +156,8 @@ def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch, suffix):
 
     _, (variant,) = coloring.color_file(reading, network, lambda _: coloring.ColorOptions())
     photos.write_photo(tmp_path / f"new{suffix}", written(variant))
-    assert most[0] <= 7  # 5, and those that two threads have not let go of yet
+    # the first page, the one before and the one that is being blended, one for each core; the next is read meanwhile
+    assert most[0] <= 5
     assert most[1] <= 3
     assert photos.count_frames(tmp_path / f"new{suffix}") == 24
 

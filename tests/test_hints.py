@@ -117,3 +117,41 @@ def test_rows_are_padded_to_powers_of_two():
     padded = [len(hints.pad_rows(np.ones((n, 3)))) for n in range(10)]
     assert padded == [1, 1, 2, 4, 4, 8, 8, 8, 8, 16]
     np.testing.assert_array_equal(hints.pad_rows(np.ones((3, 2)))[:, 0], [1, 1, 1, 0])
+
+
+@pytest.mark.req("INF-023")
+@pytest.mark.parametrize(
+    ("places", "rgb", "found"),
+    [
+        (np.zeros((2, 3), int), np.zeros((2, 3), np.uint8), "places are 2 × 3 int64; .* n × 2 int"),
+        (np.zeros(2, int), np.zeros((1, 3), np.uint8), "places are 2 int64; .* n × 2 integers"),
+        (np.zeros((1, 2)), np.zeros((1, 3), np.uint8), "places are 1 × 2 float64; .* n × 2 int"),
+        (np.zeros((1, 2), int), np.zeros((1, 2), np.uint8), "rgb are 1 × 2 uint8; .* n × 3 uint8"),
+        (np.zeros((1, 2), int), np.zeros((1, 3)), "rgb are 1 × 3 float64; expected n × 3 uint8"),
+        (np.zeros((1, 2), int), np.zeros((2, 3), np.uint8), "have 1 places and 2 colors"),
+    ],
+)
+def test_other_arrays_are_refused(places, rgb, found):
+    with pytest.raises(hints.HintError, match=found):
+        hints.Hints(places, rgb)
+
+
+@pytest.mark.req("INF-023")
+def test_no_hints_are_hints():
+    none = hints.Hints(np.zeros((0, 2)), np.zeros((0, 3)))
+    none.check_inside((3, 4))
+    found = none.on_cells((3, 4), (3, 4))
+    assert found.cells.shape == (1, 2)
+    assert not found.given.any()
+
+
+@pytest.mark.req("INF-021")
+@pytest.mark.parametrize(("count", "kept"), [(1024, 1024), (1025, 513), (2049, 683)])
+def test_as_few_hints_are_left_out_as_needed(count, kept):
+    places = np.stack(np.divmod(np.arange(count), 60), -1)
+    rgb = np.random.default_rng(0).integers(0, 256, (count, 3), np.uint8)
+    found = hints.Hints(places, rgb).on_cells((50, 60), (50, 60))
+    assert found.given.sum() == kept
+    step = -(-count // 1024)
+    np.testing.assert_array_equal(found.cells[:kept], places[::step])
+    assert len(found.cells) == 1024

@@ -1,6 +1,5 @@
 """Color at any size: the light promise, tiles, compilations, resizing."""
 
-import itertools
 import math
 
 import hypothesis
@@ -18,7 +17,6 @@ import colorjax
 from colorjax import color
 from colorjax import config as configs
 from colorjax.inference import colorizing, hints, pipeline, resampling, tiles
-from colorjax.networks import layers
 
 
 def wild(name, scale=1.0):
@@ -84,17 +82,6 @@ def test_resize_equals_pillow(before, after, method):
     filters = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
     expected = Image.fromarray(levels).resize((after, after), filters[method])
     np.testing.assert_allclose(matrix @ levels @ matrix.T, expected, atol=1e-3)
-
-
-@pytest.mark.req("INF-005")
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (7, 4)])
-def test_doubling_equals_pillow(shape):
-    planes = np.random.default_rng(2).uniform(-255, 255, (3, *shape, 2)).astype(np.float32)
-    doubled = np.asarray(layers.double(jnp.asarray(planes)))
-    size = (2 * shape[1], 2 * shape[0])
-    for photo, channel in itertools.product(range(3), range(2)):
-        expected = Image.fromarray(planes[photo, :, :, channel]).resize(size, Image.BILINEAR)
-        np.testing.assert_allclose(doubled[photo, :, :, channel], expected, atol=1e-3)
 
 
 @pytest.mark.req("INF-006")

@@ -3,6 +3,7 @@
 import hypothesis
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from dense import PRESETS, SIZE, from_oracle, photos, small, to_oracle
@@ -12,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 import colorjax
 from colorjax import config as configs
 from colorjax.networks import bins
+from colorjax.networks.dense import apply_dense
 from colorjax.training import losses
 from spec import reference
 
@@ -210,6 +212,41 @@ def test_chroma_objective_is_the_weighted_sum(monkeypatch):
         terms = configs.ObjectiveConfig(rebalance=0.3, **dict(zip(names, weights, strict=True)))
         ours = losses.chroma_objective({}, jnp.asarray(gray), jnp.asarray(rgb), network, terms)
         np.testing.assert_allclose(ours, np.dot(weights, parts), rtol=1e-4)
+
+
+@pytest.mark.req("LOS-005")
+@pytest.mark.parametrize("name", ["seed-relu", "seed-sigmoid", "seed-tanh2"])
+def test_matching_objective_is_of_levels_as_shares(name):
+    config = configs.replace(small(name), {"objective.name": "matching"})
+    params = colorjax.init_params(jax.random.key(5), config)
+    gray, rgb = map(jnp.asarray, photos(5))
+    z = apply_dense(params, gray, config.network)
+    expected = losses.matching_loss(z, rgb / 255, config.network.output_activation)
+    found, _ = objective(params, gray, rgb, config=config)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.req("LOS-020")
+def test_objective_of_the_photo_network(monkeypatch):
+    network, logits, _ = bins_case()
+    monkeypatch.setattr(losses, "apply_photo", lambda params, gray, config: logits)
+    rgb = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (2, 12, 16, 3)), jnp.float32)
+    config = configs.preset("photo")
+    expected = losses.chroma_objective({}, rgb[..., 0], rgb, network, config.objective)
+    np.testing.assert_array_equal(losses.objective({}, rgb[..., 0], rgb, config), expected)
+
+
+@pytest.mark.req("LOS-001")
+@pytest.mark.parametrize("shape", [(3, 4, 5, 3), (2, 4, 4, 3), (3, 4, 4, 1), (4, 4, 3)])
+def test_truth_of_another_shape_is_one_line(shape, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    config = small("seed-relu")
+    params = colorjax.init_params(jax.random.key(0), config)
+    gray, _ = photos(0)
+    with pytest.raises(
+        colorjax.ColorjaxError, match=r"^rgb is .*the truth of gray, \(3, 4, 4, 3\)"
+    ):
+        colorjax.loss(params, jnp.asarray(gray), jnp.ones(shape), config)
 
 
 @pytest.mark.req("LOS-020", "LOS-007")

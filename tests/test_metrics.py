@@ -135,6 +135,13 @@ def test_summary_is_of_colorful_truths():
 
 
 @pytest.mark.req("EVL-009")
+def test_colorless_is_below_the_border():
+    scores = [{"truth_colorfulness": value, "mse": 4.0} for value in (1.19, 1.2, 1.21)]
+    summary = metrics.summarize(scores)
+    assert (summary["photos"], summary["left_out"]) == (2, 1)
+
+
+@pytest.mark.req("EVL-009")
 def test_summary_of_no_color_is_empty():
     nothing = metrics.summarize([metrics.measure(gray_photo(5), gray_photo(6))])
     assert (nothing.pop("photos"), nothing.pop("left_out")) == (0, 1)
@@ -240,7 +247,7 @@ def test_borders_of_the_warm_tone(hues, chromas, warm):
 
 
 @pytest.mark.req("EVL-013")
-@pytest.mark.parametrize(("colored", "warm"), [(9, False), (11, True)])
+@pytest.mark.parametrize(("colored", "warm"), [(9, False), (10, True), (11, True)])
 def test_a_tenth_of_the_pixels_makes_a_tone(colored, warm):
     photo = gray_photo(120, 10, 10)
     photo.reshape(-1, 3)[:colored] = [200, 130, 60]

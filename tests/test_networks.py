@@ -86,6 +86,41 @@ def test_copied_gray_start(name):
     assert np.sqrt(np.mean(distance**2)) <= 25
 
 
+CARRIED = {
+    "relu": lambda v: v,
+    "sigmoid": lambda v: 4 * np.tanh(v / 4),
+    "tanh": lambda v: 2 * np.tanh(v / 2),
+}
+LEVELS = {
+    "clip": lambda v: 255 * np.clip(v, 0, 1),
+    "sigmoid": lambda v: 255 / (1 + np.exp(-3 * v)),
+    "tanh": lambda v: 127.5 * (np.tanh(1.5 * v) + 1),
+}
+
+
+@pytest.mark.req("NET-005")
+@pytest.mark.parametrize("hidden", CARRIED)
+@pytest.mark.parametrize("output", LEVELS)
+@pytest.mark.parametrize("depth", [1, 3])
+def test_copied_gray_equals_its_formula(hidden, output, depth):
+    config = small(
+        "seed-relu",
+        depth=depth,
+        hidden_activation=hidden,
+        output_activation=output,
+        initial_scale=1e-9,
+    )
+    gray, _ = photos(5)
+    value = gray.astype(float) / 255
+    if output != "clip":
+        value = 2 * value - 1
+    for _ in range(depth):
+        value = CARRIED[hidden](value)
+    rgb = forward(colorjax.init_params(jax.random.key(0), config), gray, config=config)
+    expected = np.repeat(LEVELS[output](value)[..., None], 3, -1)
+    np.testing.assert_allclose(rgb, expected, atol=0.1)
+
+
 @pytest.mark.req("NET-007")
 @presets
 @pytest.mark.parametrize("start", [{}, {"copy_gray": False, "initial_scale": 0.2}])
@@ -125,11 +160,13 @@ def test_free_shape(hidden, output, depth, multiple, size):
 
 
 @pytest.mark.req("NET-008")
-def test_another_size_is_one_error():
+@pytest.mark.parametrize(("height", "width"), [(5, 4), (3, 4), (4, 5), (4, 3), (2, 8)])
+def test_another_size_is_one_error(height, width):
     config = small("seed-relu")
     params = colorjax.init_params(jax.random.key(5), config)
-    with pytest.raises(colorjax.ColorjaxError, match=r"^gray is 5 × 4; this network takes 4 × 4$"):
-        colorjax.forward(params, jnp.ones((2, 5, 4)), config)
+    found = rf"^gray is {height} × {width}; this network takes 4 × 4$"
+    with pytest.raises(colorjax.ColorjaxError, match=found):
+        colorjax.forward(params, jnp.ones((2, height, width)), config)
 
 
 @pytest.mark.req("NET-009")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from photo_network import small
 
 import colorjax
-from colorjax.networks import bins, layers, photo
+from colorjax.networks import bins, photo
 
 
 def drawn(conf, seed=0):
@@ -25,7 +25,6 @@ def drawn(conf, seed=0):
 
 apply = jax.jit(photo.apply_photo, static_argnames="config")
 encode = jax.jit(bins.encode_chroma, static_argnames="config")
-normalize = jax.jit(layers.group_norm, static_argnames="group")
 forward = jax.jit(
     lambda *arrays, config: colorjax.forward(*arrays, config), static_argnames="config"
 )
@@ -133,23 +132,6 @@ def test_decoding_is_the_mean_of_the_distribution():
     expected = weights @ centers / weights.sum(-1, keepdims=True)
     decoded = bins.decode(jnp.asarray(logits), network, temperature=0.4, tilt=jnp.asarray(tilt))
     np.testing.assert_allclose(decoded, expected, atol=1e-3)
-
-
-@pytest.mark.req("NET-020")
-@pytest.mark.parametrize(("channels", "group"), [(8, 4), (6, 2), (4, 16)])
-def test_group_norm_equals_numpy(channels, group):
-    rng = np.random.default_rng(channels)
-    spread, middle = rng.uniform(0.5, 3, (3, 1, 1, channels)), rng.normal(0, 5, channels)
-    x = rng.normal(middle, spread, (3, 5, 7, channels))
-    x[0] *= 1e-3  # about the constant under the root
-    params = {name: rng.normal(size=channels).astype(np.float32) for name in ("scale", "bias")}
-    groups = max(1, channels // group)
-    wide = x.astype(np.float32).astype(float).reshape(3, 35, groups, channels // groups)
-    wide = wide - wide.mean((1, 3), keepdims=True)
-    wide /= np.sqrt((wide**2).mean((1, 3), keepdims=True) + 1e-5)
-    expected = wide.reshape(x.shape) * params["scale"] + params["bias"]
-    result = normalize(params, x.astype(np.float32), group=group)
-    np.testing.assert_allclose(result, expected, atol=1e-3)
 
 
 @pytest.mark.req("NET-022")

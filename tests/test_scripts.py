@@ -177,3 +177,9 @@ def test_attack_finds_no_difference_after_kills():
 @pytest.mark.req("FIL-044")
 def test_photos_take_the_memory_that_is_told():
     assert len(run("attack", "memory", 6).stdout.splitlines()) == 14
+
+
+@pytest.mark.slow
+@pytest.mark.req("FIL-040")
+def test_more_pages_take_no_more_memory():
+    assert len(run("attack", "pages", 4).stdout.splitlines()) == 3

@@ -29,7 +29,7 @@ MANY = 1000  # photos that take long enough to read to show progress
 
 
 class _Output(Console):
-    """Stdout. If writing fails, nothing more is printed, and the work continues."""
+    """Stdout or stderr. If writing fails, nothing more is printed, and the work continues."""
 
     def _write_buffer(self) -> None:
         try:
@@ -48,21 +48,23 @@ class _Output(Console):
         self.quiet = True
         with contextlib.suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
+            os.dup2(nowhere, self.file.fileno())
             os.close(nowhere)
-        if not isinstance(error, BrokenPipeError):
+        if not self.stderr and not isinstance(error, BrokenPipeError):
             _say(f"standard output: cannot be written ({error.strerror}); the work continues")
 
 
 class Printer:
-    """Prints to stdout, or nothing if quiet. Errors always go to stderr, one line each."""
+    """Prints to stdout, to stderr, or nothing if quiet. Errors always go to stderr, one line each."""
 
     bars: Progress | None = None  # those that are shown, on a terminal
 
-    def __init__(self, *, quiet: bool = False):
+    def __init__(self, *, quiet: bool = False, stderr: bool = False):
         with contextlib.suppress(AttributeError, ValueError):  # a replacement of stdout may lack it
             sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
-        self.console = _Output(quiet=quiet, soft_wrap=True, highlight=False, markup=False)
+        self.console = _Output(
+            quiet=quiet, stderr=stderr, soft_wrap=True, highlight=False, markup=False
+        )
         if not self.console.is_terminal:
             self.console.width = WIDTH
 

@@ -47,6 +47,7 @@ def colorize_stream(
         claims.claim_alone(sys.stdout.fileno(), overwrite=True)
     weights = load_weights(args.weights)
     name = "standard input" if source == "-" else source
+    shown = Printer(quiet=args.quiet, stderr=True) if out == "-" else printer
     data = _standard_input() if source == "-" else read_bytes(source)
     try:
         colored = batch.colorize_bytes(
@@ -57,6 +58,8 @@ def colorize_stream(
             suffix=suffix,
             hints=args.hints,
             note=lambda photo: photo.truncated and printer.error(truncated_line(name)),
+            progress=shown.progress,
+            target="standard output" if out == "-" else out,
             **written,
         )
     except Exception as error:

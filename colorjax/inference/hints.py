@@ -72,7 +72,7 @@ class Hints:
         cells, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
         total = np.zeros((len(cells), 2), np.float32)
         np.add.at(total, which.ravel(), self.chroma())
-        chosen = slice(None, None, -(-len(cells) // MOST))
+        chosen = slice(None, None, max(1, -(-len(cells) // MOST)))
         chroma = (total / count[:, None].astype(np.float32))[chosen]
         given = np.ones(len(chroma), bool)
         # the number of hints, not of their cells, so that programs do not depend on the places

@@ -27,6 +27,7 @@ from colorjax.photos import (
     MAX_PIXELS,
     Photo,
     count_frames,
+    count_frames_in,
     decode_frames,
     encode_frames,
     format_of,
@@ -154,7 +155,7 @@ def colorize_files(
 
 
 def _shown(
-    photos: Iterator[Photo], progress: Progress, total: int, first: Photo, target: pathlib.Path
+    photos: Iterator[Photo], progress: Progress, total: int, first: Photo, target: object
 ) -> Iterator[Photo]:
     """Yield the pages or frames of a file, and show how many of them are finished."""
     if total == 1:
@@ -236,6 +237,8 @@ def colorize_bytes(
     max_pixels: int = MAX_PIXELS,
     allow_truncated: bool = False,
     note: Callable[[Photo], object] = lambda photo: None,
+    progress: Progress = _unseen,
+    target: str = "photo",
 ) -> bytes:
     """Color the photo in the bytes of a file.
 
@@ -250,6 +253,8 @@ def colorize_bytes(
         max_pixels: The most pixels.
         allow_truncated: Whether to open a photo whose end is missing.
         note: Called with the first photo as it was read.
+        progress: As for `colorize_files`.
+        target: What progress calls the output.
 
     Returns:
         The bytes of a file.
@@ -269,8 +274,9 @@ def colorize_bytes(
     )
     first, (colored, *_) = color_file(read, weights, options_for)
     note(first)
+    shown = _shown(colored, progress, count_frames_in(data, name=name), first, target)
     kind = format_of(f"photo{suffix or suffix_for(first)}")
-    return encode_frames(colored, kind, quality=quality)
+    return encode_frames(shown, kind, quality=quality)
 
 
 def side_by_side(photo: Photo, variants: Sequence[Photo]) -> UInt8[np.ndarray, "H W 3"]:

@@ -14,6 +14,7 @@ from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.pil import from_pil, is_pil, to_pil
 from colorjax.photos.reading import (
     count_frames,
+    count_frames_in,
     decode_frames,
     decode_photo,
     memory_needed,
@@ -41,6 +42,7 @@ __all__ = [
     "Photo",
     "Pixels",
     "count_frames",
+    "count_frames_in",
     "decode_frames",
     "decode_photo",
     "encode_frames",

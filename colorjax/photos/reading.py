@@ -150,8 +150,8 @@ def suffix_for(photo: Photo, own: str = "") -> str:
 def memory_needed(path: PathLike) -> int:
     """Estimate the bytes that a photo file needs from reading to writing it in color. Only the header is read.
 
-    Of several pages or frames a few are held at a time. An animation is also held as it is encoded: about a byte per
-    pixel.
+    Of several pages or frames a few are held at a time. Each frame of an animation adds a byte per pixel, for what
+    decoders and encoders keep of it.
 
     Raises:
         PhotoError: the header is damaged, or the file is not a photo.
@@ -172,7 +172,25 @@ def count_frames(path: PathLike) -> int:
     Raises:
         PhotoError: the headers are wrong.
     """
-    with regular_file(path) as file, open_photo(file, path, None) as image:
+    with regular_file(path) as file:
+        return _count_frames_of(file, path)
+
+
+def count_frames_in(data: bytes, *, name: str = "photo") -> int:
+    """Return the number of pages or frames in the bytes of a photo file, as `count_frames` does.
+
+    Args:
+        data: The whole file.
+        name: How errors refer to it.
+
+    Raises:
+        PhotoError: as for `count_frames`.
+    """
+    return _count_frames_of(io.BytesIO(data), name)
+
+
+def _count_frames_of(file: io.BufferedIOBase, name: PathLike) -> int:
+    with open_photo(file, name, None) as image:
         return _count_frames(image, file)
 
 
