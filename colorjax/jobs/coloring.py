@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import PyTree
@@ -218,29 +218,17 @@ def _ahead(
     frames, cores = iter(frames), os.cpu_count() or 1
     # the first one alone: otherwise several threads would compile the same program
     yield from map(both, itertools.islice(frames, 1))
-    waiting: deque[tuple[int, list[Any], Future[None]]] = deque()
-
-    # A frame, and later its result, is in a box that is emptied when either is taken. A thread of the pool refers to
-    # its last arguments and result for some time after the future is done, so it refers to an empty box only.
-    def work(box: list[Any]) -> None:
-        box.append(both(box.pop()))
-
-    def finished() -> tuple[Photo, Result]:
-        _, box, future = waiting.popleft()
-        future.result()
-        return box.pop()
-
+    waiting: deque[tuple[int, Future[tuple[Photo, Result]]]] = deque()
     with ThreadPoolExecutor(cores) as pool:
         for frame in frames:
-            box: list[Any] = [frame]
-            waiting.append((frame.pixels[..., 0].size, box, pool.submit(work, box)))
-            del frame, box
+            waiting.append((frame.pixels[..., 0].size, pool.submit(both, frame)))
+            del frame
             while len(waiting) > cores or (
-                len(waiting) > 1 and sum(size for size, *_ in waiting) > AHEAD
+                len(waiting) > 1 and sum(size for size, _ in waiting) > AHEAD
             ):
-                yield finished()
+                yield waiting.popleft()[1].result()
         while waiting:
-            yield finished()
+            yield waiting.popleft()[1].result()
 
 
 def _finish(photo: Photo, rgb: np.ndarray, options: ColorOptions) -> Photo:
