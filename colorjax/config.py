@@ -262,14 +262,14 @@ _PHOTO = Config(
     network=PhotoConfig(),
     size=96,
     source_size=128,
-    working_size=128,
-    softness=1.33,
+    working_size=144,
+    softness=1.06,
     vividness=1.2,
     knee=80.0,
     framing="whole",
-    objective=ObjectiveConfig(name="chroma", rebalance=0.5),
+    objective=ObjectiveConfig(name="chroma", rebalance=0.5, photo_error=0.4),
     augment=AugmentConfig(
-        zoom=0.35,
+        zoom=0.2,
         exposure=0.2,
         orthochromatic=0.15,
         tone_curve=0.1,
@@ -305,7 +305,7 @@ PRESETS = {
         network=DenseConfig(depth=2, hidden_activation="tanh", output_activation="tanh")
     ),
     "photo": _PHOTO,
-    "photo-small": dataclasses.replace(_PHOTO, working_size=96),
+    "photo-small": dataclasses.replace(_PHOTO, working_size=96, softness=1.125),
 }
 
 

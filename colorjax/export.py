@@ -65,8 +65,13 @@ def export_network(
 
 
 def shapes(config: Config) -> list[tuple[int, int]]:
-    """Return the shapes of all working copies that `colorize` makes. The square comes first."""
+    """Return the shapes that the network takes and that are closest to the working copies of `colorize`.
+
+    The square comes first.
+    """
     wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in ASPECTS]
+    step = _multiple(config) or 1
+    wide = [tuple(max(1, round(side / step)) * step for side in shape) for shape in wide]
     return list(dict.fromkeys([*wide, *((w, h) for h, w in wide)]))
 
 
@@ -81,15 +86,15 @@ def usage(config: Config) -> str:
     soft = ""
     if config.softness != 1:
         soft = f"""
-It expects soft copies: colorjax then makes the copy {config.softness:g} times smaller and enlarges it again."""
+It expects soft copies: then make the copy {config.softness:g} times smaller, and enlarge it again."""
     return f"""The network of colorjax, for programs without Python.
 
 Input "gray": float32 [photos, height, width], levels 0 to 255, 0.21 R + 0.72 G + 0.07 B of sRGB.
 Output "rgb": float32 [photos, height, width, 3], sRGB levels 0 to 255.
 
 Any number of photos of one size {sides}.
-The sizes of working copies that colorjax itself makes: {copies}.
-It resizes the gray of a photo to the size with the closest aspect ratio, with antialiasing (such as Lanczos).{soft}
+Sizes that suit it best, close to those of the working copies that colorjax makes: {copies}.
+Resize the gray of a photo to the size with the closest aspect ratio, with antialiasing (such as Lanczos).{soft}
 
 To color a photo at full size: take r = R - Y and b = B - Y of the output, with Y = 0.21 R + 0.72 G + 0.07 B, resize
 both to the size of the photo (bilinear), and add them to its own gray g: R = g + r, B = g + b,

@@ -24,9 +24,10 @@ from colorjax.inference.things import describe, memberships
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
 from colorjax.networks.bins import decode
-from colorjax.networks.photo import CELL, STRIDE, apply_photo_features
+from colorjax.networks.photo import CELL, apply_photo_features
 
 THINGS = 6  # things that are distinguished in a photo
+STEP = 16  # pixels; divides height and width of the working copy
 ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of working copies
 
 
@@ -195,9 +196,9 @@ def working_shape(shape: tuple[int, ...], config: Config) -> tuple[int, int]:
         return config.size, config.size
     short = config.working_size or config.size
     aspect = max(shape) / min(shape)
-    sides = [max(1, round(short * a / STRIDE)) * STRIDE for a in ASPECTS]
+    sides = [max(1, round(short * a / STEP)) * STEP for a in ASPECTS]
     low = sides[0]
-    # sides are multiples of the stride, so their aspects differ slightly from the nominal ones
+    # sides are multiples of a step, so their aspects differ slightly from the nominal ones
     high = min(sides, key=lambda side: abs(math.log(side / low / aspect)))
     return (low, high) if shape[0] <= shape[1] else (high, low)
 

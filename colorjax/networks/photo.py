@@ -19,7 +19,7 @@ from colorjax.networks.efficientnet import (
 from colorjax.networks.layers import apply_conv, group_norm, init_conv, init_norm, repeat
 
 CELL = 4  # side of a predicted cell in pixels of the working copy
-STRIDE = 32  # divides height and width of working copies
+STRIDE = 32  # pixels per cell of the encoder's coarsest stage
 
 
 def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
