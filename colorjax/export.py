@@ -71,7 +71,7 @@ def shapes(config: Config) -> list[tuple[int, int]]:
     """
     wide = [working_shape((1000, round(1000 * aspect)), config) for aspect in ASPECTS]
     step = _multiple(config) or 1
-    wide = [tuple(max(1, round(side / step)) * step for side in shape) for shape in wide]
+    wide = [(max(1, round(h / step)) * step, max(1, round(w / step)) * step) for h, w in wide]
     return list(dict.fromkeys([*wide, *((w, h) for h, w in wide)]))
 
 
