@@ -321,7 +321,7 @@ def preset(name: str) -> Config:
 
     Example:
         >>> colorjax.preset("photo").working_size
-        128
+        144
     """
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; expected one of {', '.join(PRESETS)}")
