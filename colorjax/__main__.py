@@ -11,9 +11,8 @@ from colorjax.errors import INTERRUPTED
 def run() -> int:
     """Run the command. While it loads, Ctrl-C ends it at once, even if a library would catch the signal."""
     usual = signal.getsignal(signal.SIGINT)
-    if (
-        usual is signal.default_int_handler
-    ):  # otherwise this is a background job of a shell, which ignores the signal
+    # a background job of a shell ignores the signal, and keeps doing so
+    if usual is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
     from colorjax.cli import main
 

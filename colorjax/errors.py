@@ -116,7 +116,6 @@ def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
     # bfloat16 and similar types are of kind V
     if getattr(dtype, "kind", "") == "V" and "float" not in str(dtype):
         return False
-    empty = any(
-        isinstance(side, int) and side == 0 for side in shape
-    )  # a symbolic side counts as not empty
+    # a symbolic side counts as not empty
+    empty = any(isinstance(side, int) and side == 0 for side in shape)
     return len(shape) >= axes and not empty and (last is None or shape[-1] == last)

@@ -126,18 +126,22 @@ def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def color_options(view: View, weights: Weights, setting: Setting) -> ColorOptions:
-    """Return the options with which the whole file is colored as in its view."""
-    look, given = _look(setting, weights[1]), hints(setting.marks, view.shape)
-    followed = None
-    if given is not None and view.frames > 1:
-        cells = given.on_cells(view.shape, view.seen.gray.shape)
-        followed = start_following(view.seen, cells)
+    """Return the options with which a view is colored."""
+    look = _look(setting, weights[1])
     return ColorOptions(
         vividness=look.vivid * setting.vividness,
-        hints=given,
+        hints=hints(setting.marks, view.shape),
         tilt=look_tilt(view.seen, look, weights[1]),
-        followed=followed,
     )
+
+
+def file_options(view: View, weights: Weights, setting: Setting) -> ColorOptions:
+    """Return the options with which the whole file is colored as in its view."""
+    options = color_options(view, weights, setting)
+    if options.hints is None:
+        return options
+    cells = options.hints.on_cells(view.shape, view.seen.gray.shape)
+    return dataclasses.replace(options, followed=start_following(view.seen, cells))
 
 
 def paint(

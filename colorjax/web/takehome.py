@@ -19,7 +19,7 @@ from colorjax.jobs.coloring import Weights, color_frames, counted
 from colorjax.jobs.planning import COLOR
 from colorjax.jsontext import parse_json
 from colorjax.photos import MAX_PIXELS, Photo, encode_photo, format_of, read_frames, write_frames
-from colorjax.web.looks import View, color_options, first_photo, paint
+from colorjax.web.looks import View, file_options, first_photo, paint
 from colorjax.web.session import Work, save, setting_from
 
 PROJECT = ".colorjax"  # suffix of a project file
@@ -80,7 +80,7 @@ def write_color(
         PhotoError: the file cannot be read.
         OutputError: the format cannot hold it.
     """
-    options = color_options(view, weights, work.setting)
+    options = file_options(view, weights, work.setting)
     if view.kind == "video":
         video.colorize_video(work.path, target, weights, options, show=show)
         return
