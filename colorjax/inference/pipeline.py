@@ -135,7 +135,8 @@ def choose_chroma(
     Args:
         prediction: As for `choose_colors`.
         config: The config. Its knee compresses strong colors, and its vividness is a factor on all chroma.
-        vividness: A factor on top of the natural one.
+        vividness: A factor on the predicted chroma. It comes before the knee, so even vivid colors stay below the
+            config's vividness times its knee.
         temperature: As for `bins.decode`.
         tilt: As for `bins.decode`.
 
@@ -151,9 +152,10 @@ def choose_chroma(
                 shares, tilt.each, precision="highest"
             )
         chroma = decode(prediction.cells, config.network, temperature=temperature, tilt=tilt)
+    chroma = vividness * chroma
     if config.knee:
         chroma = compress_chroma(chroma, config.knee)
-    chroma = config.vividness * vividness * chroma
+    chroma = config.vividness * chroma
     return (
         chroma
         if prediction.hints is None
