@@ -215,6 +215,14 @@ def test_training_starts_from_the_packaged_weights(asked, capsys):
     assert options["record"]["init_from"] == "packaged"
     assert "non-commercial" in options["record"]["license"]
     assert "non-commercial" in capsys.readouterr().out
+
+
+@pytest.mark.xfail(strict=True, reason="there are no such weights yet")
+@pytest.mark.req("QLT-006")
+def test_training_from_free_weights_stays_free(asked, capsys):
+    _, options = asked("--init-from", "photo-free")
+    assert options["record"]["license"] == "Apache-2.0"
+    assert "non-commercial" not in capsys.readouterr().out
     config, _ = asked("--learning-rate", "1e-3", "--passes", "3")
     assert (config.optimizer.learning_rate, config.steps) == (1e-3, 3)
 
