@@ -161,6 +161,7 @@ class AugmentConfig(Checked):
         scratches: The probability of scratches.
         stains: The probability of stains.
         grain: The strength of film grain.
+        halftone: The probability of a halftone screen.
         jpeg: The probability of the blocks of a low-quality JPEG.
     """
 
@@ -175,6 +176,7 @@ class AugmentConfig(Checked):
     scratches: float = number(0.0, at_least=0, at_most=1)
     stains: float = number(0.0, at_least=0, at_most=1)
     grain: float = number(0.0, at_least=0, at_most=1)
+    halftone: float = number(0.0, at_least=0, at_most=1)
     jpeg: float = number(0.0, at_least=0, at_most=1)
 
 
@@ -279,6 +281,7 @@ _PHOTO = Config(
         scratches=0.03,
         stains=0.03,
         grain=0.1,
+        halftone=0.03,
         jpeg=0.05,
     ),
     optimizer=OptimizerConfig(

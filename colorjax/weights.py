@@ -1,5 +1,6 @@
 """Weights files: safetensors, with the config and the training record in one metadata key."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -22,7 +23,11 @@ from colorjax.photos import write_bytes
 
 FORMAT = 1
 _PRETRAINED = pathlib.Path(__file__).parent / "pretrained"
-PACKAGED = {name: _PRETRAINED / f"{name}.safetensors" for name in ("photo", "photo-small")}
+PACKAGED = {
+    "photo": _PRETRAINED / "photo.safetensors",
+    "photo-small": _PRETRAINED / "photo.safetensors",  # the same network, on a smaller working copy
+    "photo-free": _PRETRAINED / "photo-free.safetensors",
+}
 DEFAULT = "photo"
 KEY = "colorjax"  # a single key, because safetensors writes several keys in random order
 DTYPES = ("F16", "F32")  # the dtypes that are written, as safetensors names them
@@ -76,7 +81,8 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     """Read the parameters and the config from a weights file.
 
     Args:
-        path: The file, or "photo" or "photo-small" for packaged weights. None means "photo".
+        path: The file, or the name of packaged weights: "photo", "photo-small" or "photo-free". None means
+            "photo".
 
     Returns:
         The parameters as float32 arrays on the default device, and the config.
@@ -90,8 +96,13 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
         96
     """
     check(path is None or isinstance(path, str | os.PathLike), "path", path, "a path or None")
-    path = _find(path)
+    asked, path = os.fspath(path or DEFAULT), _find(path)
     _, config, tensors = _read(path)
+    if asked == "photo-small":
+        small = configs.preset(asked)
+        config = dataclasses.replace(
+            config, working_size=small.working_size, softness=small.softness
+        )
     for name, tensor in tensors.items():
         _check_finite(path, name, tensor)
     params = _unflatten({name: t.astype(np.float32) for name, t in tensors.items()})

@@ -248,7 +248,9 @@ def test_wheel_works_in_an_empty_environment(tmp_path):
         command = [*alone, *command]
     tiny = ["--preset", "seed-relu", "--steps", "20", "--size", "8"]
     run(*command, "train", "samples", *tiny, "--out", "run")
-    for number, weights in enumerate(("run/weights.safetensors", "photo", "photo-small")):
+    for number, weights in enumerate(
+        ("run/weights.safetensors", "photo", "photo-small", "photo-free")
+    ):
         run(*command, "colorize", "samples", "--weights", weights, "--out", f"out-{number}")
         assert len(list((tmp_path / f"out-{number}").iterdir())) == 6
     installed = tmp_path / "empty" / "lib"

@@ -78,6 +78,7 @@ EFFECTS = {
     "scratches": (augment.random_scratches, "share"),
     "stains": (augment.random_stains, "share"),
     "jpeg": (augment.random_jpeg_blocks, "share"),
+    "halftone": (augment.random_halftone, "share"),
 }
 FULL = {"strength": 1.0, "share": 1.0}
 
@@ -163,6 +164,30 @@ def test_damage():
     assert 0.01 < changed.mean() < 0.5
     smooth = np.abs(np.diff(apply("stains", flat(120)), axis=-1)).max()
     assert smooth < 40
+
+
+@pytest.mark.req("TRN-032")
+def test_halftone():
+    side = 96
+    dots = apply("halftone", flat(128, size=side))
+    np.testing.assert_allclose(dots.mean((1, 2)), 128, atol=1)
+    window = np.hanning(side)[:, None] * np.hanning(side)
+    power = np.abs(np.fft.fft2((dots - 128) * window)) ** 2
+    frequency = np.stack(np.meshgrid(*[np.fft.fftfreq(side)] * 2, indexing="ij"))
+    found = []
+    for each in power:
+        first = frequency[:, *np.unravel_index(each.argmax(), each.shape)]
+        along = np.abs(np.tensordot(first / np.hypot(*first), frequency, 1))
+        across = np.where(along < 0.03, each, 0)
+        second = frequency[:, *np.unravel_index(across.argmax(), each.shape)]
+        assert across.max() > 0.2 * each.max()
+        assert np.hypot(*first) == pytest.approx(np.hypot(*second), abs=0.02)
+        found.append(1 / np.hypot(*first))
+    assert 2.3 < min(found) < 3
+    assert 4.3 < max(found) < 5.5
+    assert dots.std((1, 2)).min() > 5
+    for level in (0, 255):
+        np.testing.assert_allclose(apply("halftone", flat(level)), level, atol=1e-3)
 
 
 @pytest.mark.req("TRN-032")

@@ -24,7 +24,9 @@ FREE = 0.7  # dB that photo-free gains on them, at least
 def test_the_small_network_is_small_and_close():
     assert weights.PACKAGED["photo-small"].stat().st_size <= 8e6
     small = colorjax.load_weights("photo-small")
-    assert small[1].network == colorjax.preset("photo-small").network
+    wanted = colorjax.preset("photo-small")
+    assert small[1].network == wanted.network
+    assert (small[1].working_size, small[1].softness) == (wanted.working_size, wanted.softness)
     found = datasets.load_photos(["samples"], 256, framing="crop", method="bicubic")
     summaries = [
         evaluate.evaluate(found.rgb, found.names, *one, {})["summary"]["weights"]

@@ -388,6 +388,7 @@ def test_photo_network_trains_and_resumes(tmp_path, caplog):
         "jpeg",
         "scratches",
         "stains",
+        "halftone",
     )
     conf = photo_network.small(
         **{f"augment.{effect}": 0.0 for effect in slow_to_compile},

@@ -271,9 +271,9 @@ def test_sum_by_hand(tmp_path):
 @pytest.mark.req("FIL-055")
 def test_packaged_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("photo", "photo-small"):
+    for name in ("photo", "photo-small", "photo-free"):
         _, config = colorjax.load_weights(name)
-        assert config.network == colorjax.preset(name).network
+        assert config.network == colorjax.preset("photo").network
         assert weights.load_record(name)["license"]
     (tmp_path / "photo").write_bytes(b"mine")
     colorjax.load_weights("photo")

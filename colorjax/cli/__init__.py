@@ -78,7 +78,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"colorjax {colorjax.__version__} (Apache-2.0); packaged weights: non-commercial use only",
+        version=f"colorjax {colorjax.__version__} (Apache-2.0); weights: non-commercial use only, except photo-free",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     parser.commands = commands.choices

@@ -128,7 +128,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="a weights file, or the packaged `photo` or `photo-small` (default: photo)",
+        help="a weights file, or the packaged `photo`, `photo-small` or `photo-free` (default: photo)",
     )
 
 

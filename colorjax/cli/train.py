@@ -126,7 +126,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="a weights file, `packaged` or `random` (default: `packaged` for a photo network, otherwise `random`)",
+        help="a weights file, `packaged`, `photo-free` or `random` (default: `packaged`; of a dense network `random`)",
     )
     parser.add_argument(
         "--encoder",

@@ -221,6 +221,33 @@ def random_stains(
     return _where_chosen(chosen_key, share, stained, gray)
 
 
+def random_halftone(
+    key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1
+) -> Float[Array, "batch h w"]:
+    """Lay the screen of dots with which newspapers print photos over some photos, as a scan shows it.
+
+    Args:
+        key: The random key.
+        gray: Levels in [0, 255].
+        share: The probability that a photo is printed.
+
+    Note:
+        Screens have 2.5 to 5 pixels per dot, and any direction. They are strongest in the middle tones.
+    """
+    b, h, w = gray.shape
+    chosen_key, period_key, turn_key, amount_key = jax.random.split(key, 4)
+    frequency = 2 * jnp.pi / jax.random.uniform(period_key, (b, 1, 1), minval=2.5, maxval=5.0)
+    turn = jax.random.uniform(turn_key, (b, 1, 1), maxval=jnp.pi / 2)
+    amount = jax.random.uniform(amount_key, (b, 1, 1), minval=0.2, maxval=1.0)
+    rows, columns = (axis[0] for axis in _grid(h, w))
+    along = columns * jnp.cos(turn) + rows * jnp.sin(turn)
+    across = rows * jnp.cos(turn) - columns * jnp.sin(turn)
+    screen = (jnp.cos(frequency * along) + jnp.cos(frequency * across)) / 2
+    # with an amount of at most 1, black and white stay, and no level leaves the range
+    printed = gray + amount * gray * (1 - gray / 255) * screen
+    return _where_chosen(chosen_key, share, printed, gray)
+
+
 def random_jpeg_blocks(
     key: PRNGKeyArray, gray: Float[Array, "batch h w"], *, share: float = 0.1
 ) -> Float[Array, "batch h w"]:

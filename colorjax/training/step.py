@@ -98,7 +98,7 @@ def augment_batch(
         The gray that the network sees, and the truth.
     """
     how = config.augment
-    keys = iter(jax.random.split(key, 12))
+    keys = iter(jax.random.split(key, 13))
     if config.source_size:
         rgb = augment.random_view(next(keys), rgb, config.size, zoom=how.zoom)
     if how.mirror:
@@ -109,11 +109,12 @@ def augment_batch(
     return gray, rgb
 
 
-# from the gray of a photo to that of an old photo: film and lens first, then age, then the scanner
+# from the gray of a photo to that of an old photo: film and lens first, then print and age, then the scanner
 _AGEING = (
     ("tone_curve", augment.random_tone_curve, "strength"),
     ("blur", augment.random_blur, "share"),
     ("grain", augment.random_grain, "strength"),
+    ("halftone", augment.random_halftone, "share"),
     ("low_contrast", augment.random_low_contrast, "strength"),
     ("fading", augment.random_fading, "strength"),
     ("stains", augment.random_stains, "share"),
