@@ -1,5 +1,6 @@
 """Which photos teach, in what order, from memory or from files."""
 
+import json
 import shutil
 
 import numpy as np
@@ -116,8 +117,24 @@ def test_packed_photos_are_those_in_memory(folder, tmp_path, framing, monkeypatc
         np.testing.assert_array_equal(*batches)
 
 
+BROKEN = {
+    "list": lambda index: [index],
+    "negative": lambda index: index | {"sizes": [[-h, -w] for h, w in index["sizes"]]},
+    "moved": lambda index: index | {"sizes": [[16, 8], *index["sizes"][1:]]},
+    "huge": lambda index: index | {"sizes": [*index["sizes"], [2**32, 2**32]]},
+    "text": lambda index: index | {"sizes": ["ab", *index["sizes"][1:]]},
+    "fractions": lambda index: index | {"sizes": [[h / 1, w] for h, w in index["sizes"]]},
+    "marks": lambda index: index | {"marks": [0] * len(index["marks"])},
+    "fewer": lambda index: index | {"marks": index["marks"][1:]},
+    "kept": lambda index: index | {"note": index["note"] | {"kept": [99] * 10}},
+    "more": lambda index: index | {"note": index["note"] | {"other": []}},
+    "gray": lambda index: index | {"note": index["note"] | {"gray": 7}},
+    "note": lambda index: index | {"note": None},
+}
+
+
 @pytest.mark.req("TRN-053")
-@pytest.mark.parametrize("change", ["file", "size", "framing", "cut", "index", "nothing"])
+@pytest.mark.parametrize("change", ["file", "size", "framing", "cut", "index", "nothing", *BROKEN])
 def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
     folder = shutil.copytree(folder, tmp_path / "album")
     pack, options = tmp_path / "pack", {"size": 16, "framing": "whole"}
@@ -136,6 +153,10 @@ def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
         case "index":
             (index,) = pack.glob("*/index.json")
             index.write_text(index.read_text()[:-20])
+        case _ if change in BROKEN:
+            (index,) = pack.glob("*/index.json")
+            whole = json.loads(index.read_text())
+            index.write_text(json.dumps(BROKEN[change](whole)))
     decoded = []
     for name in ("load_square", "load_resized"):
         original = getattr(photos_module, name)

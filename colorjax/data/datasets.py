@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from colorjax import photos
-from colorjax.data.packed import Pack, PackedPhotos
+from colorjax.data.packed import Note, Pack, PackedPhotos
 from colorjax.errors import NoPhotosError, OutputError, PhotoError
 from colorjax.evaluation.metrics import COLORLESS, colorfulness
 
@@ -103,7 +103,7 @@ def load_photos(
         if known := packed.load():
             progress(len(found), len(found))
             rgb, note = known
-            return _dataset(rgb, [found[i] for i in note.pop("kept")], **note)
+            return _dataset(rgb, [found[i] for i in note.kept], note.gray, note.failures)
 
     def look(path) -> tuple[np.ndarray | None, bytes] | PhotoError:
         """Read a photo: its pixels, or None if it has no color, and their digest."""
@@ -138,7 +138,7 @@ def load_photos(
                 else:
                     pixels.clear()
         if writer:
-            writer.note = {"kept": kept, "gray": gray, "failures": failures}
+            writer.note = Note(kept, gray, failures)
     if not kept:
         left_out = f"{len(gray)} gray, {len(failures)} unreadable"
         first = f"; {failures[0]}" if failures else ""

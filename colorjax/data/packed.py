@@ -1,6 +1,7 @@
 """Decoded photos in one memory-mapped file. They are decoded only once, and need no memory."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -37,6 +38,21 @@ class PackedPhotos(Sequence):
         return self.data[start : start + 3 * h * w].reshape(h, w, 3)
 
 
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """What became of the files of a pack.
+
+    Attributes:
+        kept: The number of the file of each photo.
+        gray: The names of photos that were left out because they have no color.
+        failures: One line for each file that could not be read.
+    """
+
+    kept: Sequence[int] = ()
+    gray: Sequence[str] = ()
+    failures: Sequence[str] = ()
+
+
 class Pack:
     """A folder that holds the decoded photos of one set of files."""
 
@@ -56,20 +72,28 @@ class Pack:
                     errors="surrogateescape"
                 )
             )
-        self.folder = pathlib.Path(folder, digest.hexdigest())
+        self.folder, self.files = pathlib.Path(folder, digest.hexdigest()), len(files)
 
-    def load(self) -> tuple[PackedPhotos, dict] | None:
-        """Return the photos and their note, or None if they were not written completely."""
+    def load(self) -> tuple[PackedPhotos, Note] | None:
+        """Return the photos and the note, or None if they were not written completely or are damaged."""
         try:
             index = json.loads((self.folder / INDEX).read_bytes())
             data = np.memmap(self.folder / DATA, np.uint8, "r")
-            places = [(start, h, w) for start, h, w in index["places"]]
+            note = Note(**index["note"])
+            sizes, kept = _integers(index["sizes"], 2), _integers(note.kept, 1)
             marks = [bytes.fromhex(mark) for mark in index["marks"]]
-            start, h, w = places[-1]
-            whole = len(data) == start + 3 * h * w and len(marks) == len(places)
-        except (OSError, ValueError, TypeError, LookupError):
+            ends = np.cumsum(3 * sizes.prod(1))
+            sound = (
+                0 < sizes.min() <= sizes.max() < 2**20  # so that no product overflows
+                and ends[-1] == len(data)
+                and len(marks) == len(sizes) == len(kept)
+                and np.isin(kept, np.arange(self.files)).all()
+                and all(isinstance(text, str) for text in [*note.gray, *note.failures])
+            )
+        except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             return None
-        return (PackedPhotos(data, places, marks), index["note"]) if whole else None
+        places = zip([0, *ends.tolist()], *sizes.T.tolist(), strict=False)
+        return (PackedPhotos(data, list(places), marks), note) if sound else None
 
     @contextlib.contextmanager
     def writer(self) -> Iterator["PackWriter"]:
@@ -85,7 +109,8 @@ class Pack:
                 with open(place / DATA, "wb") as file:
                     writer = PackWriter(file)
                     yield writer
-                index = {"places": writer.places, "marks": writer.marks, "note": writer.note}
+                note = dataclasses.asdict(writer.note)
+                index = {"sizes": writer.sizes, "marks": writer.marks, "note": note}
                 (place / INDEX).write_text(json.dumps(index), encoding="utf-8")
                 shutil.rmtree(self.folder, ignore_errors=True)
                 place.replace(self.folder)
@@ -101,12 +126,18 @@ class PackWriter:
     """Appends photos to a pack. `note` is stored with them."""
 
     def __init__(self, file):
-        self.file, self.places, self.marks, self.note = file, [], [], {}
-        self.end = 0
+        self.file, self.sizes, self.marks, self.note = file, [], [], Note()
 
     def add(self, rgb: UInt8[np.ndarray, "h w 3"], mark: bytes) -> None:
         """Append a photo and its digest."""
         self.file.write(np.ascontiguousarray(rgb).data)
-        self.places.append((self.end, *rgb.shape[:2]))
+        self.sizes.append(rgb.shape[:2])
         self.marks.append(mark.hex())
-        self.end += rgb.nbytes
+
+
+def _integers(values, axes):
+    """Return a list of integers, or of pairs of them, as an array."""
+    array = np.array(values)
+    if array.ndim != axes or array.dtype != np.int64:
+        raise ValueError("not integers")
+    return array
