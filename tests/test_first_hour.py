@@ -217,7 +217,6 @@ def test_training_starts_from_the_packaged_weights(asked, capsys):
     assert "non-commercial" in capsys.readouterr().out
 
 
-@pytest.mark.xfail(strict=True, reason="there are no such weights yet")
 @pytest.mark.req("QLT-006")
 def test_training_from_free_weights_stays_free(asked, capsys):
     _, options = asked("--init-from", "photo-free")

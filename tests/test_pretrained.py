@@ -17,7 +17,7 @@ from colorjax.evaluation import evaluate
 
 GAIN, COLORFULNESS = 2.80, 20.6  # on scikit-image's color photos; spec/quality.md
 SMALLER = 0.35  # dB that photo-small may lose on them
-FREE = 0.7  # dB that photo-free gains on them, at least
+FREE = 2.2  # dB that photo-free gains on them, at least
 
 
 @pytest.mark.req("QLT-004")
@@ -35,7 +35,6 @@ def test_the_small_network_is_small_and_close():
     assert summaries[1]["psnr"] >= summaries[0]["psnr"] - SMALLER
 
 
-@pytest.mark.xfail(strict=True, reason="there are no such weights yet")
 @pytest.mark.req("QLT-006")
 def test_free_weights_learned_from_free_photos_alone(tmp_path):
     path = weights.PACKAGED["photo-free"]
