@@ -140,7 +140,10 @@ def _shapes(config):
 def _read(path):
     """Return the header, the config and the tensors of a file, after checking them in this order."""
     if not os.path.exists(path):
-        raise WeightsError(f"{path}: no such file; expected weights (.safetensors)")
+        names = ", ".join(PACKAGED)
+        raise WeightsError(
+            f"{path}: no such file; expected weights (.safetensors), or one of {names}"
+        )
     if not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "a special file"
         raise WeightsError(f"{path}: {kind}; expected weights (.safetensors)")
