@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from colorjax.cli.console import Printer
 from colorjax.errors import ConfigError, UsageError, missing_extra
 
-COLUMNS = {  # of the table: the heading of each number, with its unit and which direction is better, and its format
+COLUMNS = {  # of the table: for each number its heading, with the unit and the better direction, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
     "gain_pooled": ("pooled\ndB ↑", "+.2f"),
     "psnr": ("PSNR\ndB ↑", ".2f"),
@@ -176,7 +176,7 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         ]
         rows.append([method, *cells])
     printer.table(["", *(heading for heading, _ in columns.values())], rows)
-    printer.line("gain: PSNR minus that of gray: mean of the photos, and over all pixels (pooled)")
+    printer.line("gain: PSNR minus that of gray, mean over photos and over all pixels (pooled)")
     printer.line("↑ higher is better, ↓ lower is better")
     truth = next(iter(methods.values()))
     color, warm = truth.get("truth_colorfulness"), truth.get("truth_warm")
