@@ -13,7 +13,7 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 from colorjax.jsontext import leaves, parse_json
 
-MAX_NUMBER = 1e300  # larger integers overflow
+MAX_NUMBER = 1e300  # the largest number in a config; larger integers would overflow a float
 
 
 def number(
@@ -23,7 +23,7 @@ def number(
     above: int | float | None = None,
     at_most: int | float | None = None,
 ) -> Any:
-    """Declare a field: a finite int or float, like the default, within bounds."""
+    """Declare a numeric field: a finite int or float within bounds. The annotation of the field gives its type."""
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
     return dataclasses.field(default=default, metadata=bounds)
 
@@ -255,7 +255,7 @@ class Config(Checked):
     shard: int = number(1, at_least=1)
 
 
-# fields of older versions in existing weights files; they only say how the network was trained
+# fields of older versions that existing weights files contain; they only describe how the network was trained
 RETIRED = ("augment.old", "augment.hints")
 
 NETWORKS = {"DenseConfig": DenseConfig, "PhotoConfig": PhotoConfig}

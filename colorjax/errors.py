@@ -2,7 +2,7 @@
 
 import reprlib
 
-INTERRUPTED = "interrupted; finished outputs are kept, and the same command continues"
+INTERRUPTED = "interrupted; finished outputs are kept; run the same command again to continue"
 
 
 class ColorjaxError(Exception):

@@ -1,4 +1,4 @@
-"""Networks for other programs: ONNX by jax2onnx, StableHLO by jax.export. Needs the extra `export`."""
+"""Export of networks to other programs: ONNX by jax2onnx, StableHLO by jax.export. Needs the extra `export`."""
 
 import functools
 import logging
@@ -86,7 +86,7 @@ def usage(config: Config) -> str:
     soft = ""
     if config.softness != 1:
         soft = f"""
-It expects soft copies: then make the copy {config.softness:g} times smaller, and enlarge it again."""
+The network expects soft copies: then shrink the copy {config.softness:g} times, and enlarge it to its size again."""
     return f"""The network of colorjax, for programs without Python.
 
 Input "gray": float32 [photos, height, width], levels 0 to 255, 0.21 R + 0.72 G + 0.07 B of sRGB.

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-MAX_DEPTH = 50  # of nested objects and lists
-MAX_DIGITS = 400  # of an integer; float64 ends at 309
+MAX_DEPTH = 50  # levels of nested objects and lists
+MAX_DIGITS = 400  # digits of an integer; the largest float64 has 309
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -593,7 +593,7 @@ def test_page_is_for_all(page, tmp_path, width):
     page.get_by_text("Exact place").click()
     page.get_by_label("From the left").fill("40")
     page.get_by_label("From the top").fill("30")
-    page.get_by_role("button", name="Give it this color").press("Enter")
+    page.get_by_role("button", name="Set this color").press("Enter")
     page.locator(".set").nth(1).wait_for()
     # a ring, by its key
     page.locator(".ring").first.press("Delete")

@@ -506,5 +506,5 @@ def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path,
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code, error
-    assert error.splitlines()[-1].endswith("the same command continues")
+    assert error.splitlines()[-1].endswith("run the same command again to continue")
     assert not [name for name in files(out) if name.endswith(".tmp")]

@@ -1,4 +1,4 @@
-"""What the README says can be done can be done."""
+"""The commands and the code in the README work as written."""
 
 import io
 import pathlib

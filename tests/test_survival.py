@@ -115,7 +115,7 @@ def damage(checkpoint, how):
     [
         ("facts", "is damaged: its facts differ from those saved"),
         ("form", "cannot be read (its facts are not a JSON object)"),
-        ("reached", "cannot be read (it does not say what was reached)"),
+        ("reached", "cannot be read (its progress is missing or invalid)"),
         ("truncated", "cannot be read"),
         ("newer", "is of format 4 (this colorjax reads format 3)"),
         ("config", "is of another config"),

@@ -147,7 +147,7 @@ def _colorize(args: Any, printer: Printer) -> int:
     if args.look != NATURAL:
         find_look(args.look, load_weights(args.weights)[1])
         if args.variants != 1:
-            raise UsageError("--look and --variants: expected one of them")
+            raise UsageError("--look and --variants: expected only one of them")
     options = ColorOptions(
         vividness=check_vividness(args.vividness),
         variants=check_integer("variants", args.variants, 1, 16),

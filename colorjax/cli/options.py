@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from colorjax.cli.console import Printer
 from colorjax.errors import ConfigError, UsageError, missing_extra
 
-COLUMNS = {  # of the table: the heading of each number, with its unit and which direction is better, and its format
+COLUMNS = {  # of the table: for each number its heading, with the unit and the better direction, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
     "gain_pooled": ("pooled\ndB ↑", "+.2f"),
     "psnr": ("PSNR\ndB ↑", ".2f"),
@@ -46,15 +46,15 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         """Parse arguments. A photo alone means `colorize`, and no arguments at all mean `--help`."""
         given = list(sys.argv[1:] if args is None else args)
-        parsed, unknown = self.parse_known_args(self._meant(given), namespace)
+        parsed, unknown = self.parse_known_args(self._with_subcommand(given), namespace)
         if unknown:
             parser = self.commands.get(getattr(parsed, "command", ""), self)
             known = [name for action in parser._actions for name in action.option_strings]
-            near = [_near(word.partition("=")[0], known) for word in unknown]
+            near = [_suggestion(word.partition("=")[0], known) for word in unknown]
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")
         return parsed
 
-    def _meant(self, given: list[str]) -> list[str]:
+    def _with_subcommand(self, given: list[str]) -> list[str]:
         """Return the arguments with the subcommand that the user left out."""
         if not self.commands:
             return given
@@ -68,7 +68,9 @@ class Parser(argparse.ArgumentParser):
         else:
             photo = first == "-" or os.path.exists(first) or bool(os.path.splitext(first)[1])
             if not photo:
-                self.error(f"{first}: neither a command nor a photo{_near(first, self.commands)}")
+                self.error(
+                    f"{first}: neither a command nor a photo{_suggestion(first, self.commands)}"
+                )
         return ["colorize", *given] if photo else given
 
     def error(self, message: str) -> NoReturn:
@@ -76,7 +78,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def _suggestion(word: str, known: Iterable[str]) -> str:
     """Return a question that suggests the most similar known word, or nothing."""
     found = difflib.get_close_matches(word, list(known), 1)
     return f"; did you mean {found[0]}?" if found else ""
@@ -167,8 +169,8 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
     for method, summary in methods.items():
         numbers = {
             **summary,
-            "gain": _over(summary, gray, "psnr"),
-            "gain_pooled": _over(summary, gray, "psnr_pooled"),
+            "gain": _difference(summary, gray, "psnr"),
+            "gain_pooled": _difference(summary, gray, "psnr_pooled"),
         }
         cells = [
             "–" if numbers.get(name) is None else format(numbers[name], how)
@@ -176,7 +178,7 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         ]
         rows.append([method, *cells])
     printer.table(["", *(heading for heading, _ in columns.values())], rows)
-    printer.line("gain: PSNR minus that of gray: mean of the photos, and over all pixels (pooled)")
+    printer.line("gain: PSNR minus that of gray, mean over photos and over all pixels (pooled)")
     printer.line("↑ higher is better, ↓ lower is better")
     truth = next(iter(methods.values()))
     color, warm = truth.get("truth_colorfulness"), truth.get("truth_warm")
@@ -184,7 +186,7 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         printer.line(f"color and warm are best close to the truth: {color:.1f} and {warm:.0%}")
 
 
-def _over(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
+def _difference(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
     """Return the difference of a number to that of gray, or None if one of them is missing."""
     ours, base = summary.get(name), gray.get(name)
     return None if ours is None or base is None else ours - base

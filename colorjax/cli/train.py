@@ -199,7 +199,7 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
     check_readable(photos.found)
     count, validation = len(photos.rgb), photos.validation
     config = configs.fit_config(config, photos=count, passes=args.passes, steps=args.steps)
-    if _tunes(args) and args.passes is None and args.steps is None:
+    if _is_fine_tuning(args) and args.passes is None and args.steps is None:
         wanted = max(TUNED_PASSES * config.pass_steps, TUNED_STEPS)
         config = configs.replace(config, {"steps": min(wanted, config.steps)})
     left_out = f", {photos.gray} without color left out" if photos.gray else ""
@@ -242,7 +242,7 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
 def _config(args: argparse.Namespace) -> configs.Config:
     """Return the config that the arguments describe, after checking the other numbers."""
     preset = configs.preset(args.preset)
-    changes = {"optimizer.learning_rate": TUNED_RATE} if _tunes(args) else {}
+    changes = {"optimizer.learning_rate": TUNED_RATE} if _is_fine_tuning(args) else {}
     for flag, (field, _, _) in FIELDS.items():
         if (value := getattr(args, flag[2:].replace("-", "_"))) is not None:
             if field.startswith("network.") and not isinstance(preset.network, configs.DenseConfig):
@@ -265,7 +265,7 @@ def _config(args: argparse.Namespace) -> configs.Config:
     return config
 
 
-def _tunes(args: argparse.Namespace) -> bool:
+def _is_fine_tuning(args: argparse.Namespace) -> bool:
     """Return whether the run starts from the packaged weights, which is the default if the preset has any."""
     photo = isinstance(configs.preset(args.preset).network, configs.PhotoConfig)
     default = "packaged" if photo and not args.encoder else "random"
@@ -286,7 +286,7 @@ def _start(args: argparse.Namespace, config: configs.Config) -> tuple[Any, dict[
         params = init_params(jax.random.key(args.seed), config)
         params["encoder"] = load_encoder(args.encoder, config)
         return params, {}
-    source = path = "packaged" if _tunes(args) else args.init_from or "random"
+    source = path = "packaged" if _is_fine_tuning(args) else args.init_from or "random"
     if source == "random":
         return None, {}
     if source == "packaged":

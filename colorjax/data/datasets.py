@@ -112,7 +112,7 @@ def load_photos(
         except PhotoError as error:
             return error
         colored = colorfulness(rgb) >= COLORLESS
-        return (rgb if colored else None), _mark(rgb)
+        return (rgb if colored else None), _photo_digest(rgb)
 
     kept, pixels, marks, gray, failures = [], [], [], [], []
     with contextlib.ExitStack() as stack:
@@ -146,7 +146,7 @@ def load_photos(
         raise NoPhotosError(f"{where}: no color photos ({left_out}){first}")
     chosen = [found[i] for i in kept]
     if packed:
-        rgb, _ = packed.load() or _gone(packed)
+        rgb, _ = packed.load() or _raise_missing(packed)
     elif room < 0:
         rgb = StreamedPhotos([path for _, path, _ in chosen], read, marks)
     else:
@@ -164,7 +164,7 @@ def _dataset(rgb, kept, gray, failures) -> PhotoDataset:
     )
 
 
-def _gone(pack: Pack):
+def _raise_missing(pack: Pack):
     raise OutputError(f"{pack.folder}: the decoded photos that were written here are missing")
 
 
@@ -207,13 +207,13 @@ def digest(rgb: Photos) -> str:
     if isinstance(rgb, StreamedPhotos | PackedPhotos):
         marks = rgb.marks
     else:
-        marks = map(_mark, rgb)
+        marks = map(_photo_digest, rgb)
     for mark in marks:
         total.update(mark)
     return total.hexdigest()
 
 
-def _mark(rgb) -> bytes:
+def _photo_digest(rgb) -> bytes:
     """Return 16 bytes that identify a photo."""
     return hashlib.blake2b(np.ascontiguousarray(rgb).data, digest_size=16).digest()
 

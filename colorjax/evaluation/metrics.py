@@ -22,14 +22,14 @@ from colorjax.errors import UsageError, missing_extra
 Scores = dict[str, float | int | None]
 
 PSNR_CAP = 100.0  # dB for equal pictures; finite, so that means and JSON stay finite
-COLORLESS = 1.2  # photos of less colorfulness count as gray
-WARM = 20.0, 115.0  # degrees of CIELAB hue
-ONE_TONE = 0.9  # share of the chroma that makes a tone the only one
+COLORLESS = 1.2  # photos with less colorfulness count as gray
+WARM = 20.0, 115.0  # warm CIELAB hues, in degrees
+ONE_TONE = 0.9  # share of the chroma that a tone must have to count as the only one
 COLORED = 8.0  # CIELAB chroma that the most colored tenth of the pixels must have
 _TENTH = 0.1
 _THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
 _LPIPS_SIDE = 64  # pixels; AlexNet's features of smaller pictures are empty
-_WINDOW = 7  # SSIM's default window
+_WINDOW = 7  # side of SSIM's default window, in pixels
 _BLOCKS = 1 << 10, 1 << 15  # pixels; the smaller size avoids padding small photos to the larger one
 
 

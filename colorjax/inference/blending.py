@@ -81,7 +81,7 @@ def blend_over_time(
     if memory is None or memory.chroma.shape[:2] != (h, w) or is_cut(memory.blocks, blocks):
         chroma = np.asarray(_chroma(colored, peak=peak))
         return BlendState(blocks, chroma), colored
-    blocks, chroma, rgb = _steady(memory, blocks, photo, colored, peak=peak)
+    blocks, chroma, rgb = _stabilized(memory, blocks, photo, colored, peak=peak)
     return BlendState(np.asarray(blocks), np.asarray(chroma)), np.asarray(rgb)
 
 
@@ -122,7 +122,7 @@ def _blocks(photo, peak):
 
 
 @partial(jax.jit, static_argnames="peak")
-def _steady(memory, blocks, photo, colored, peak):
+def _stabilized(memory, blocks, photo, colored, peak):
     h, w = photo.shape[:2]
     still = MEMORY * jnp.exp(-(((blocks - memory.blocks) / STILL) ** 2))
     remembered = still * memory.blocks + (1 - still) * blocks

@@ -95,7 +95,7 @@ def colorize(
         return photos.to_pil(photos.Photo(color(pixels), alpha), info=photo.info)
     levels = _levels(photo, value_range)
     colored = np.stack([color(pixels) for pixels in levels]) if _is_batch(levels) else color(levels)
-    return _like(photo, colored, value_range)
+    return _as_kind_of(photo, colored, value_range)
 
 
 def _levels(photo, value_range):
@@ -140,7 +140,7 @@ def _is_batch(levels):
     return levels.ndim == 4 or (levels.ndim == 3 and levels.shape[2] != 3)
 
 
-def _like(photo, colored, value_range):
+def _as_kind_of(photo, colored, value_range):
     """Return colored levels as an array of the photo's kind and range."""
     dtype = photo.dtype
     if dtype.kind != "u":

@@ -14,8 +14,8 @@ from colorjax.inference.things import squared_distances
 
 STEP = 0.08  # how far a thing usually moves between two frames, in short sides of the grid
 LOST_STEP = 0.4  # the same for a thing that was not found in the previous frame
-OTHER = 1.2  # distance of features from which a cell belongs to another thing
-STAYS = 0.8  # least likelihood of the previous place, relative to the best, of a thing that has not moved
+OTHER = 1.2  # distance of features at which a cell belongs to another thing
+STAYS = 0.8  # a thing has not moved if its previous place has at least this share of the best likelihood
 
 
 class Followed(NamedTuple):

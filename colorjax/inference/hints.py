@@ -12,7 +12,7 @@ from colorjax.errors import HintError
 from colorjax.inference.things import affinity
 
 DOUBT = 0.005  # variance of a hint, relative to that of the network's error
-MOST = 1024  # cells with hints that are used; of more, every n-th
+MOST = 1024  # most cells with hints; of more, every n-th is used
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ ALIKE = 0.56  # distance of features between different things in such a photo
 SHADES = 1.7  # scale of gray within a thing, in standard deviations of the photo's gray
 NEAR = 0.8  # scale of distance for similar features, in short sides of the photo
 LOCAL = 0.1  # share of the affinity that depends on distance alone
-NEXT = 0.7  # scale of distance of that share, in cells
-LOOKED_AT = 1024  # candidates for anchors; of more cells, every n-th
+NEXT = 0.7  # scale of distance for that share, in cells
+CANDIDATES = 1024  # most candidates for anchors; of more cells, every n-th is used
 SHARP = 3.0  # how much more a cell belongs to its nearest anchor than to others
 FAINT = 1e-4  # cells with less affinity belong to no thing
 
@@ -70,7 +70,7 @@ def anchors(features: Float[Array, "n m features"], count: int) -> Float[Array, 
         count: The number of anchors, at least 1.
     """
     cells = features.reshape(-1, features.shape[-1])
-    cells = cells[:: -(-len(cells) // LOOKED_AT)]
+    cells = cells[:: -(-len(cells) // CANDIDATES)]
     likeness = jnp.exp(-squared_distances(cells, cells) / 2)
     covered, chosen = jnp.zeros(len(cells)), []
     for _ in range(count):

@@ -26,12 +26,12 @@ from colorjax.inference.things import affinity, anchors, memberships
 from colorjax.inference.tiles import TILE
 from colorjax.networks.bins import bin_centers
 
-DISTINCT = 6.0  # target for the mean CIEDE2000 between variants, where they may differ
-# least likelihood of an alternative, relative to the likeliest color; tried in turn
+DISTINCT = 6.0  # desired mean CIEDE2000 between variants, where they may differ
+# least likelihoods of an alternative, relative to the likeliest color, which are tried in turn
 PLAUSIBLE = (0.5, 0.35, 0.25, 0.18, 0.12)
 UNLIKELY = (0.06, 0.03, 0.01)  # tried next, if variants are still too similar
 SAME = 4.5  # mean CIEDE2000 below which variants are nearly equal
-CERTAIN = 0.9  # probability of the color that a variant gives to a thing
+CERTAIN = 0.9  # probability that a variant gives to the new color of a thing
 REACH = 25.0  # levels of chroma within which colors are similar
 COLORED = 14.0  # least length in levels of the chroma of an alternative
 MIDDLE = 140  # gray of the colors of a palette
@@ -136,7 +136,7 @@ def likely_colors(
     distances = np.asarray(_ciede2000(*pairs))
     chosen: list[int] = []
     # similar bins count together, otherwise the small bins would seem less likely than the large ones
-    likely = _smeared(share, centers)
+    likely = _with_similar(share, centers)
     for best in np.argsort(-likely, kind="stable"):
         if all(distances[best, other] >= APART for other in chosen):
             chosen.append(int(best))
@@ -215,7 +215,7 @@ def _choices(plausible: list[np.ndarray], count: int) -> Int[np.ndarray, "count 
 
 def _alternatives(share, centers, count):
     """Return other colors of a thing as chroma, and their likelihoods relative to the likeliest color."""
-    likely = _smeared(share, centers)
+    likely = _with_similar(share, centers)
     natural = share @ centers
     left = likely * (np.hypot(*centers.T) >= COLORED)
     colors, likelihoods = [], []
@@ -229,8 +229,8 @@ def _alternatives(share, centers, count):
     return np.array(colors).reshape(-1, 2), np.array(likelihoods)
 
 
-def _smeared(share, centers):
-    """Return the probability of each bin together with similar bins."""
+def _with_similar(share, centers):
+    """Return for each bin the probability of the bin and of similar bins, weighted by their similarity."""
     return share @ np.exp(
         -((centers[:, None] - centers[None]) ** 2).sum(-1) / (2 * (REACH / 2) ** 2)
     )

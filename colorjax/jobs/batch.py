@@ -63,7 +63,7 @@ class Result:
 
 
 @contextlib.contextmanager
-def _unseen(total: int, unit: str) -> Iterator[Callable[..., None]]:
+def _no_progress(total: int, unit: str) -> Iterator[Callable[..., None]]:
     yield lambda done, note: None
 
 
@@ -79,7 +79,7 @@ def colorize_files(
     allow_truncated: bool = False,
     threads: int | None = None,
     memory: int | None = None,
-    progress: Progress = _unseen,
+    progress: Progress = _no_progress,
 ) -> Iterator[Result]:
     """Color photos, several at a time.
 
@@ -172,7 +172,7 @@ def colorize_video(
     *,
     compare: bool = False,
     overwrite: bool = False,
-    progress: Progress = _unseen,
+    progress: Progress = _no_progress,
 ) -> Result:
     """Color a video, in as many variants as `options` asks for. A killed run continues where it stopped.
 
@@ -237,7 +237,7 @@ def colorize_bytes(
     max_pixels: int = MAX_PIXELS,
     allow_truncated: bool = False,
     note: Callable[[Photo], object] = lambda photo: None,
-    progress: Progress = _unseen,
+    progress: Progress = _no_progress,
     target: str = "photo",
 ) -> bytes:
     """Color the photo in the bytes of a file.

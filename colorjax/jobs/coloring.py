@@ -189,9 +189,9 @@ def color_frames(
         return _finish(frame, pipeline.render(frame.pixels, coefficients), options)
 
     if hints is None:
-        colored = _ahead(lambda frame: color_photo(frame, weights, options), frames)
+        colored = _map_ahead(lambda frame: color_photo(frame, weights, options), frames)
     else:
-        predicted = _ahead(lambda frame: pipeline.predict(frame.pixels, weights), frames)
+        predicted = _map_ahead(lambda frame: pipeline.predict(frame.pixels, weights), frames)
         colored = ((frame, hinted(frame, prediction)) for frame, prediction in predicted)
     for frame, photo in colored:
         blended, rgb = blending.blend_over_time(blended, frame.pixels, photo.pixels)
@@ -207,7 +207,7 @@ def counted(photos: Iterable[Photo], show: Callable[[int], object]) -> Iterator[
         show(number)
 
 
-def _ahead(
+def _map_ahead(
     function: Callable[[Photo], Result], frames: Iterable[Photo]
 ) -> Iterator[tuple[Photo, Result]]:
     """Apply a function to frames in threads that work a few frames ahead, and yield frames and results in order."""

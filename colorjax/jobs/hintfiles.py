@@ -65,7 +65,9 @@ def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:
 def _dots(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
     dots = read_photo(path).to_8bit()
     if dots.alpha is None:
-        raise HintError(f"{path}: nothing is transparent; expected colored dots on transparency")
+        raise HintError(
+            f"{path}: nothing is transparent; expected colored dots on a transparent background"
+        )
     if dots.alpha.shape != tuple(shape[:2]):
         found, expected = (" × ".join(map(str, size)) for size in (dots.alpha.shape, shape[:2]))
         raise HintError(f"{path}: {found} pixels; expected the photo's {expected}")

@@ -63,7 +63,7 @@ def colorize_video(
         parts.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{parts}: cannot make the folder ({error.strerror})") from None
-    with _alone(parts, target):
+    with _locked(parts, target):
         _forget_other_runs(parts, _identity(source, weights, options))
         done = len(list(parts.glob("*.ts")))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
@@ -92,7 +92,7 @@ def colorize_video(
 
 
 @contextlib.contextmanager
-def _alone(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
+def _locked(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
     """Lock the folder of parts, or refuse if another run holds the lock. The lock ends with the process."""
     if fcntl is None:
         yield

@@ -26,7 +26,7 @@ _INPUTS = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))
 _KERNEL = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 _OUTPUTS = ((1, 1, 1, 0), (0, 1, -1, -1))
 _MIRRORED = (3, 1, 2, 0)  # the points of a mirrored kernel among those of the kernel
-_WORTH = 2**18  # minimal filtering is faster from this many numbers in and out of a batch
+_LEAST_VALUES = 2**18  # of input and output of a batch, from which minimal filtering is faster
 
 Grid = Sequence[Sequence[Array]]
 Matrix = Sequence[Sequence[int | float]]
@@ -52,7 +52,7 @@ def convolve(
 
 
 def _forward(x, kernel):
-    if _pays(x, kernel):
+    if _is_filtering_faster(x, kernel):
         y = jax.lax.platform_dependent(x, kernel, cpu=_filtered, default=_direct)
     else:
         y = _direct(x, kernel)
@@ -61,7 +61,7 @@ def _forward(x, kernel):
 
 def _backward(kept, gradient):
     x, kernel = kept
-    if _pays(x, kernel):
+    if _is_filtering_faster(x, kernel):
         return jax.lax.platform_dependent(
             x, kernel, gradient, cpu=_filtered_gradients, default=_direct_gradients
         )
@@ -71,11 +71,12 @@ def _backward(kept, gradient):
 convolve.defvjp(_forward, _backward)
 
 
-def _pays(x, kernel):
+def _is_filtering_faster(x, kernel):
     """Return whether minimal filtering is possible and faster."""
     b, h, w, inputs = x.shape
-    tiles = h % 2 == w % 2 == 0
-    return tiles and x.dtype == jnp.float32 and b * h * w * (inputs + kernel.shape[-1]) >= _WORTH
+    even = h % 2 == w % 2 == 0
+    values = b * h * w * (inputs + kernel.shape[-1])
+    return even and x.dtype == jnp.float32 and values >= _LEAST_VALUES
 
 
 def _direct(x, kernel):
@@ -88,7 +89,7 @@ def _direct_gradients(x, kernel, gradient):
     return pull(gradient)
 
 
-def _apart(function):
+def _not_inlined(function):
     """Keep XLA from fusing a function with its surroundings, which would compute those again for each point."""
     jitted = jax.jit(function)
 
@@ -99,7 +100,7 @@ def _apart(function):
     return call
 
 
-@_apart
+@_not_inlined
 def _filtered(x, kernel):
     return _filter(x, _kernel_points(kernel))
 
@@ -108,32 +109,32 @@ def _filtered_gradients(x, kernel, gradient):
     return _filtered_gradient(gradient, kernel), _filtered_kernel_gradient(x, gradient)
 
 
-@_apart
+@_not_inlined
 def _filtered_gradient(gradient, kernel):
     """Return the gradient with respect to the pictures: that of the result, convolved with the mirrored kernel."""
     points = _kernel_points(kernel)
     return _filter(gradient, [[points[i][j].T for j in _MIRRORED] for i in _MIRRORED])
 
 
-@_apart
+@_not_inlined
 def _filtered_kernel_gradient(x, gradient):
     outputs = _transposed(_OUTPUTS)
     squares = _every_second(gradient, 2)
-    points = _each(lambda v, g: v.T @ g, _tile_points(x), _sandwich(outputs, squares))
-    return jnp.stack([jnp.stack(row) for row in _sandwich(_transposed(_KERNEL), points)])
+    points = _each(lambda v, g: v.T @ g, _tile_points(x), _transform(outputs, squares))
+    return jnp.stack([jnp.stack(row) for row in _transform(_transposed(_KERNEL), points)])
 
 
 def _filter(x, points):
     """Convolve pictures, given the 4 × 4 points of the kernel, each (inputs, outputs)."""
     products = _each(operator.matmul, _tile_points(x), points)
     b, h, w, _ = x.shape
-    squares = _sandwich(_OUTPUTS, products)
+    squares = _transform(_OUTPUTS, products)
     rows = [jnp.stack([y.reshape(b, h // 2, w // 2, -1) for y in row], 3) for row in squares]
     return jnp.stack(rows, 2).reshape(b, h, w, -1)
 
 
 def _kernel_points(kernel):
-    return _sandwich(_KERNEL, [[kernel[i, j] for j in range(3)] for i in range(3)])
+    return _transform(_KERNEL, [[kernel[i, j] for j in range(3)] for i in range(3)])
 
 
 def _tile_points(x):
@@ -144,7 +145,7 @@ def _tile_points(x):
         (1, 1, 0),
         (0, 0, 0),
     )  # jnp.pad would be a separate call
-    return _sandwich(_INPUTS, _every_second(jax.lax.pad(x, jnp.zeros((), x.dtype), edges), 4))
+    return _transform(_INPUTS, _every_second(jax.lax.pad(x, jnp.zeros((), x.dtype), edges), 4))
 
 
 def _every_second(x, size: int) -> Grid:
@@ -157,7 +158,7 @@ def _every_second(x, size: int) -> Grid:
     return [[place(i, j) for j in range(size)] for i in range(size)]
 
 
-def _sandwich(matrix: Matrix, grid: Grid) -> Grid:
+def _transform(matrix: Matrix, grid: Grid) -> Grid:
     """Return matrix · grid · matrixᵀ."""
     return _transposed(_mix(matrix, _transposed(_mix(matrix, grid))))
 

@@ -31,7 +31,7 @@ from colorjax.weights import save_weights
 LONGEST_CHUNK = 50  # steps
 LARGEST_CHUNK = 4_000_000  # bytes of photos; signals are handled between chunks
 MAX_FAILED = 5  # steps in a row that are not finite
-COPIES = 6  # of the parameters in memory at most, as measured; one more to keep the best
+COPIES = 6  # most copies of the parameters in memory, as measured; keeping the best takes one more
 SHOWN = 8  # photos on samples.png
 BASELINE_PHOTOS = 500  # photos for the baselines, if the photos are not one array
 TIMES = ("seconds", "photos_per_second", "utilization")  # metrics that differ from run to run
@@ -91,7 +91,7 @@ def train(
         progress: Called after each chunk with the step and what is known then: `loss`, the chunk's mean training loss;
             `gain` and `best_gain`, the gains of the last and the best evaluation over gray in dB, or None;
             and `photos_per_second`.
-        phase: Called with the name of each phase that begins, other than steps.
+        phase: Called with the name of each phase when it begins. Taking steps is not a phase.
 
     Raises:
         ConfigError: the network is too large for the memory of this machine, or the batch cannot be split evenly.
@@ -212,7 +212,7 @@ class _Training:
         progress = _Progress.from_facts(facts.get("reached"))
         if progress is None:
             return self.checkpoints.refuse(
-                latest, "cannot be read (it does not say what was reached)"
+                latest, "cannot be read (its progress is missing or invalid)"
             )
         self.state, self.best_params, self.progress = arrays["state"], arrays["best"], progress
         self.step = self.saved = int(self.state.step)
@@ -408,7 +408,7 @@ def _check_memory(config: Config, copies: int) -> None:
     if needed > there:
         raise ConfigError(
             f"this network has {count / 1e6:.0f} million parameters; training needs about {needed / 1e9:.0f} GB, "
-            f"there are {there / 1e9:.0f} GB: lower the size or the network's widths"
+            f"this machine has {there / 1e9:.0f} GB; lower the size or the widths of the network"
         )
 
 

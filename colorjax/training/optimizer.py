@@ -14,7 +14,7 @@ EARLY = {
     "stem",
     "stage_0",
     "stage_1",
-}  # of the encoder: edges and textures, alike in gray and in color
+}  # parts of the encoder that detect edges and textures, which are alike in gray and in color
 
 
 def schedule(config: Config) -> optax.Schedule:
@@ -107,7 +107,7 @@ def _is_encoder(params):
 
 
 def _direction(config: Config) -> optax.GradientTransformation:
-    """Return the part of the chain that turns gradients into a direction."""
+    """Return the part of the chain that converts gradients to the direction of an update."""
     second_moment = config.optimizer.second_moment
     match config.optimizer.algorithm:
         case "adam":
@@ -117,7 +117,7 @@ def _direction(config: Config) -> optax.GradientTransformation:
         case "muon":
             muon = optax.chain(optax.trace(0.95, nesterov=True), optax.stateless(_orthogonalized))
             adam = optax.scale_by_adam(b2=second_moment, nesterov=True)
-            return optax.partition({True: muon, False: adam}, _is_drawn_kernel)
+            return optax.partition({True: muon, False: adam}, _is_muon_kernel)
 
 
 def orthogonalize(
@@ -168,13 +168,16 @@ def _orthogonalized(updates: PyTree, params: PyTree) -> PyTree:
     return jax.tree.map(orthogonalized, updates)
 
 
-def _is_drawn_kernel(params):
-    """Return which leaves Muon updates: all kernels except the encoder's, pretrained with a relative of Adam."""
+def _is_muon_kernel(params):
+    """Return which leaves Muon updates: all kernels outside the encoder.
+
+    The encoder was pretrained with a relative of Adam.
+    """
     return jax.tree.map(
         lambda kernel, encoder: kernel and not encoder, _is_kernel(params), _is_encoder(params)
     )
 
 
 def _is_kernel(params):
-    """Return which leaves are matrices and decay: not biases, scales or depthwise kernels."""
+    """Return which leaves are matrices and have weight decay: not biases, scales or depthwise kernels."""
     return jax.tree.map(lambda leaf: leaf.ndim in (2, 4), params)

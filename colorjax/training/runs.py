@@ -16,7 +16,7 @@ from colorjax.jsontext import leaves, parse_json
 from colorjax.photos import write_bytes
 
 METRICS, CHUNKS = "metrics.jsonl", "chunks.jsonl"
-COLUMNS = {  # in each line
+COLUMNS = {  # the fields of each line
     METRICS: ("step", "pass", "train_loss", "train_objective", "validation_loss"),
     CHUNKS: ("step", "loss"),
 }
@@ -99,7 +99,7 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
 
 
 def _is_foreign(path: pathlib.Path) -> bool:
-    """Return whether a file was not written by a run: neither temporary, nor the metrics of a run that never began."""
+    """Return whether a file comes from elsewhere: it is neither temporary nor the metrics of a run that never began."""
     return not path.name.endswith(".tmp") and path.name not in COLUMNS
 
 

@@ -214,21 +214,21 @@ def make_objective(config: Config) -> Callable[..., Float[Array, ""]]:
     Everything in between is computed again.
     """
 
-    def asked(params, gray, rgb):
+    def minimized(params, gray, rgb):
         return objective(hold_frozen(params, config), gray, rgb, config)
 
     policies = jax.checkpoint_policies
-    dear = policies.save_from_both_policies(
+    kept = policies.save_from_both_policies(
         policies.save_only_these_names(CONVOLVED), policies.dots_saveable
     )
-    return jax.checkpoint(asked, policy=dear) if config.remat else asked
+    return jax.checkpoint(minimized, policy=kept) if config.remat else minimized
 
 
 def _gradients(params, gray, rgb, config):
     """Return the objective and its gradient, over the parts of the batch that `accumulate` asks for.
 
-    The parts are not a loop, in which XLA runs convolutions far slower on CPUs. Each part waits for the gradients of
-    those before it; otherwise XLA would keep all of them in memory at once.
+    The parts are unrolled, because XLA runs convolutions inside a loop far slower on CPUs. Each part waits for the
+    gradients of those before it; otherwise XLA would keep all of them in memory at once.
     """
     grad = jax.value_and_grad(make_objective(config))
     parts = config.accumulate

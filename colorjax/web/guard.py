@@ -70,9 +70,9 @@ class Guard:
             await self.application(scope, receive, send)
         elif not self._is_from_here(scope):
             await self._refuse(scope, send)
-        elif self._bears_token(scope):
+        elif self._has_token(scope):
             await self._let_in(send)
-        elif not self._bears_cookie(scope) or not self._is_own_page(scope):
+        elif not self._has_cookie(scope) or not self._is_own_page(scope):
             await self._refuse(scope, send)
         else:
             headers = [each for each in scope["headers"] if not each[0].startswith(FORWARDING)]
@@ -88,7 +88,7 @@ class Guard:
         """Return whether the browser reports no other site or port. It sends cookies to all ports of a host."""
         return all(each in (b"same-origin", b"none") for each in _values(scope, b"sec-fetch-site"))
 
-    def _bears_token(self, scope: Message) -> bool:
+    def _has_token(self, scope: Message) -> bool:
         if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", "/"):
             return False
         query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
@@ -101,7 +101,7 @@ class Guard:
                     return True
         return False
 
-    def _bears_cookie(self, scope: Message) -> bool:
+    def _has_cookie(self, scope: Message) -> bool:
         pairs = (
             pair.strip().partition(b"=")
             for line in _values(scope, b"cookie")

@@ -26,19 +26,19 @@ STATIC = pathlib.Path(__file__).parent / "static"
 TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
 EVERY = 0.15  # seconds between refreshes
-FORMATS = {"": "As the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
+FORMATS = {"": "Same as the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
 KEYS = (
-    ("Click", "give a place its color"),
+    ("Click", "set the color of a place"),
     ("C", "choose a place with the keyboard"),
-    ("B", "brush over an area, or back to places"),
+    ("B", "switch between the brush and single places"),
     ("Ctrl + Z", "undo"),
     ("Ctrl + Shift + Z, Ctrl + Y", "redo"),
     ("+ and −, Ctrl + wheel, pinch", "zoom"),
-    ("0", "fit to the window"),
-    ("1", "100 %: a pixel of the photo on a pixel of the screen"),
-    ("Drag", "move a photo that is zoomed"),
-    ("Page Up, Page Down", "the photo before, the next one"),
-    ("Delete", "on a ring: take its color away"),
+    ("0", "fit the photo to the window"),
+    ("1", "100 %: one screen pixel per pixel of the photo"),
+    ("Drag", "move a zoomed photo"),
+    ("Page Up, Page Down", "previous photo, next photo"),
+    ("Delete", "on a ring: remove its color"),
 )
 
 
@@ -153,7 +153,7 @@ class Page:
                 if _text("label", f"{label}").props(f'for="{name}"')
             ]
             del fields
-            _button("Give it this color", "", "").on(
+            _button("Set this color", "", "").on(
                 "click", lambda event: self._mark(event.args), js_handler=EXACT
             )
 
@@ -169,7 +169,7 @@ class Page:
 
     def _dialog_of_files(self) -> Any:
         with ui.dialog() as dialog, ui.element("div").classes("sheet"):
-            _text("h2", "Take your photos home")
+            _text("h2", "Download your photos")
             with ui.element("div").classes("wanted"):
                 _text("label", "Format").props('for="format"')
                 with ui.element("select").props('id="format"') as choice:
@@ -184,20 +184,20 @@ class Page:
             with ui.element("div").classes("takes"):
                 for what, label, does in (
                     ("color", "This photo", "in color, at its full size"),
-                    ("zip", "All as a zip", "each as you set it"),
+                    ("zip", "All as a zip", "each with its own settings"),
                     ("compare", "Compare picture", "before and after side by side"),
-                    ("project", "Project file", "drop it here later and go on"),
+                    ("project", "Project file", "drop it here later to continue"),
                 ):
                     _choice(label, does).on("click", functools.partial(self._take, what))
-                _choice("Into a folder", "all, each by its name").on(
+                _choice("Into a folder", "all photos, each under its own name").on(
                     "click",
                     lambda event: self._take_into_folder(event.args),
                     js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
                 )
-            _text("p", "Folders on disk are colored without a page, too: colorjax colorize FOLDER.")
+            _text("p", "To color a folder on disk without this page: colorjax colorize FOLDER")
             self.jobs = ui.element("div").classes("jobs").props('role="status"')
             _button("Close", "", "").on("click", dialog.close)
-        return dialog.props('aria-label="Take your photos home"')
+        return dialog.props('aria-label="Download your photos"')
 
     # actions
 
@@ -339,9 +339,9 @@ class Page:
                     elif job.state == "failed":
                         _text("span", job.told)
                     else:
-                        _text("span", f"{job.name or 'Making it'}: {job.done} of {job.total}")
+                        _text("span", f"{job.name or 'In progress'}: {job.done} of {job.total}")
                         ui.element("progress").props(
-                            f'max="{job.total}" value="{job.done}" aria-label="How far it is"'
+                            f'max="{job.total}" value="{job.done}" aria-label="Progress"'
                         )
 
 

@@ -143,7 +143,7 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
     works: list[Work] = []
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_swollen(archive, path):
+            if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_bomb(archive, path):
                 raise _no_project(path)
             listed = _listed(parse_json(archive.read(CONTENT)), path)
             works.extend(_restored(archive, told, path, folder) for told in listed)
@@ -166,8 +166,8 @@ _BROKEN = (
 )  # raised by archives that colorjax did not write
 
 
-def _is_swollen(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
-    """Return whether members are compressed or overlap. `write_project` stores each once, without compression."""
+def _is_bomb(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
+    """Return whether members are compressed or overlap. `write_project` stores each of them once, uncompressed."""
     entries = archive.infolist()
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     return not stored or sum(entry.file_size for entry in entries) > path.stat().st_size

@@ -62,7 +62,7 @@ export default {
     },
     async ask() { // ask for a folder to save files in
       if (!window.showDirectoryPicker) {
-        this.$emit("told", "This browser cannot save into a folder; take the zip instead.");
+        this.$emit("told", "This browser cannot save into a folder. Download the zip instead.");
         return false;
       }
       this.folder = await showDirectoryPicker({ mode: "readwrite" }).catch(() => null);

@@ -70,7 +70,7 @@ export default {
       <button v-for="swatch in asked.colors" :style="{background: hex(swatch.color)}" :aria-label="swatch.name" :title="swatch.name"
         @pointerenter="attempt(swatch.color)" @pointerleave="attempt(null)" @focus="attempt(swatch.color)" @blur="attempt(null)"
         @click="give(swatch.color)"></button>
-      <span v-if="!asked.colors" class="waiting">Looking …</span>
+      <span v-if="!asked.colors" class="waiting">Finding colors …</span>
     </div>
     <label class="any">Any other color
       <input type="color" v-model="other" @input="attempt(levels(other))" @change="give(levels(other))"></label>

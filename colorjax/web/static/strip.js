@@ -46,7 +46,7 @@ export default {
   },
   methods: {
     state: (work) => [work.told, STATES[work.state]].filter(Boolean).join(", "),
-    clear() { if (!this.unsaved || confirm("Remove all, with what you set and did not download?")) this.$emit("clear"); },
+    clear() { if (!this.unsaved || confirm("Remove all files? Settings that you have not downloaded will be lost.")) this.$emit("clear"); },
     reveal() {
       const frame = this.$refs.list?.querySelector("[aria-current]"), list = this.$refs.list;
       if (frame) list.scrollLeft = frame.parentNode.offsetLeft - list.offsetLeft - list.clientWidth / 2 + frame.clientWidth / 2;
