@@ -380,6 +380,28 @@ def test_evaluation_as_json(album, weights, tmp_path, size):
     assert result["left_out"] == ["deep.png", "gray.png"]
 
 
+@pytest.mark.req("EVL-016", "CMD-070")
+def test_places_are_compared(album, weights, tmp_path, capsys):
+    path, other = tmp_path / "result.json", tmp_path / ("a name of a folder" * 5)
+    other.mkdir()
+    Image.fromarray(picture(9)).save(other / "one.png")
+    places = [str(album), str(other)]
+    assert cli.main(["evaluate", *places, "--weights", weights, "--json", str(path)]) == 0
+    found = json.loads(path.read_text())
+    assert list(found["places"]) == places
+    for place, count in zip(places, (5, 1), strict=True):
+        ours, gray = (found["places"][place][how] for how in ("weights", "gray"))
+        assert ours["photos"] == count
+        assert ours["gain"] == pytest.approx(ours["psnr"] - gray["psnr"])
+        assert (ours["gain_interval"] is None) == (count == 1)
+    gains = [found["places"][place]["weights"]["gain"] for place in places]
+    whole = found["summary"]["weights"]["gain"]
+    assert whole == pytest.approx((5 * gains[0] + gains[1]) / 6)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"{gains[1]:+.2f}" in next(x for x in text.splitlines() if "name of a folder" in x)
+
+
 @pytest.mark.req("INF-012")
 def test_vividness_is_an_option(weights, tmp_path):
     photo = picture(9)[..., 0]

@@ -41,6 +41,9 @@ def numbers(psnr):
     return dict.fromkeys(names, 0.12345) | {
         "psnr": psnr,
         "psnr_pooled": psnr - 1,
+        "gain": psnr - 23.5,
+        "gain_pooled": psnr - 23.5,
+        "gain_interval": 0.314,
         "loss": 6.671234e12,
         "truth_colorfulness": 33.3,
     }
@@ -63,6 +66,7 @@ def test_tables_fit(columns, monkeypatch, capsys):
     assert ours == "weights +1.50 +1.50 25.00 0.123 0.12 0.123 0.1 12% 6.67e+12".split()
     assert "mean photo" in text
     assert "33.3 and 12%" in text
+    assert "± 0.31 dB" in text
 
 
 @pytest.mark.req("CMD-071")

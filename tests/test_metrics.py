@@ -7,6 +7,7 @@ import hypothesis
 import jaxtyping
 import numpy as np
 import pytest
+import scipy.stats
 import skimage.color
 import skimage.data
 import skimage.metrics
@@ -132,6 +133,30 @@ def test_summary_is_of_colorful_truths():
     pooled = 10 * math.log10(255**2 / np.mean([good["mse"], bad["mse"]]))
     assert math.isclose(summary["psnr_pooled"], pooled, rel_tol=1e-12)
     assert summary["psnr_pooled"] <= summary["psnr"]
+
+
+@pytest.mark.req("EVL-015")
+def test_gains_have_an_interval():
+    rng = np.random.default_rng(3)
+    psnr, gray = rng.normal(25, 4, 30), rng.normal(22, 4, 30)
+    color = rng.choice([0.5, 30.0], 30)
+
+    def scores(values):
+        return [
+            {"psnr": p, "mse": 255**2 / 10 ** (p / 10), "truth_colorfulness": c}
+            for p, c in zip(values, color, strict=False)
+        ]
+
+    found = metrics.compare(scores(psnr), scores(gray))
+    gains = (psnr - gray)[color > 1]
+    interval = scipy.stats.norm.ppf(0.975) * scipy.stats.sem(gains)
+    assert found["gain"] == pytest.approx(gains.mean())
+    assert found["gain_interval"] == pytest.approx(interval, rel=1e-4)
+    mse = [np.mean(255**2 / 10 ** (each[color > 1] / 10)) for each in (psnr, gray)]
+    assert found["gain_pooled"] == pytest.approx(10 * np.log10(mse[1] / mse[0]))
+    alone = metrics.compare(scores(psnr[:1]), scores(gray[:1]))
+    assert alone["gain_interval"] is None
+    assert set(metrics.compare([], []).values()) == {None}
 
 
 @pytest.mark.req("EVL-009")

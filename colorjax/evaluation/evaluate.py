@@ -11,7 +11,7 @@ from colorjax.color import rgb_to_luma_chroma
 from colorjax.config import Config, DenseConfig
 from colorjax.evaluation import metrics
 from colorjax.evaluation.baselines import LUMA_WEIGHTS, apply_baselines
-from colorjax.evaluation.metrics import measure, summarize
+from colorjax.evaluation.metrics import compare, measure, summarize
 from colorjax.inference.colorizing import colorize_array
 from colorjax.inference.hints import Hints
 from colorjax.inference.pipeline import recolor, working_shape
@@ -86,9 +86,20 @@ def evaluate(
             for how, result in colored.items():
                 scores[how]["lpips"] = metrics.lpips(result, truth)
         photos.append({"name": name} | scores)
-    methods = [how for how in photos[0] if how != "name"]
-    summary = {how: summarize([photo[how] for photo in photos]) for how in methods}
-    return {"summary": summary, "photos": photos}
+    return {"summary": summarize_methods(photos), "photos": photos}
+
+
+def summarize_methods(photos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Average the metrics of each method over photos.
+
+    Args:
+        photos: Some of the `photos` of `evaluate`, at least one.
+
+    Returns:
+        For each method, what `metrics.summarize` and `metrics.compare` return.
+    """
+    scores = {how: [photo[how] for photo in photos] for how in photos[0] if how != "name"}
+    return {how: summarize(own) | compare(own, scores["gray"]) for how, own in scores.items()}
 
 
 def _true_hints(truth, count, seed):

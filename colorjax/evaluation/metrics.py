@@ -6,6 +6,7 @@ program. The other metrics use NumPy, and SSIM is scikit-image's.
 
 import functools
 import math
+import statistics
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -27,6 +28,7 @@ WARM = 20.0, 115.0  # warm CIELAB hues, in degrees
 ONE_TONE = 0.9  # share of the chroma that a tone must have to count as the only one
 COLORED = 8.0  # CIELAB chroma that the most colored tenth of the pixels must have
 _TENTH = 0.1
+_NORMAL_95 = statistics.NormalDist().inv_cdf(0.975)
 _THRESHOLDS = 151  # AuC counts the pixels within t = 0 … 150
 _LPIPS_SIDE = 64  # pixels; AlexNet's features of smaller pictures are empty
 _WINDOW = 7  # side of SSIM's default window, in pixels
@@ -260,6 +262,41 @@ def summarize(scores: Sequence[Scores]) -> Scores:
         "left_out": len(scores) - len(kept),
         "psnr_pooled": None if pooled is None else psnr(pooled),
         **means,
+    }
+
+
+def compare(scores: Sequence[Scores], gray: Sequence[Scores]) -> Scores:
+    """Compare the PSNRs of photos with those of the copied gray, without gray photos.
+
+    Args:
+        scores: The result of `measure` for each photo.
+        gray: The same for the copied gray.
+
+    Returns:
+        `gain`, the mean difference in dB; `gain_interval`, half its 95 % confidence interval over photos, or
+        None for fewer than two photos; and `gain_pooled`, the difference of the pooled PSNRs. Without photos, all are
+        None.
+    """
+    kept = [
+        pair
+        for pair in zip(scores, gray, strict=True)
+        if (pair[0]["truth_colorfulness"] or 0) >= COLORLESS
+    ]
+    if not kept:
+        return dict.fromkeys(("gain", "gain_interval", "gain_pooled"))
+    psnrs, errors = (
+        np.array([[ours[name], copied[name]] for ours, copied in kept], np.float64)
+        for name in ("psnr", "mse")
+    )
+    gains = psnrs[:, 0] - psnrs[:, 1]
+    pooled = [psnr(error) for error in errors.mean(0)]
+    deviation = float(gains.std(ddof=1)) if len(gains) > 1 else None
+    return {
+        "gain": float(gains.mean()),
+        "gain_interval": None
+        if deviation is None
+        else _NORMAL_95 * deviation / math.sqrt(len(gains)),
+        "gain_pooled": pooled[0] - pooled[1],
     }
 
 
