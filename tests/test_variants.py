@@ -66,7 +66,6 @@ def test_only_what_may_change_changes():
 
 
 @pytest.mark.req("INF-030")
-@pytest.mark.xfail(strict=True, reason="INF-030 not built")
 def test_a_thing_of_certain_hue_keeps_its_color():
     config = photo_weights()[1]
     blue, tan, red = bin_of(config, 2.0), bin_of(config, -1.0), bin_of(config, 0.0)
