@@ -65,6 +65,23 @@ def test_only_what_may_change_changes():
     assert moved[:, SIDE // 2 :].min() > 20
 
 
+@pytest.mark.req("INF-030")
+def test_a_thing_of_certain_hue_keeps_its_color():
+    config = photo_weights()[1]
+    blue, tan, red = bin_of(config, 2.0), bin_of(config, -1.0), bin_of(config, 0.0)
+    gray_or_blue = {0: np.log(0.5), blue: np.log(0.4)}
+    sky = gray_or_blue | {tan: np.log(0.1)}
+    dress = gray_or_blue | {red: np.log(0.4)}
+    prediction, config = drawn(*({b: 15 + p for b, p in each.items()} for each in (sky, dress)))
+    natural, *others = (
+        pipeline.choose_chroma(prediction, config, tilt=tilt)
+        for tilt in variants.distinct_tilts(prediction, config, 3)
+    )
+    moved = [np.linalg.norm(np.asarray(other - natural), axis=-1) for other in others]
+    assert max(each[:, : SIDE // 2].max() for each in moved) < 2
+    assert min(each[:, SIDE // 2 :].min() for each in moved) > 20
+
+
 @pytest.mark.req("INF-031")
 def test_palette_is_of_the_thing():
     config = photo_weights()[1]

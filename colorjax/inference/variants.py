@@ -26,14 +26,20 @@ from colorjax.inference.things import affinity, anchors, memberships
 from colorjax.inference.tiles import TILE
 from colorjax.networks.bins import bin_centers
 
-DISTINCT = 6.0  # desired mean CIEDE2000 between variants, where they may differ
-# least likelihoods of an alternative, relative to the likeliest color, which are tried in turn
-PLAUSIBLE = (0.5, 0.35, 0.25, 0.18, 0.12)
-UNLIKELY = (0.06, 0.03, 0.01)  # tried next, if variants are still too similar
-SAME = 4.5  # mean CIEDE2000 below which variants are nearly equal
-CERTAIN = 0.9  # probability that a variant gives to the new color of a thing
-REACH = 25.0  # levels of chroma within which colors are similar
-COLORED = 14.0  # least length in levels of the chroma of an alternative
+DISTINCT = 5.7  # target for the mean CIEDE2000 between variants, over the tenth of the cells that differ most
+# least doubt of the hue of a thing that changes, and the probability of its new color; tried in turn until variants are
+# distinct: first the things of most doubtful hue change, then these change more, and only then others
+ATTEMPTS = (
+    *((doubt, 0.9) for doubt in (2.0, 1.4, 1.0, 0.7, 0.5)),
+    *((0.5, 0.95), (0.5, 0.98), (0.35, 0.95), (0.35, 0.98)),
+    *((doubt, 0.95) for doubt in (0.25, 0.18, 0.12, 0.06)),
+)
+PLAUSIBLE = 0.02  # least likelihood of an alternative, relative to the likeliest color
+REACH = 18.0  # levels of chroma within which a new color draws similar ones along
+SIMILAR = 12.5  # levels of chroma within which bins count as one color
+OTHER = 37.5  # levels of chroma beyond which a color is another one
+COLORED = 14.0  # least length in levels of a chroma with a clear hue
+ALIKE = 40.0  # degrees within which hues are similar
 MIDDLE = 140  # gray of the colors of a palette
 APART = 8.0  # least CIEDE2000 between two colors of a palette
 VIVID = 1.5  # factor on the chroma of the colors of a palette
@@ -52,7 +58,8 @@ def colorize_variants(
     """Color a photo in several plausible ways.
 
     The first variant is the result of `colorize`. In the others, some things have other colors that the network finds
-    likely for them. A dress may change. A sky or a face, of which the network is certain, does not.
+    likely for them. A dress, which may be red or blue, changes. A face, a lawn or a sky, of whose hue the network is
+    certain, does not.
 
     Args:
         photo: As for `colorize`, an array of integer levels.
@@ -158,8 +165,9 @@ def distinct_tilts(
 ) -> list[Tilt]:
     """Return the preferences with which `choose_colors` makes several plausible colorings. The first one is neutral.
 
-    In each other coloring, some things take another of their likely colors. Less likely colors are used only if the
-    colorings would otherwise be too similar: where they may differ, they differ by a mean CIEDE2000 of about 6.
+    In each other coloring, some things take another of their likely colors, those of most doubtful hue first. More
+    things change only until any two colorings differ by a mean CIEDE2000 of about 6, over the tenth of the cells that
+    differ most.
 
     Args:
         prediction: From `predict`, of a photo network.
@@ -174,27 +182,31 @@ def distinct_tilts(
     if count < 1:
         raise ConfigError(f"variants is {count}; expected an integer of at least 1")
     centers = _bin_centers(config)
-    things, shares, distributions = map(np.asarray, _things(prediction))
+    things, distributions = map(np.asarray, _things(prediction))
     options = [_alternatives(share, centers, count - 1) for share in distributions]
+    doubts = [_doubt(share, centers) for share in distributions]
 
-    def tilts(least):
-        choices = _choices([likelihoods >= least for _, likelihoods in options], count)
+    def tilts(least, probability):
+        plausible = [
+            (likelihoods >= PLAUSIBLE) & (doubt >= least)
+            for (_, likelihoods), doubt in zip(options, doubts, strict=True)
+        ]
+        choices = _choices(plausible, count)
         each = np.zeros((count, THINGS, len(centers)), np.float32)
         for variant, thing in zip(*np.nonzero(choices), strict=True):
             color = options[thing][0][choices[variant, thing] - 1]
-            each[variant, thing] = _toward(color, distributions[thing], centers)
+            each[variant, thing] = _toward(color, probability, distributions[thing], centers)
         overall = np.zeros(len(centers), np.float32)
-        return choices, [Tilt(overall, things, own) for own in each]
+        return [Tilt(overall, things, own) for own in each]
 
-    for least in PLAUSIBLE + UNLIKELY:
-        choices, found = tilts(least)
+    for least, probability in ATTEMPTS:
+        found = tilts(least, probability)
         labs = [
             _lab(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
             for tilt in found
         ]
-        pairs = itertools.combinations(range(count), 2)
-        apart = [_distance(labs[a], labs[b], shares @ (choices[a] != choices[b])) for a, b in pairs]
-        if min(apart, default=DISTINCT) >= (DISTINCT if least > PLAUSIBLE[-1] else SAME):
+        pairs = itertools.combinations(labs, 2)
+        if min(itertools.starmap(_apart, pairs), default=DISTINCT) >= DISTINCT:
             break
     return found
 
@@ -221,7 +233,7 @@ def _alternatives(share, centers, count):
     colors, likelihoods = [], []
     taken = natural
     for _ in range(count):
-        left = left * (1 - np.exp(-((centers - taken) ** 2).sum(-1) / (2 * (1.5 * REACH) ** 2)))
+        left = left * (1 - np.exp(-((centers - taken) ** 2).sum(-1) / (2 * OTHER**2)))
         best = int(np.argmax(left))
         taken = centers[best]
         colors.append(taken)
@@ -229,18 +241,29 @@ def _alternatives(share, centers, count):
     return np.array(colors).reshape(-1, 2), np.array(likelihoods)
 
 
+def _doubt(share: Float[np.ndarray, " bins"], centers: Float[np.ndarray, "bins 2"]) -> float:
+    """Return how likely other hues than the natural one are for a thing, relative to that.
+
+    Gray counts for neither. So there is little doubt of a sky that is blue or gray, and much of a dress that is red or
+    blue, although its likeliest color may be gray.
+    """
+    hue = np.arctan2(*(share @ centers)[::-1])
+    turn = np.angle(np.exp(1j * (np.arctan2(centers[:, 1], centers[:, 0]) - hue)))
+    alike = np.exp(-(np.degrees(turn) ** 2) / (2 * ALIKE**2))
+    colored = share * (np.hypot(*centers.T) >= COLORED)
+    return float(colored @ (1 - alike) / max(colored @ alike, 1e-9))
+
+
 def _with_similar(share, centers):
     """Return for each bin the probability of the bin and of similar bins, weighted by their similarity."""
-    return share @ np.exp(
-        -((centers[:, None] - centers[None]) ** 2).sum(-1) / (2 * (REACH / 2) ** 2)
-    )
+    return share @ np.exp(-((centers[:, None] - centers[None]) ** 2).sum(-1) / (2 * SIMILAR**2))
 
 
-def _toward(color, share, centers):
-    """Return what to add to the logits of a thing so that it most likely takes a color."""
+def _toward(color, probability, share, centers):
+    """Return what to add to the logits of a thing so that it takes a color with a probability."""
     like = np.exp(-((centers - color) ** 2).sum(-1) / (2 * REACH**2))
-    mass = np.clip(share @ like, 1e-6, CERTAIN)
-    return (np.log(CERTAIN / (1 - CERTAIN)) - np.log(mass / (1 - mass))) * like
+    mass = np.clip(share @ like, 1e-6, probability)
+    return (np.log(probability / (1 - probability)) - np.log(mass / (1 - mass))) * like
 
 
 def _bin_centers(config: Config) -> Float[np.ndarray, "bins 2"]:
@@ -252,12 +275,12 @@ def _bin_centers(config: Config) -> Float[np.ndarray, "bins 2"]:
 
 @jax.jit
 def _things(prediction: Prediction):
-    """Return the anchors of the photo's things, the cells' memberships, and the things' distributions over the bins."""
+    """Return the anchors of the photo's things, and their distributions over the bins."""
     found = anchors(prediction.features, THINGS)
     shares = memberships(prediction.features, found)
     cells = jax.nn.softmax(prediction.cells, axis=-1)
     total = jnp.einsum("nmt,nmb->tb", shares, cells, precision="highest")
-    return found, shares, total / jnp.maximum(total.sum(-1, keepdims=True), 1e-6)
+    return found, total / jnp.maximum(total.sum(-1, keepdims=True), 1e-6)
 
 
 @jax.jit
@@ -289,10 +312,10 @@ def _lab(prediction, vividness, temperature, tilt, config):
     return rgb_to_lab(luma_chroma_to_rgb(prediction.gray, fitted))
 
 
-def _distance(one, other, weights) -> float:
-    """Return the mean CIEDE2000 between two colorings, with a weight for each cell."""
-    total = weights.sum()
-    return float((np.asarray(_ciede2000(one, other)) * weights).sum() / total) if total else 0.0
+def _apart(one: Float[Array, "n m 3"], other: Float[Array, "n m 3"]) -> float:
+    """Return the mean CIEDE2000 between two colorings over the tenth of the cells that differ most."""
+    differences = np.sort(np.asarray(_ciede2000(one, other)), axis=None)
+    return float(differences[-max(1, len(differences) // 10) :].mean())
 
 
 _ciede2000 = jax.jit(ciede2000)
