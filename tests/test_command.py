@@ -219,6 +219,16 @@ BAD = {
         ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "NaN"],
         "vividness is nan",
     ),
+    "digits of vividness": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "1" + "0" * 399],
+        "vividness is '1000",
+    ),
+    "nested variants": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--variants", "[" * 100_000],
+        "variants is '[[",
+    ),
+    "digits of a mix": ([*TRAIN, "--mix", "1" + "0" * 399], "mix is '1000"),
+    "digits of memory": ([*TRAIN, "--memory", "1" + "0" * 399], "memory is '1000"),
     "evaluate size": (["evaluate", "samples", "--weights", "WEIGHTS", "--size", "0"], "size is 0"),
     "json place": (
         ["evaluate", "samples", "--weights", "WEIGHTS", "--json", "no/where"],

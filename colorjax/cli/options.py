@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import difflib
 import importlib.util
-import json
 import math
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 from colorjax.cli.console import Printer
 from colorjax.errors import ConfigError, UsageError, missing_extra
+from colorjax.jsontext import parse_json
 
 COLUMNS = {  # of the table: for each number its heading, with the unit and the better direction, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
@@ -195,7 +195,7 @@ def _difference(summary: dict[str, Any], gray: dict[str, Any], name: str) -> flo
 def parse_value(text: str) -> Any:
     """Parse an argument as a number if possible, otherwise return the text. The code that uses the value checks it."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 
