@@ -425,7 +425,9 @@ def test_samples(tmp_path, capsys):
 
 
 @pytest.mark.req("CMD-004", "TRN-012")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_interrupted_command_says_how_to_go_on(album, tmp_path, number, code):
     command = [
         sys.executable,

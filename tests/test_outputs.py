@@ -461,6 +461,14 @@ def test_what_cannot_be_searched_ends_nothing_else(album, tiny_weights, tmp_path
     one_line(capsys.readouterr().err, "File name too long")
 
 
+@pytest.mark.req("CMD-005")
+def test_a_device_of_the_environment_that_does_not_exist_is_one_line(album, tiny_weights):
+    how = {"env": os.environ | {"JAX_PLATFORMS": "abacus"}}
+    found = run("colorize", album, "--weights", tiny_weights, **how)
+    assert found.returncode == 2
+    one_line(found.stderr, "JAX_PLATFORMS=abacus")
+
+
 INTERRUPTING = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
