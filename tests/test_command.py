@@ -199,6 +199,7 @@ BAD = {
     "only gray": (["train", "{gray}", "--out", "RUN"], "no color photos"),
     "run in a file": (["train", "samples", "--out", "{text}"], "text"),
     "run below a file": (["train", "samples", "--out", "{text}/run"], "text/run"),
+    "long name of a run": ([*TRAIN[:2], "--out", "n" * 300, *TRAIN[4:]], "too long"),
     "init from": ([*TRAIN, "--init-from", "nowhere"], "nowhere"),
     "init from another network": ([*TRAIN, "--init-from", "packaged"], "packaged: does not fit"),
     "device": ([*TRAIN, "--device", "abacus"], "abacus"),
