@@ -59,7 +59,7 @@ def export_network(
         (program, functools.partial(encode, *weights)),
         (text, lambda: usage(weights[1]).encode()),
     ):
-        if overwrite or not path.exists():
+        if overwrite or not os.path.exists(path):
             write_bytes(path, make(), overwrite=overwrite)
         yield path
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_DEPTH = 50  # levels of nested objects and lists
-MAX_DIGITS = 400  # digits of an integer; the largest float64 has 309
+MAX_DIGITS = 300  # digits of an integer, which then fits a float64
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -94,8 +95,8 @@ def test_the_browser_is_started_with_a_ticket(network, monkeypatch, capsys):
 
 
 @contextlib.contextmanager
-def serving(**environment):
-    """Run `colorjax app` as a person does, and yield its address, with the token."""
+def serving(*, end=signal.SIGTERM, **environment):
+    """Run `colorjax app` as a person does, yield its address with the token, and end it with a signal."""
     pytest.importorskip("nicegui", reason="the extra `app` is not installed")
     command = [sys.executable, "-m", "colorjax", "app", "--no-browser"]
     process = subprocess.Popen(
@@ -105,9 +106,16 @@ def serving(**environment):
         said = process.stdout.readline()
         yield re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", said)[0]
     finally:
-        process.terminate()
+        process.send_signal(end)
         process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode == 128 + end
+
+
+@pytest.mark.req("APP-005", "CMD-004")
+def test_a_closed_terminal_leaves_nothing(tmp_path):
+    with serving(end=signal.SIGHUP, TMPDIR=str(tmp_path)):
+        assert list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -492,7 +492,9 @@ sys.exit(cli.main())
 
 
 @pytest.mark.req("CMD-004")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path, number, code):
     for i in range(60):
         Image.fromarray(scene(24, 32, i)).save(album / f"more-{i}.png")

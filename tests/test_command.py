@@ -199,6 +199,7 @@ BAD = {
     "only gray": (["train", "{gray}", "--out", "RUN"], "no color photos"),
     "run in a file": (["train", "samples", "--out", "{text}"], "text"),
     "run below a file": (["train", "samples", "--out", "{text}/run"], "text/run"),
+    "long name of a run": ([*TRAIN[:2], "--out", "n" * 300, *TRAIN[4:]], "too long"),
     "init from": ([*TRAIN, "--init-from", "nowhere"], "nowhere"),
     "init from another network": ([*TRAIN, "--init-from", "packaged"], "packaged: does not fit"),
     "device": ([*TRAIN, "--device", "abacus"], "abacus"),
@@ -219,6 +220,16 @@ BAD = {
         ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "NaN"],
         "vividness is nan",
     ),
+    "digits of vividness": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "1" + "0" * 399],
+        "vividness is '1000",
+    ),
+    "nested variants": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--variants", "[" * 100_000],
+        "variants is '[[",
+    ),
+    "digits of a mix": ([*TRAIN, "--mix", "1" + "0" * 399], "mix is '1000"),
+    "digits of memory": ([*TRAIN, "--memory", "1" + "0" * 399], "memory is '1000"),
     "evaluate size": (["evaluate", "samples", "--weights", "WEIGHTS", "--size", "0"], "size is 0"),
     "json place": (
         ["evaluate", "samples", "--weights", "WEIGHTS", "--json", "no/where"],
@@ -437,7 +448,9 @@ def test_samples(tmp_path, capsys):
 
 
 @pytest.mark.req("CMD-004", "TRN-012")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_interrupted_command_says_how_to_go_on(album, tmp_path, number, code):
     command = [
         sys.executable,

@@ -1,6 +1,7 @@
 """Which photos teach, in what order, from memory or from files."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -134,7 +135,9 @@ BROKEN = {
 
 
 @pytest.mark.req("TRN-053")
-@pytest.mark.parametrize("change", ["file", "size", "framing", "cut", "index", "nothing", *BROKEN])
+@pytest.mark.parametrize(
+    "change", ["file", "size", "framing", "cut", "index", "pipe", "nothing", *BROKEN]
+)
 def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
     folder = shutil.copytree(folder, tmp_path / "album")
     pack, options = tmp_path / "pack", {"size": 16, "framing": "whole"}
@@ -153,6 +156,10 @@ def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
         case "index":
             (index,) = pack.glob("*/index.json")
             index.write_text(index.read_text()[:-20])
+        case "pipe":
+            (index,) = pack.glob("*/index.json")
+            index.unlink()
+            os.mkfifo(index)
         case _ if change in BROKEN:
             (index,) = pack.glob("*/index.json")
             whole = json.loads(index.read_text())

@@ -426,6 +426,49 @@ def test_a_pipe_named_like_a_temporary_is_left_alone(album, tiny_weights):
     assert all(os.path.lexists(album / name) for name in names)
 
 
+@pytest.mark.req("CMD-042", "FIL-015")
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_pipes_and_folders_are_never_replaced(album, tiny_weights, tmp_path, capsys, kind):
+    def place(path):
+        os.mkfifo(path) if kind == "pipe" else path.mkdir()
+        return path
+
+    own = ["--weights", tiny_weights, "--overwrite"]
+    there = place(tmp_path / "there")
+    assert colorize(album, "--json", there, *own) == 2
+    one_line(capsys.readouterr().err, there)
+    assert files(album) == {"a.jpg", "b.jpg", "c.jpg"}  # refused before any work
+    target = place(album / "b.color.jpg")
+    assert colorize(album, *own) == 1
+    one_line(capsys.readouterr().err, album / "b.jpg", target)
+    assert not target.is_file()
+    assert files(album) == {"a.jpg", "b.jpg", "c.jpg", "a.color.jpg", "c.color.jpg"}
+
+
+@pytest.mark.req("CMD-025")
+def test_what_cannot_be_searched_ends_nothing_else(album, tiny_weights, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (album / ("n" * 251 + ".jpg")).write_bytes(OLD)
+    too_long = album / ("n" * 300 + ".jpg")
+    places = [tmp_path / "empty", too_long, album]
+    assert colorize(*places, "--weights", tiny_weights, "--hints-dir", tmp_path / "empty") == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert "empty: no photos" in told[0]
+    assert "no such file" in told[1]
+    assert len(files(album)) == 8
+    assert colorize(album / "a.jpg", "--weights", tiny_weights, "--out", too_long) == 2
+    one_line(capsys.readouterr().err, "File name too long")
+
+
+@pytest.mark.req("CMD-005")
+def test_a_device_of_the_environment_that_does_not_exist_is_one_line(album, tiny_weights):
+    how = {"env": os.environ | {"JAX_PLATFORMS": "abacus"}}
+    found = run("colorize", album, "--weights", tiny_weights, **how)
+    assert found.returncode == 2
+    one_line(found.stderr, "JAX_PLATFORMS=abacus")
+
+
 INTERRUPTING = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it

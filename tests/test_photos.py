@@ -10,6 +10,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -36,7 +37,7 @@ from pictures import (
 from PIL import Image, ImageCms, PngImagePlugin
 
 from colorjax import errors, photos
-from colorjax.photos import tints
+from colorjax.photos import profiles, tints
 
 PHOTO = scene()
 GRAY = noise(48, 64)
@@ -384,6 +385,26 @@ def test_nothing_found_is_one_line(save, tmp_path):
     with pytest.raises(errors.PhotoError) as error:
         photos.find_photos([tmp_path / "notes.txt", tmp_path / "absent"])
     one_line(error, tmp_path / "absent")
+
+
+@pytest.mark.req("FIL-012")
+def test_places_that_cannot_be_searched_are_reported(save, tmp_path, monkeypatch):
+    save("a.png", b"x")
+    deep = tmp_path
+    for _ in range(25):  # longer than a path may be
+        (deep / ("n" * 200)).mkdir()
+        monkeypatch.chdir(deep / ("n" * 200))
+        deep = pathlib.Path()
+    monkeypatch.chdir(tmp_path)
+    too_long, seen = "n" * 300, []
+    found = photos.find_photos([tmp_path, too_long], on_error=lambda error: seen.append(str(error)))
+    assert [name for _, name in found] == ["a.png"]
+    assert len(seen) == 2
+    assert "too long" in seen[0]
+    assert too_long in seen[1]
+    for place in (tmp_path, too_long):
+        with pytest.raises(errors.PhotoError, match=str(place)):
+            photos.find_photos([place])
 
 
 @pytest.mark.req("FIL-013")
@@ -817,6 +838,33 @@ def test_profile_that_says_nothing_changes_nothing(profile, dtype):
     photo = photos.decode_photo(tiff(levels, iccprofile=profile or None))
     assert photo.bits == 8 * levels.itemsize
     np.testing.assert_array_equal(photo.pixels, levels)
+
+
+@pytest.mark.req("FIL-022")
+def test_gray_profile_without_a_slope_changes_nothing():
+    levels = noise(30, 40)
+    curve = b"para" + struct.pack(">IHH3i", 0, 1, 0, 65536, 0, 65536)
+    photo = photos.decode_photo(tiff(levels, iccprofile=gray_profile(curve)))
+    np.testing.assert_array_equal(photo.pixels, levels)
+    color = tiff(noise(30, 40, 3, dtype=np.uint16), iccprofile=rgb_profile(curve))
+    assert photos.decode_photo(color).bits == 16
+
+
+@pytest.mark.req("FIL-022")
+def test_overlapping_tags_need_little_memory():
+    profile = bytearray(gray_profile(gamma_curve(1.75)) + bytes(20_000_000))
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = bytes(profile[132 : 132 + 12 * count])
+    for number in range(1, 101):  # each holds nearly the whole profile
+        struct.pack_into(">III", profile, 120 + 12 * number, number, number, len(profile))
+    profile[132 : 132 + len(tags)] = tags
+    struct.pack_into(">I", profile, 128, 100)
+    tracemalloc.start()
+    try:
+        profiles.levels_to_srgb(np.zeros((4, 4), np.uint16), bytes(profile))
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.req("FIL-024")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -113,6 +114,22 @@ def test_a_brush_covers_its_area_and_no_more():
     assert len(near) > 100
     found.check_inside((48, 64))
     assert session.hints([Mark((1, 1, 1), ((999, 999),))], (48, 64)) is None
+    assert session.hints([Mark((1, 1, 1), ((999, 999),), 8)], (48, 64)) is None
+
+
+@pytest.mark.req("APP-019")
+def test_a_fine_brush_on_a_large_photo_needs_little_memory():
+    stroke = Mark((10, 20, 30), tuple((10 * i, 10 * i) for i in range(2000)), 1)
+    tracemalloc.start()
+    try:
+        found = session.hints([stroke], (20_000, 20_000))
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert (
+        len(found.places) == 5 * 2000 - 2
+    )  # each place with its neighbors, but none above or left of the photo
 
 
 @pytest.mark.req("APP-018")
@@ -315,6 +332,7 @@ def told(**changes):
         project(told(settings=[{"look": 1, "vividness": 1, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": "NaN", "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
+        project(told(settings=[{"look": "x", "vividness": 10**399, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1, "marks": [{"color": [1]}]}])),
         project(told(), compression=zipfile.ZIP_DEFLATED),
     ],

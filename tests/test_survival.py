@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import random
 import re
 import shutil
@@ -19,7 +20,7 @@ from dense import small
 
 import colorjax
 from colorjax import config
-from colorjax.training import checkpoint, compiled, loop
+from colorjax.training import checkpoint, compiled, loop, runs
 from colorjax.training import step as training_step
 
 WEIGHTS = ("weights.safetensors", "weights-last.safetensors")
@@ -171,6 +172,24 @@ def test_lines_that_no_run_writes_are_refused(whole, tmp_path, line):
     ) as caught:
         training_process.run(run)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.req("TRN-077")
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "chunks.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "broken link"])
+def test_run_files_that_are_no_files_are_refused(tmp_path, name, kind):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(tmp_path / name)
+        case "folder":
+            (tmp_path / name).mkdir()
+        case "broken link":
+            (tmp_path / name).symlink_to(name)
+    with pytest.raises(colorjax.ColorjaxError, match=rf"{name}: not a file") as caught:
+        runs.open_run(tmp_path, {}, resume=True)
+    assert caught.value.exit_code == 2
 
 
 def flip(folder, rng):

@@ -7,6 +7,7 @@ runs, so that `colorjax --help` is fast. This wing may import everything.
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import colorjax
@@ -92,15 +93,19 @@ def make_parser() -> Parser:
 
 
 def _choose_device(device: str | None) -> None:
-    """Make JAX use one kind of device, before it starts any."""
-    if device is None:
+    """Make JAX use one kind of device, before it starts any. The environment may name one, too."""
+    asked = (
+        f"--device {device}" if device else f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
+    )
+    if asked == "JAX_PLATFORMS=":
         return
     import jax
 
-    jax.config.update("jax_platforms", device)
+    if device:
+        jax.config.update("jax_platforms", device)
     try:
         jax.devices()
     except RuntimeError:
         raise UsageError(
-            f"--device {device}: this machine has none, or JAX is installed without support for it"
+            f"{asked}: this machine has none, or JAX is installed without support for it"
         ) from None

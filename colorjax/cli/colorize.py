@@ -17,7 +17,7 @@ from colorjax.cli.options import (
     check_extra,
     check_integer,
     check_vividness,
-    handle_sigterm,
+    handle_termination,
     parse_value,
 )
 from colorjax.cli.stream import colorize_stream
@@ -187,7 +187,7 @@ def _colorize(args: Any, printer: Printer) -> int:
     videos = [job for job in jobs if job.is_video]
     tally = Tally(printer, failures, variants=args.variants)
 
-    with handle_sigterm():
+    with handle_termination():
         how: dict[str, Any] = {"compare": args.compare, "overwrite": args.overwrite}
         how["progress"] = printer.progress
         results = batch.colorize_files(photos, weights, options, **how, **written)

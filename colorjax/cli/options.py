@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import difflib
 import importlib.util
-import json
 import math
 import os
 import signal
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 from colorjax.cli.console import Printer
 from colorjax.errors import ConfigError, UsageError, missing_extra
+from colorjax.jsontext import parse_json
 
 COLUMNS = {  # of the table: for each number its heading, with the unit and the better direction, and its format
     "gain": ("gain\ndB ↑", "+.2f"),
@@ -96,27 +96,39 @@ def _suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-class Terminated(KeyboardInterrupt):
-    """The process received SIGTERM."""
+TERMINATING = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}  # no SIGHUP on Windows
 
-    exit_code = 143
+
+class Terminated(KeyboardInterrupt):
+    """The process received SIGTERM, or SIGHUP because its terminal was closed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
 
 
 @contextlib.contextmanager
-def handle_sigterm() -> Iterator[None]:
-    """Make SIGTERM end the block as Ctrl-C does, so that files in progress are finished or removed."""
+def handle_termination() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end the block as Ctrl-C does, so that files in progress are finished or removed.
+
+    A signal that the process ignores, as under nohup, stays ignored.
+    """
 
     def stop(number: int, frame: object) -> NoReturn:
-        raise Terminated
+        if number != signal.SIGTERM:  # the system and the shell both send SIGHUP
+            signal.signal(number, signal.SIG_IGN)
+        raise Terminated(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread can handle signals
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    heard = [n for n in TERMINATING if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def add_command(
@@ -216,7 +228,7 @@ def _print_table(
 def parse_value(text: str) -> Any:
     """Parse an argument as a number if possible, otherwise return the text. The code that uses the value checks it."""
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -423,4 +424,4 @@ def _bytes(memory: Any) -> int | None:
         return None
     if not isinstance(memory, int | float) or not math.isfinite(memory) or memory < 0:
         raise ConfigError(f"memory is {memory!r}; expected gigabytes, at least 0")
-    return int(memory * 1e9)
+    return int(min(memory * 1e9, sys.maxsize))

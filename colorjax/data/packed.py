@@ -76,6 +76,8 @@ class Pack:
 
     def load(self) -> tuple[PackedPhotos, Note] | None:
         """Return the photos and the note, or None if they were not written completely or are damaged."""
+        if not all(os.path.isfile(self.folder / name) for name in (DATA, INDEX)):
+            return None  # reading a pipe would wait
         try:
             index = json.loads((self.folder / INDEX).read_bytes())
             data = np.memmap(self.folder / DATA, np.uint8, "r")

@@ -127,7 +127,7 @@ def colorize_files(
                 )
                 make_folder(job.target.parent)
                 total = count_frames(job.source)
-                if compare and (overwrite or not job.sheet.exists()):
+                if compare and (overwrite or not os.path.exists(job.sheet)):
                     begun = [next(variant) for variant in colored]
                     colored = [
                         itertools.chain([each], variant)
@@ -189,7 +189,7 @@ def colorize_video(
         The result of the job.
     """
     targets, missing = _targets(job, options, overwrite=overwrite)
-    sheet_too = compare and (overwrite or not job.sheet.exists())
+    sheet_too = compare and (overwrite or not os.path.exists(job.sheet))
     try:
         if any(missing):
             total = len(ffmpeg.frame_times(job.source))
@@ -320,7 +320,7 @@ def _failed(job: Job, error: Exception, target: pathlib.Path, *, overwrite: bool
     """Return the result of a job that raised an error."""
     if isinstance(error, BusyError):
         return Result(job, "busy")
-    if isinstance(error, OutputError) and not overwrite and target.exists():
+    if isinstance(error, OutputError) and not overwrite and os.path.exists(target):
         return Result(job, "skipped")  # another run wrote it first
     return Result(job, "failed", failure(job.source, error))
 

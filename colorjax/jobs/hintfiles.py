@@ -1,6 +1,5 @@
 """Hint files: pictures with colored dots on a transparent background, or points in JSON."""
 
-import json
 import os
 import pathlib
 import re
@@ -10,6 +9,7 @@ import numpy as np
 
 from colorjax.errors import HintError, in_one_line
 from colorjax.inference.hints import Hints
+from colorjax.jsontext import parse_json
 from colorjax.photos import read_bytes, read_photo
 
 OPAQUE = 128  # pixels with at least this alpha are hints
@@ -59,7 +59,7 @@ def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:
         for stem in (photo.stem, photo.name)
         for suffix in (".png", ".json")
     )
-    return next((path for path in tried if path.is_file()), None)
+    return next((path for path in tried if os.path.isfile(path)), None)
 
 
 def _dots(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
@@ -78,10 +78,10 @@ def _dots(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
 
 def _points(path: str | os.PathLike) -> Hints:
     try:
-        points = json.loads(read_bytes(path))
+        points = parse_json(read_bytes(path))
         places = [[_whole(point["y"]), _whole(point["x"])] for point in points]
         colors = [_color(point["rgb"]) for point in points]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         expected = 'a list of {"x": 1, "y": 2, "rgb": "#rrggbb"}'
         found = " ".join(f"{type(error).__name__}: {error}".split())[:80]
         raise HintError(f"{path}: no hints ({found}); expected {expected}") from None

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from colorjax.errors import OutputError, in_one_line
+from colorjax.photos import check_replaceable
 
 Place = str | os.PathLike[str] | int
 
@@ -49,8 +50,11 @@ class Claims:
         """Register a file that will be written and that belongs to no other claim.
 
         Raises:
-            OutputError: the file is an input or another output, or exists and must not be replaced.
+            OutputError: the file is an input or another output, or exists and must not be replaced, or the path names
+                a folder, a pipe or a device.
         """
+        if not isinstance(path, int):
+            check_replaceable(path)
         own = object()
         if self.claim(path, overwrite=overwrite, owner=own) is not own:
             raise OutputError(f"{in_one_line(path)}: is also another output; expected another name")

@@ -8,7 +8,14 @@ import pathlib
 import re
 from collections.abc import Sequence
 
-from colorjax.errors import ColorjaxError, OutputError, PhotoError, UsageError, in_one_line
+from colorjax.errors import (
+    ColorjaxError,
+    NoPhotosError,
+    OutputError,
+    PhotoError,
+    UsageError,
+    in_one_line,
+)
 from colorjax.jobs import ffmpeg
 from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
@@ -86,22 +93,31 @@ def plan(
         claims: The other files that are read or written. The files of the jobs are added.
 
     Returns:
-        The jobs, and one line for each input that does not exist or is not a photo. Files that colorjax wrote earlier
+        The jobs, and one line for each input that does not exist or is not a photo, and for each folder that cannot be
+        listed or, among several inputs, has no photos. Files that colorjax wrote earlier
         are not inputs.
 
     Raises:
         UsageError: two jobs have the same output.
+        NoPhotosError: the only input is a folder without photos.
         HintError: `hints` or `hints_dir` does not exist.
         OutputError: an input would be overwritten, or `out` can be neither a file nor a folder.
     """
     check_hints(hints, hints_dir)
-    found, failures = [], []
+    found: list[tuple[pathlib.Path, str]] = []
+    failures: list[str] = []
+
+    def note(error: ColorjaxError) -> None:
+        failures.append(str(error))
+
     ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
     for place in inputs:
         try:
-            photos = find_photos([place], besides=ffmpeg.SUFFIXES)
-        except PhotoError as error:
-            failures.append(str(error))
+            photos = find_photos([place], besides=ffmpeg.SUFFIXES, on_error=note)
+        except NoPhotosError as error:
+            if len(inputs) == 1:
+                raise
+            note(error)
             continue
         if os.path.isdir(place):
             root = os.path.realpath(place)
@@ -126,7 +142,7 @@ def plan(
         try:
             own = _suffix(source, suffix)
         except Exception as error:  # one bad file does not stop the others
-            failures.append(str(failure(source, error)))
+            note(failure(source, error))
             continue
         if out is None:
             target = source.with_name(shorten_name(source.stem, COLOR + own))

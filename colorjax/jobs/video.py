@@ -19,7 +19,7 @@ from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
 from colorjax.jobs.coloring import ColorOptions, FrameMemory, Weights, color_frames
 from colorjax.jobs.matroska import matroska_frame
-from colorjax.photos import Photo, shorten_name, write_bytes
+from colorjax.photos import Photo, check_replaceable, shorten_name, write_bytes
 
 try:
     import fcntl
@@ -53,10 +53,11 @@ def colorize_video(
         OutputError: the target exists or cannot be written.
         BusyError: another run is working on it.
     """
-    if target.exists() and not overwrite:
+    if os.path.exists(target) and not overwrite:
         raise OutputError(
             f"{target}: already exists; expected a new name or permission to overwrite"
         )
+    check_replaceable(target)
     times = ffmpeg.frame_times(source)
     parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
     try:

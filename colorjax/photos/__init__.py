@@ -26,6 +26,7 @@ from colorjax.photos.reading import (
 )
 from colorjax.photos.search import find_photos, sample_photos
 from colorjax.photos.writing import (
+    check_replaceable,
     encode_frames,
     encode_photo,
     format_of,
@@ -41,6 +42,7 @@ __all__ = [
     "SUFFIXES",
     "Photo",
     "Pixels",
+    "check_replaceable",
     "count_frames",
     "count_frames_in",
     "decode_frames",

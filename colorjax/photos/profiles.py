@@ -19,6 +19,7 @@ _SRGB_XYZ = np.array(
         [0.0139322, 0.0971045, 0.7141733],
     ]
 )
+_LONGEST_TAG = 1 << 18  # bytes; the longest curve that is evaluated has 131,084
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
@@ -75,7 +76,7 @@ def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
                 struct.unpack_from(">3i", tags[name], 8) for name in (b"rXYZ", b"gXYZ", b"bXYZ")
             ]
             matrix = np.linalg.inv(_SRGB_XYZ) @ np.transpose(primaries) / 65536
-    except (KeyError, IndexError, ValueError, struct.error):
+    except (KeyError, IndexError, ValueError, ZeroDivisionError, struct.error):
         return levels if gray else _by_table(levels, profile)
 
     def convert(rows: np.ndarray) -> np.ndarray:
@@ -129,7 +130,7 @@ def _space(profile: bytes) -> str:
 def _tags(profile: bytes) -> dict[bytes, bytes]:
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(min(count, 100))]
-    return {name: profile[start : start + size] for name, start, size in entries}
+    return {name: profile[start : start + min(size, _LONGEST_TAG)] for name, start, size in entries}
 
 
 def _curve(tag: bytes) -> np.ndarray:

@@ -4,9 +4,9 @@ import importlib.util
 import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from colorjax.errors import NoPhotosError, in_one_line
+from colorjax.errors import NoPhotosError, PhotoError, in_one_line
 from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike, photo_error
 
@@ -21,7 +21,10 @@ _SAMPLES = (
 
 
 def find_photos(
-    paths: Iterable[PathLike], *, besides: Iterable[str] = ()
+    paths: Iterable[PathLike],
+    *,
+    besides: Iterable[str] = (),
+    on_error: Callable[[PhotoError], object] | None = None,
 ) -> list[tuple[pathlib.Path, str]]:
     """Find the photos that files and folders name.
 
@@ -29,29 +32,40 @@ def find_photos(
         paths: Files of any suffix, folders, or the text "samples" for `sample_photos` ("./samples" is a folder of that
             name). Folders are searched recursively for the suffixes of `SUFFIXES`, without hidden files.
         besides: More suffixes to search for, such as ".mp4".
+        on_error: Called with the error of each path that does not exist and of each folder that cannot be listed. The
+            other places are searched. None raises the first error.
 
     Returns:
         The path of each photo, and its name relative to the folder, with "/". The order is that of `paths`; files of
         one folder are sorted.
 
     Raises:
-        PhotoError: a path does not exist, or a folder cannot be listed.
-        NoPhotosError: no photo was found.
+        PhotoError: a path does not exist, or a folder cannot be listed, and there is no `on_error`.
+        NoPhotosError: no photo was found, and `on_error` was not called.
     """
-    paths = list(paths)
+    paths, faults = list(paths), []
+
+    def note(error: PhotoError) -> None:
+        if on_error is None:
+            raise error
+        faults.append(error)
+        on_error(error)
+
     known = [*itertools.chain(*SUFFIXES.values()), *besides]
     found: list[tuple[pathlib.Path, str]] = []
     for place in paths:
         path = pathlib.Path(place)
         if place == "samples":
             found += [(sample, sample.name) for sample in sample_photos()]
-        elif path.is_dir():
-            found += [(photo, photo.relative_to(path).as_posix()) for photo in _search(path, known)]
+        elif os.path.isdir(path):  # unlike pathlib, it raises no error for a name that is too long
+            found += [
+                (photo, photo.relative_to(path).as_posix()) for photo in _search(path, known, note)
+            ]
         elif os.path.lexists(path):
             found.append((path, path.name))
         else:
-            raise photo_error(place, "no such file or folder", "photos")
-    if not found:
+            note(photo_error(place, "no such file or folder", "photos"))
+    if not found and not faults:
         where = ", ".join(map(in_one_line, paths)) or "nothing to search"
         raise NoPhotosError(f"{where}: no photos; expected files with {' '.join(known)}")
     return found
@@ -70,13 +84,15 @@ def sample_photos() -> list[pathlib.Path]:
     return [folder / name for name in _SAMPLES]
 
 
-def _search(folder: pathlib.Path, known: Sequence[str]) -> list[pathlib.Path]:
+def _search(
+    folder: pathlib.Path, known: Sequence[str], note: Callable[[PhotoError], object]
+) -> list[pathlib.Path]:
     """Return the photos below a folder by their suffixes. Each real folder is entered once."""
     photos: list[pathlib.Path] = []
     entered: set[str] = set()
 
     def refuse(error: OSError) -> None:
-        raise photo_error(error.filename, error.strerror or str(error), "a readable folder")
+        note(photo_error(error.filename, error.strerror or str(error), "a readable folder"))
 
     for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
         real = os.path.realpath(place)

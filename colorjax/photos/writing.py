@@ -206,7 +206,8 @@ def write_bytes(path: PathLike, data: bytes, *, overwrite: bool = False) -> None
     If two writers create the same new file without `overwrite`, the second one raises, whatever the timing.
 
     Raises:
-        OutputError: the file exists and `overwrite` is false, or it cannot be written.
+        OutputError: the file exists and `overwrite` is false, or it cannot be written, or the path names a folder, a
+            pipe or a device.
     """
     _write_file(path, lambda file: file.write(data), overwrite=overwrite)
 
@@ -215,7 +216,9 @@ def _write_file(
     path: PathLike, write: Callable[[io.BufferedIOBase], object], *, overwrite: bool
 ) -> None:
     """Do what `write_bytes` does, with a function that writes the content."""
-    if not overwrite:
+    if overwrite:
+        check_replaceable(path)
+    else:
         _check_free(path)
     temporary = None
     try:
@@ -286,6 +289,17 @@ def _rename(temporary: str, path: PathLike, overwrite: bool) -> None:
         except OSError:  # a file system without hard links
             _check_free(path)
     os.replace(temporary, path)
+
+
+def check_replaceable(path: PathLike) -> None:
+    """Check that a path does not name a folder, a pipe or a device, which a file must not replace.
+
+    Raises:
+        OutputError: it names one of these.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        found = "a folder" if os.path.isdir(path) else "a special file"
+        raise OutputError(f"{in_one_line(path)}: {found}; expected a file or a new name")
 
 
 def _check_free(path: PathLike) -> None:

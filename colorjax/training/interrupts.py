@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, collected until a step is done."""
+"""SIGINT, SIGTERM and SIGHUP, collected until a step is done."""
 
 import contextlib
 import signal
@@ -17,7 +17,10 @@ class Interrupted(TrainingError):
 
 @contextlib.contextmanager
 def collect_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of ending the process. A second signal ends it as usual.
+    """Collect SIGINT, SIGTERM and SIGHUP instead of ending the process. A second signal ends it as usual.
+
+    A second SIGHUP does not, because the system and the shell both send one when a terminal is closed. Under nohup,
+    SIGHUP stays ignored.
 
     Yields:
         A list that grows with each signal.
@@ -27,9 +30,13 @@ def collect_signals() -> Iterator[list[int]]:
 
     def note(number: int, _) -> None:
         received.append(number)
-        signal.signal(number, before[number])
+        signal.signal(number, signal.SIG_IGN if number == hangup else before[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if hangup and signal.getsignal(hangup) is not signal.SIG_IGN:
+        heard.append(hangup)
+    for number in heard:
         with contextlib.suppress(ValueError):  # only the main thread receives signals
             before[number] = signal.signal(number, note)
     try:

@@ -49,12 +49,15 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
         CheckpointError: the folder holds a run, and `resume` is not set.
         OutputError: the folder holds other files, or cannot be written.
     """
-    if (run / "config.json").exists():
+    for name in ("config.json", *COLUMNS):
+        if os.path.lexists(run / name) and not os.path.isfile(run / name):  # reading a pipe waits
+            raise CheckpointError(f"{run / name}: not a file; expected one that a run wrote")
+    if os.path.exists(run / "config.json"):
         if not resume:
             raise CheckpointError(f"{run}: already holds a run; use --resume to continue it")
         return
-    there = next(place for place in (run, *run.absolute().parents) if place.exists())
-    if not there.is_dir():
+    there = next(place for place in (run, *run.absolute().parents) if os.path.exists(place))
+    if not os.path.isdir(there):
         raise OutputError(f"{run}: cannot become a folder for the run, because {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
         raise OutputError(f"{run}: cannot be written ({there} permits no writing)")
@@ -76,7 +79,7 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
     """
     check_place(run, resume=resume)
     file = run / "config.json"
-    if not file.exists():
+    if not os.path.exists(file):
         try:
             run.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -129,7 +132,7 @@ def cut_lines(path: pathlib.Path, step: int) -> None:
     Raises:
         CheckpointError: a line was not written by a run.
     """
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    lines = path.read_bytes().splitlines(keepends=True) if os.path.exists(path) else []
     whole = []
     for number, line in enumerate(lines, 1):
         if line.endswith(b"\n"):

@@ -159,12 +159,14 @@ def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
     path = np.array(mark.path)
     if mark.radius:
         step = max(1, 2 * mark.radius // ACROSS)
-        low, high = path.min(0) - mark.radius, path.max(0) + mark.radius + 1
-        low, high = np.maximum(low, 0), np.minimum(high, shape[:2])
-        lattice = np.mgrid[low[0] : high[0] : step, low[1] : high[1] : step].reshape(2, -1).T
-        near = np.zeros(len(lattice), bool)
-        for place in path:
-            near |= ((lattice - place) ** 2).sum(1) <= mark.radius**2
+        low = np.maximum(path.min(0) - mark.radius, 0)  # where the grid begins
+        reach = np.arange(-(mark.radius // step) - 1, mark.radius // step + 2) * step
+        around = np.stack(np.meshgrid(reach, reach, indexing="ij"), -1).reshape(-1, 1, 2)
+        lattice = (
+            (path - low) // step * step + low + around
+        )  # around each place, not across the photo
+        near = ((lattice - path) ** 2).sum(-1) <= mark.radius**2
+        near &= (lattice >= low).all(-1)
         path = np.concatenate([path, lattice[near]])
     inside = ((path >= 0) & (path < np.array(shape[:2]))).all(1)
     return np.unique(path[inside], axis=0)
