@@ -14,6 +14,7 @@ from colorjax import cli, config
 from colorjax import photos as photos_module
 from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
+from colorjax.data.packed import LazyPhotos
 from colorjax.training import loop
 
 RNG = np.random.default_rng(0)
@@ -72,8 +73,8 @@ def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):
 def test_streamed_photos_are_those_in_memory(folder, framing):
     kept = datasets.load_photos([str(folder)], 16, framing=framing)
     streamed = datasets.load_photos([str(folder)], 16, framing=framing, memory=4000)
-    assert not isinstance(kept.rgb, datasets.StreamedPhotos)
-    assert isinstance(streamed.rgb, datasets.StreamedPhotos)
+    assert not isinstance(kept.rgb, LazyPhotos)
+    assert isinstance(streamed.rgb, LazyPhotos)
     assert (kept.names, len(kept.rgb)) == (streamed.names, len(streamed.rgb))
     for a, b in zip(kept.rgb, streamed.rgb, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -191,13 +192,13 @@ def test_a_pack_that_cannot_be_written_is_one_line(folder, tmp_path, capsys):
 def test_a_process_reads_its_own_slots(folder):
     asked = []
 
-    class Watched(datasets.StreamedPhotos):
+    class Watched(LazyPhotos):
         def __getitem__(self, place):
             asked.append(place)
             return super().__getitem__(place)
 
     photos = datasets.load_photos([str(folder)], 16, framing="whole", memory=0).rgb
-    photos = Watched(photos.paths, photos.read, photos.marks)
+    photos = Watched(photos.places, photos.read, photos.marks)
     order = data_order.photo_order(10, 4, seed=1)
     mine = loader.Loader(photos, order, size=16, seed=1, slots=range(2, 4))
     whole = loader.Loader(photos, order, size=16, seed=1)

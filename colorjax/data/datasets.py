@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from colorjax import photos
-from colorjax.data.packed import Note, Pack, PackedPhotos
+from colorjax.data.packed import LazyPhotos, Note, Pack
 from colorjax.errors import NoPhotosError, OutputError, PhotoError
 from colorjax.evaluation.metrics import COLORLESS, colorfulness
 
@@ -21,25 +21,6 @@ UNREADABLE = 0.05  # largest share of broken files with which training continues
 WIDEST = 3.0  # largest ratio of long to short side of a whole photo
 
 Photos = UInt8[np.ndarray, "_ n n 3"] | Sequence[UInt8[np.ndarray, "_ _ 3"]]
-
-
-class StreamedPhotos(Sequence):
-    """Photos that are read from their files each time, because they do not fit in memory."""
-
-    def __init__(
-        self,
-        paths: Sequence[str | os.PathLike],
-        read: Callable[[str | os.PathLike], UInt8[np.ndarray, "h w 3"]],
-        marks: Sequence[bytes],
-    ):
-        """Store the paths, a function that reads one of them, and a digest of each photo."""
-        self.paths, self.read, self.marks = paths, read, marks
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, place: int) -> UInt8[np.ndarray, "h w 3"]:
-        return self.read(self.paths[place])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +129,7 @@ def load_photos(
     if packed:
         rgb, _ = packed.load() or _raise_missing(packed)
     elif room < 0:
-        rgb = StreamedPhotos([path for _, path, _ in chosen], read, marks)
+        rgb = LazyPhotos([path for _, path, _ in chosen], read, marks)
     else:
         rgb = pixels if framing == "whole" else np.stack(pixels)
     return _dataset(rgb, chosen, gray, failures)
@@ -192,23 +173,14 @@ def subset(rgb: Photos, places: Int[np.ndarray, " chosen"]) -> Photos:
     """Return some of the photos, in the given order."""
     if isinstance(rgb, np.ndarray):
         return rgb[places]
-    if isinstance(rgb, PackedPhotos):
-        located, marks = ([of[i] for i in places.tolist()] for of in (rgb.places, rgb.marks))
-        return PackedPhotos(rgb.data, located, marks)
-    if isinstance(rgb, StreamedPhotos):
-        paths, marks = ([of[i] for i in places.tolist()] for of in (rgb.paths, rgb.marks))
-        return StreamedPhotos(paths, rgb.read, marks)
-    return [rgb[i] for i in places.tolist()]
+    chosen = places.tolist()
+    return rgb.subset(chosen) if isinstance(rgb, LazyPhotos) else [rgb[i] for i in chosen]
 
 
 def digest(rgb: Photos) -> str:
     """Return 32 hexadecimal digits that identify these photos in this order."""
     total = hashlib.blake2b(digest_size=16)
-    if isinstance(rgb, StreamedPhotos | PackedPhotos):
-        marks = rgb.marks
-    else:
-        marks = map(_photo_digest, rgb)
-    for mark in marks:
+    for mark in rgb.marks if isinstance(rgb, LazyPhotos) else map(_photo_digest, rgb):
         total.update(mark)
     return total.hexdigest()
 

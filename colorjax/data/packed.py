@@ -1,4 +1,4 @@
-"""Decoded photos in one memory-mapped file. They are decoded only once, and need no memory."""
+"""Photos that need no memory: read from their files, or decoded once into a memory-mapped file."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,9 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,24 +20,28 @@ from colorjax.errors import OutputError
 DATA, INDEX = "photos.bin", "index.json"
 
 
-class PackedPhotos(Sequence):
-    """Photos in a memory-mapped file."""
+class LazyPhotos(Sequence):
+    """Photos that are not in memory, but read each time."""
 
     def __init__(
         self,
-        data: UInt8[np.ndarray, " bytes"],
-        places: Sequence[tuple[int, int, int]],
+        places: Sequence[Any],
+        read: Callable[[Any], UInt8[np.ndarray, "h w 3"]],
         marks: Sequence[bytes],
     ):
-        """Store the bytes of all photos, the start, height and width of each, and a digest of each."""
-        self.data, self.places, self.marks = data, places, marks
+        """Store the place of each photo, a function that reads the photo at a place, and a digest of each photo."""
+        self.places, self.read, self.marks = places, read, marks
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, place: int) -> UInt8[np.ndarray, "h w 3"]:
-        start, h, w = self.places[place]
-        return self.data[start : start + 3 * h * w].reshape(h, w, 3)
+        return self.read(self.places[place])
+
+    def subset(self, chosen: Sequence[int]) -> "LazyPhotos":
+        """Return some of the photos, in the given order."""
+        places, marks = ([of[i] for i in chosen] for of in (self.places, self.marks))
+        return LazyPhotos(places, self.read, marks)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Pack:
             )
         self.folder, self.files = pathlib.Path(folder, digest.hexdigest()), len(files)
 
-    def load(self) -> tuple[PackedPhotos, Note] | None:
+    def load(self) -> tuple[LazyPhotos, Note] | None:
         """Return the photos and the note, or None if they were not written completely or are damaged."""
         if not all(os.path.isfile(self.folder / name) for name in (DATA, INDEX)):
             return None  # reading a pipe would wait
@@ -95,7 +101,7 @@ class Pack:
         except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             return None
         places = zip([0, *ends.tolist()], *sizes.T.tolist(), strict=False)
-        return (PackedPhotos(data, list(places), marks), note) if sound else None
+        return (LazyPhotos(list(places), partial(_cut, data), marks), note) if sound else None
 
     @contextlib.contextmanager
     def writer(self) -> Iterator["PackWriter"]:
@@ -135,6 +141,12 @@ class PackWriter:
         self.file.write(np.ascontiguousarray(rgb).data)
         self.sizes.append(rgb.shape[:2])
         self.marks.append(mark.hex())
+
+
+def _cut(data, place):
+    """Return the photo at a place: its first byte, its height and its width."""
+    start, h, w = place
+    return data[start : start + 3 * h * w].reshape(h, w, 3)
 
 
 def _integers(values, axes):
