@@ -493,3 +493,14 @@ def test_interrupted_while_loading(album, tiny_weights, module):
     assert found.returncode == 128 + signal.SIGINT
     one_line(found.stderr, "interrupted")
     assert files(album) == {"a.jpg", "b.jpg", "c.jpg"}
+
+
+@pytest.mark.req("CMD-004")
+def test_a_signal_between_creating_and_writing_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fcntl.flock", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        photos.write_bytes(tmp_path / "new.bin", b"1")
+    assert list(tmp_path.iterdir()) == []

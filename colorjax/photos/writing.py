@@ -220,10 +220,10 @@ def _write_file(
         check_replaceable(path)
     else:
         _check_free(path)
-    temporary = None
+    # named before it exists, so that whatever interrupts the writing, it is removed
+    temporary = os.path.join(os.path.dirname(path), f".colorjax-{secrets.token_hex(8)}.tmp")
     try:
-        temporary, opened = _open_temporary(os.path.dirname(path))
-        with opened as file:
+        with _open_locked(temporary) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -237,9 +237,8 @@ def _write_file(
         found = f"cannot be written ({error.strerror or error})"
         raise OutputError(f"{in_one_line(path)}: {found}; expected a writable place") from error
     finally:
-        if temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def remove_temporaries(folder: PathLike) -> None:
@@ -264,18 +263,18 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-def _open_temporary(folder: str) -> tuple[str, io.BufferedIOBase]:
-    """Open a new file and lock it. `remove_temporaries` leaves it alone while it is open or its process lives."""
+@contextlib.contextmanager
+def _open_locked(name: str) -> Iterator[io.BufferedIOBase]:
+    """Create a file and lock it. `remove_temporaries` leaves it alone while it is open or its process lives."""
     while True:
-        name = os.path.join(folder, f".colorjax-{secrets.token_hex(8)}.tmp")
-        file = open(name, "x+b")  # the caller closes it
-        if not fcntl:
-            return name, file
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return name, file
-        file.close()  # it was removed before it was locked
+        with open(name, "x+b") as file:
+            if fcntl:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if not os.fstat(file.fileno()).st_nlink:
+                    continue  # it was removed before it was locked
+            yield file
+            return
 
 
 def _rename(temporary: str, path: PathLike, overwrite: bool) -> None:
