@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import colorjax
 from colorjax.cli.app import add_app
 from colorjax.cli.archive import add_archive
-from colorjax.cli.colorize import add_colorize
+from colorjax.cli.colorize import add_colorize, limit_threads
 from colorjax.cli.console import Printer
 from colorjax.cli.evaluate import add_evaluate
 from colorjax.cli.export import add_export
@@ -36,6 +36,7 @@ def main(
         printer = Printer(quiet=args.quiet)
         with _importing():
             join_processes(args)
+            limit_threads(args)
             _choose_device(args.device)
             if not args.no_cache:
                 from colorjax.cli.cache import use_compilation_cache
@@ -94,10 +95,8 @@ def make_parser() -> Parser:
 
 def _choose_device(device: str | None) -> None:
     """Make JAX use one kind of device, before it starts any. The environment may name one, too."""
-    asked = (
-        f"--device {device}" if device else f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
-    )
-    if asked == "JAX_PLATFORMS=":
+    named = os.environ.get("JAX_PLATFORMS")
+    if not device and not named:
         return
     import jax
 
@@ -106,6 +105,7 @@ def _choose_device(device: str | None) -> None:
     try:
         jax.devices()
     except RuntimeError:
+        asked = f"--device {device}" if device else f"JAX_PLATFORMS={named}"
         raise UsageError(
             f"{asked}: this machine has none, or JAX is installed without support for it"
         ) from None

@@ -120,16 +120,23 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument("--json", metavar="FILE", help="write the result for each input")
 
 
+def limit_threads(args: Any) -> None:
+    """Make JAX color each photo in the calling thread, before it starts a CPU.
+
+    The cores work on different photos, and splitting up the work on one photo gains nothing.
+    """
+    if args.command != "colorize":
+        return
+    import jax
+
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    os.environ.setdefault("PJRT_NPROC", "1")
+
+
 def _colorize(args: Any, printer: Printer) -> int:
     if "samples" in args.inputs:
         check_extra("samples", "train", "skimage")
 
-    import jax
-
-    # on a CPU, compute in the calling thread only: the cores work on different photos, and splitting up the work on
-    # one photo gains nothing
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
-    os.environ.setdefault("PJRT_NPROC", "1")
     from colorjax.inference.looks import NATURAL, find_look, looks
     from colorjax.jobs import batch, planning
     from colorjax.jobs.coloring import ColorOptions

@@ -31,12 +31,12 @@ COLUMNS = {  # of the table: for each number its heading, with the unit and the 
 
 PLACE_COLUMNS = {  # of the table by place
     "photos": ("photos\n", "d"),
-    "gain": ("gain\ndB ↑", "+.2f"),
+    "gain": COLUMNS["gain"],
     "gain_interval": ("95 %\n± dB", ".2f"),
-    "gain_pooled": ("pooled\ndB ↑", "+.2f"),
-    "colorfulness": ("color\nlevels", ".1f"),
+    "gain_pooled": COLUMNS["gain_pooled"],
+    "colorfulness": COLUMNS["colorfulness"],
     "truth_colorfulness": ("truth\nlevels", ".1f"),
-    "warm": ("warm\nshare", ".0%"),
+    "warm": COLUMNS["warm"],
     "truth_warm": ("truth\nshare", ".0%"),
 }
 MOST_NAME = 20  # characters of the name of a place

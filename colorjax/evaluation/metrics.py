@@ -253,7 +253,7 @@ def summarize(scores: Sequence[Scores]) -> Scores:
         mean mse; and `photos` and `left_out`, the numbers of photos that count and that do not, because the signed
         colorfulness of their truth is below `COLORLESS`.
     """
-    kept = [score for score in scores if (score["truth_colorfulness"] or 0) >= COLORLESS]
+    kept = [score for score in scores if _has_color(score)]
     names = dict.fromkeys(name for score in scores for name in score)
     means = {name: _mean([score[name] for score in kept]) for name in names}
     pooled = means.get("mse")
@@ -277,11 +277,7 @@ def compare(scores: Sequence[Scores], gray: Sequence[Scores]) -> Scores:
         None for fewer than two photos; and `gain_pooled`, the difference of the pooled PSNRs. Without photos, all are
         None.
     """
-    kept = [
-        pair
-        for pair in zip(scores, gray, strict=True)
-        if (pair[0]["truth_colorfulness"] or 0) >= COLORLESS
-    ]
+    kept = [pair for pair in zip(scores, gray, strict=True) if _has_color(pair[0])]
     if not kept:
         return dict.fromkeys(("gain", "gain_interval", "gain_pooled"))
     psnrs, errors = (
@@ -298,6 +294,11 @@ def compare(scores: Sequence[Scores], gray: Sequence[Scores]) -> Scores:
         else _NORMAL_95 * deviation / math.sqrt(len(gains)),
         "gain_pooled": pooled[0] - pooled[1],
     }
+
+
+def _has_color(score: Scores) -> bool:
+    """Return whether the truth of a photo has color. Other photos do not count."""
+    return bool((score["truth_colorfulness"] or 0) >= COLORLESS)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -185,6 +185,7 @@ def distinct_tilts(
     things, distributions = map(np.asarray, _things(prediction))
     options = [_alternatives(share, centers, count - 1) for share in distributions]
     doubts = [_doubt(share, centers) for share in distributions]
+    overall = np.zeros(len(centers), np.float32)
 
     def tilts(least, probability):
         plausible = [
@@ -196,16 +197,16 @@ def distinct_tilts(
         for variant, thing in zip(*np.nonzero(choices), strict=True):
             color = options[thing][0][choices[variant, thing] - 1]
             each[variant, thing] = _toward(color, probability, distributions[thing], centers)
-        overall = np.zeros(len(centers), np.float32)
         return [Tilt(overall, things, own) for own in each]
 
+    def colored(tilt):
+        return _lab(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
+
+    # the first coloring is neutral in every attempt
+    natural = colored(Tilt(overall, things, np.zeros((THINGS, len(centers)), np.float32)))
     for least, probability in ATTEMPTS:
         found = tilts(least, probability)
-        labs = [
-            _lab(prediction, np.float32(vividness), np.float32(temperature), tilt, config)
-            for tilt in found
-        ]
-        pairs = itertools.combinations(labs, 2)
+        pairs = itertools.combinations([natural, *map(colored, found[1:])], 2)
         if min(itertools.starmap(_apart, pairs), default=DISTINCT) >= DISTINCT:
             break
     return found
