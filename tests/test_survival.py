@@ -1,5 +1,6 @@
 """What a run survives: kills, damaged checkpoints, a full disk, steps that are not finite."""
 
+import gc
 import hashlib
 import json
 import math
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -135,6 +137,24 @@ def test_bad_checkpoint_names_the_one_before(tmp_path, how, says):
     assert f"checkpoint of step {STEPS} {says}" in line
     assert f"remove its folder to continue from the previous one, of step {STEPS - 3}" in line
     assert "\n" not in line
+
+
+@pytest.mark.req("TRN-077")
+def test_a_failed_read_leaves_no_warning_beside_its_line(tmp_path):
+    async def _read_array_index():  # named as orbax's coroutine that nobody awaits after a failed read
+        pass
+
+    async def another():
+        pass
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        checkpoint.Checkpoints(tmp_path, "digest")
+        _read_array_index()
+        another()
+        gc.collect()
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == 1 and "another' was never awaited" in told[0]
 
 
 @pytest.mark.req("TRN-077")

@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NoReturn
@@ -23,6 +24,7 @@ from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
 FORMAT = 3  # of a checkpoint; others are rejected
+UNAWAITED = "coroutine '[^']*(read|restore|deserialize)\\w*' was never awaited"  # once a read failed
 SMALL = 1 << 20  # bytes; smaller arrays are stacked, because writing any array takes a millisecond
 
 
@@ -46,6 +48,7 @@ class Checkpoints:
         self.folder, self.digest = pathlib.Path(folder).absolute(), digest
         for name in ("absl", "asyncio"):  # orbax logs what it also raises
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", UNAWAITED, RuntimeWarning)
         if sys.unraisablehook is sys.__unraisablehook__:
             sys.unraisablehook = _report_unraisable
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, create=True)
