@@ -154,7 +154,8 @@ def test_a_failed_read_leaves_no_warning_beside_its_line(tmp_path):
         another()
         gc.collect()
     told = [str(warning.message) for warning in caught]
-    assert len(told) == 1 and "another' was never awaited" in told[0]
+    assert len(told) == 1
+    assert "another' was never awaited" in told[0]
 
 
 @pytest.mark.req("TRN-077")
