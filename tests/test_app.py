@@ -111,6 +111,7 @@ def serving(*, end=signal.SIGTERM, **environment):
     assert process.returncode == 128 + end
 
 
+@pytest.mark.slow
 @pytest.mark.req("APP-005", "CMD-004")
 def test_a_closed_terminal_leaves_nothing(tmp_path):
     with serving(end=signal.SIGHUP, TMPDIR=str(tmp_path)):

@@ -375,6 +375,7 @@ def flicker(frames):
     return np.mean([color.ciede2000(a, b) for a, b in pairs])
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-030")
 def test_chroma_is_steadied():
     from colorjax.weights import load_weights
@@ -493,7 +494,12 @@ sys.exit(cli.main())
 
 @pytest.mark.req("CMD-004")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
 )
 def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path, number, code):
     for i in range(60):

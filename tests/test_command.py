@@ -288,6 +288,7 @@ def test_quiet_and_plain(album, tmp_path, capsys):
     assert all(character.isprintable() or character == "\n" for character in plain)
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-014")
 def test_compiled_programs_are_kept(weights, tmp_path):
     Image.fromarray(picture(8)).save(tmp_path / "old.png")
@@ -341,6 +342,7 @@ def test_sheets_are_outputs_too(weights, tmp_path, capsys):
     assert (tmp_path / "old.compare.png").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-010")
 def test_any_field_is_an_option(album, tmp_path):
     options = [
@@ -449,7 +451,12 @@ def test_samples(tmp_path, capsys):
 
 @pytest.mark.req("CMD-004", "TRN-012")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
 )
 def test_interrupted_command_says_how_to_go_on(album, tmp_path, number, code):
     command = [

@@ -257,6 +257,7 @@ def test_views_lie_anywhere_along_the_long_side(tmp_path):
     np.testing.assert_array_equal(datasets.center_squares([wide], 20)[0], wide[:, 190:210])
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-050", "TRN-052")
 def test_whole_photos_train_from_files(folder, tmp_path):
     changes = {"size": 8, "source_size": 16, "framing": "whole", "batch": 4}

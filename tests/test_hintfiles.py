@@ -113,6 +113,7 @@ def test_hints_of_one_photo_are_not_for_two(tiny_weights, tmp_path, capsys):
     assert "bad.json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-026", "CMD-031")
 def test_variants_are_written(tmp_path):
     (camera,) = [path for path in photos.sample_photos() if path.name == "camera.png"]
@@ -131,6 +132,7 @@ def test_variants_are_written(tmp_path):
         assert most_apart(one, two) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-031")
 def test_variants_of_pages(tmp_path):
     path = tmp_path / "pages.tif"

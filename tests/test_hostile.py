@@ -69,6 +69,7 @@ def hostile_tiffs():
             yield tiff_tags("<>"[(tag + kind) % 2], kind, tag, count, value)
 
 
+@pytest.mark.slow
 @pytest.mark.req("FIL-041")
 def test_hostile_headers_are_one_line(tmp_path):
     script = """

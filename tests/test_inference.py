@@ -147,6 +147,7 @@ def test_working_shapes():
     assert len(shapes) <= 19
 
 
+@pytest.mark.slow
 @pytest.mark.req("INF-004")
 def test_fifty_sizes_share_a_handful_of_programs(caplog):
     weights = photo_weights(working_size=16)  # two strides: few shapes
@@ -401,17 +402,17 @@ def test_bad_hints_are_one_line(places, rgb, named):
 
 
 @pytest.mark.req("INF-015")
-@pytest.mark.parametrize("shape", [(32, 32), (64, 96)])
+@pytest.mark.parametrize("shape", [pytest.param((32, 32), marks=pytest.mark.slow), (64, 96)])
 def test_softness_is_pillows(shape):
     params, config = photo_weights()
     gray = np.random.default_rng(0).uniform(40, 215, shape).astype(np.float32)
     few = [round(side / 1.6) for side in shape]
     small = Image.fromarray(gray).resize(few[::-1], Image.Resampling.LANCZOS)
     soft = np.asarray(small.resize(shape[::-1], Image.Resampling.BICUBIC))
-    sharp = pipeline.predict_working_copy(params, jnp.asarray(gray), config)
-    seen = pipeline.predict_working_copy(params, jnp.asarray(soft), config)
-    config = configs.replace(config, {"softness": 1.6})
-    found = pipeline.predict_working_copy(params, jnp.asarray(gray), config)
+    predict = jax.jit(pipeline.predict_working_copy, static_argnames="config")
+    sharp = predict(params, jnp.asarray(gray), config=config)
+    seen = predict(params, jnp.asarray(soft), config=config)
+    found = predict(params, jnp.asarray(gray), config=configs.replace(config, {"softness": 1.6}))
     np.testing.assert_allclose(found.cells, seen.cells, atol=1e-3)
     assert np.abs(np.asarray(found.cells - sharp.cells)).max() > 0.02
     np.testing.assert_array_equal(found.gray, sharp.gray)

@@ -266,6 +266,7 @@ def test_a_photo_that_its_format_cannot_hold_is_its_own_failure(tiny_weights, tm
     assert captured.out.splitlines()[-1].startswith("1 colorized, 1 failed")
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-043")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_stdout_ends_no_work(album, tiny_weights, tmp_path):

@@ -15,12 +15,11 @@ from colorjax.networks import bins, photo
 def drawn(conf, seed=0):
     """Return parameters with nothing at zero, so that every path through the network counts."""
     params = colorjax.init_params(jax.random.key(seed), conf)
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    moved = [
-        leaf + 0.1 * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(tree, moved)
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf) + np.float32(0.1) * rng.normal(size=leaf.shape).astype("f"),
+        params,
+    )
 
 
 apply = jax.jit(photo.apply_photo, static_argnames="config")

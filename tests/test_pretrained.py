@@ -20,6 +20,7 @@ SMALLER = 0.35  # dB that photo-small may lose on them
 FREE = 2.2  # dB that photo-free gains on them, at least
 
 
+@pytest.mark.slow
 @pytest.mark.req("QLT-004")
 def test_the_small_network_is_small_and_close():
     assert weights.PACKAGED["photo-small"].stat().st_size <= 8e6
@@ -75,6 +76,7 @@ def test_quality_is_held():
     assert ours["colorfulness"] == pytest.approx(COLORFULNESS, abs=1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.req("EVL-026")
 def test_true_hints_help(tmp_path):
     report = tmp_path / "report.json"

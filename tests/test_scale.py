@@ -48,6 +48,7 @@ def test_accumulated_step_is_the_step(parts):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-060")
 def test_parts_take_less_memory_without_a_loop():
     conf = config.replace(colorjax.preset("seed-tanh2"), {"size": 8, "batch": 8192})
@@ -175,8 +176,9 @@ def test_two_devices_give_the_same_losses(on_one_device, tmp_path, shard):
     np.testing.assert_allclose(losses(tmp_path / "run"), on_one_device, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-062")
-@pytest.mark.parametrize("shard", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("shard", [1, 2])
 def test_eight_devices_give_the_same_losses(on_one_device, tmp_path, shard):
     options = ["--devices", 8, "--set", "batch=8", "--set", f"shard={shard}"]
     subprocess.run(command(tmp_path / "run", *options), check=True)

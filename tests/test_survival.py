@@ -55,6 +55,7 @@ def check_same(run, whole):
     assert timeless(run) == timeless(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-040")
 def test_killed_run_goes_on_with_the_same_bits(whole, tmp_path):
     rng = random.Random(1)

@@ -41,9 +41,15 @@ def init_params(key: PRNGKeyArray, config: Config) -> PyTree:
     """
     check_key(key)
     check_config(config)
-    if isinstance(config.network, DenseConfig):
-        return init_dense(key, config.size, config.network)
-    return init_photo(key, config.network)
+    return _init_params(key, config.network, config.size)
+
+
+@functools.partial(jax.jit, static_argnames=("network", "size"))
+def _init_params(key, network, size):
+    """Initialize in one program. Op by op, the photo network would compile a hundred programs."""
+    if isinstance(network, DenseConfig):
+        return init_dense(key, size, network)
+    return init_photo(key, network)
 
 
 def forward(
