@@ -6,6 +6,7 @@ import http.client
 import http.server
 import io
 import json
+import logging
 import os
 import pathlib
 import re
@@ -27,7 +28,7 @@ from pictures import encoded, scene
 from colorjax import cli, errors, photos
 from colorjax.inference import looks
 from colorjax.jobs import gallery
-from colorjax.web import app, routes, studio
+from colorjax.web import app, logs, routes, studio
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # milliseconds
@@ -95,12 +96,16 @@ def test_the_browser_is_started_with_a_ticket(network, monkeypatch, capsys):
 
 
 @contextlib.contextmanager
-def serving(*, end=signal.SIGTERM, **environment):
+def serving(*, end=signal.SIGTERM, stderr=None, **environment):
     """Run `colorjax app` as a person does, yield its address with the token, and end it with a signal."""
     pytest.importorskip("nicegui", reason="the extra `app` is not installed")
     command = [sys.executable, "-m", "colorjax", "app", "--no-browser"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=os.environ | environment,
     )
     try:
         said = process.stdout.readline()
@@ -722,6 +727,66 @@ def upgrade(client, target, headers):
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+@pytest.mark.req("APP-023")
+@pytest.mark.parametrize("name", logs.LIBRARIES)
+def test_an_error_of_a_library_is_one_line(capsys, name):
+    log = logging.getLogger(name)
+    before = log.handlers, log.level, log.propagate
+    with logs.one_line_each():
+        try:
+            raise KeyError("x" * 1000)
+        except KeyError:
+            log.exception("odd \x1b[31m\nand more")
+        log.warning("not worth a line")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("colorjax: the page: odd \\x1b[31m (KeyError: 'xxx")
+    assert len(line) <= 200
+    assert (log.handlers, log.level, log.propagate) == before
+
+
+ODD = [
+    *("", "9", "4", "4x", "42", "42[]", "42{", "43a", "44", "49", "b!!", b"\xff\xfe", "é"),
+    *("42" + "[" * 3000, "42" + "9" * 200, '42["event",' + "1" * 900_000 + "]", "4" * 2_000_000),
+    *('42["event"]', '42["event",1]', '42["event",{}]', '42["event",{"client_id":[]}]'),
+    *('42["ack",{}]', '42["log",{}]', '42["handshake",1]', '42["connect",1]', '42["none",1]'),
+    '42["event",{"client_id":"CLIENT","id":4}]',
+    '42["event",{"client_id":"CLIENT","id":4,"listener_id":"x","args":["{"]}]',
+    '42["javascript_response",{"client_id":"CLIENT"}]',
+    '42["log",{"client_id":"CLIENT","level":"error","message":"odd\\n\\u001b[31m"}]',
+]
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-023")
+def test_odd_messages_are_one_line_each(tmp_path):
+    client = pytest.importorskip("websockets.sync.client")
+    with open(tmp_path / "said", "w") as said, serving(stderr=said) as address:
+        asking = Client(address)
+        page = asking.ask("GET", "/")[2].decode()
+        key = re.search(r"'client_id': '([\w-]+)'", page)[1]
+        query = f"EIO=4&transport=websocket&client_id={key}&implicit_handshake=true"
+        query += "&tab_id=a&document_id=b&next_message_id=0"
+        for message in ODD:
+            if isinstance(message, str):
+                message = message.replace("CLIENT", key)
+            with client.connect(
+                f"ws://{asking.host}/_nicegui_ws/socket.io/?{query}",
+                additional_headers=asking.headers,
+                origin=f"http://{asking.host}",
+            ) as connected:
+                connected.recv()  # the handshake of engine.io
+                connected.send("40")
+                connected.recv()  # that of socket.io
+                connected.send(message)
+        assert asking.ask("GET", "/")[0] == 200
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert 10 < len(lines) <= len(ODD)
+    for line in lines:
+        assert line.startswith("colorjax: the page: ")
+        assert line.isprintable()
+        assert len(line) <= 200
 
 
 @pytest.mark.slow
