@@ -338,11 +338,20 @@ def told(**changes):
     return json.dumps({"version": 1, "works": [fields]})
 
 
+def changed(data, place):
+    """Return bytes of which one is larger by 1."""
+    data = bytearray(data)
+    data[place] += 1
+    return bytes(data)
+
+
 @pytest.mark.req("APP-012", "APP-020")
 @pytest.mark.parametrize(
     "data",
     [
         b"",
+        changed(project(told()), 100),  # a photo whose checksum is wrong
+        changed(project(told()), -4),  # all members begin before the file
         b"no zip",
         project("[]"),
         project("{"),

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import errno
 import json
 import os
 import pathlib
@@ -167,11 +168,14 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
             if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_bomb(archive, path):
                 raise _no_project(path)
             listed = _listed(parse_json(archive.read(CONTENT)), path)
-            works.extend(_restored(archive, told, path, folder) for told in listed)
+            for told in listed:
+                works.append(_work_in(told, path, folder))
+                with archive.open(told["file"]) as source, open(works[-1].path, "xb") as target:
+                    shutil.copyfileobj(source, target)
     except BaseException as error:
         for work in works:
             work.path.unlink(missing_ok=True)
-        if isinstance(error, _BROKEN):
+        if isinstance(error, _BROKEN) or getattr(error, "errno", None) == errno.EINVAL:
             raise _no_project(path) from None
         raise
     return works
@@ -184,7 +188,7 @@ _BROKEN = (
     EOFError,
     NotImplementedError,
     RuntimeError,
-)  # raised by archives that colorjax did not write
+)  # raised by archives that colorjax did not write, as is EINVAL for places before the file's beginning
 
 
 def _is_bomb(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
@@ -204,10 +208,8 @@ def _listed(told: Any, path: pathlib.Path) -> list[Any]:
     return works
 
 
-def _restored(
-    archive: zipfile.ZipFile, told: Any, path: pathlib.Path, folder: pathlib.Path
-) -> Work:
-    """Extract one file of a project, and return it with its settings."""
+def _work_in(told: Any, path: pathlib.Path, folder: pathlib.Path) -> Work:
+    """Return one file of a project with its settings. It has yet to be extracted."""
     name, stored = told.get("name"), told.get("file")
     settings, at = told.get("settings"), told.get("at")
     if not (isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)):
@@ -216,8 +218,6 @@ def _restored(
         raise _no_project(path)
     known = tuple(map(setting_from, settings))
     work = new_work(in_one_line(name)[-LONGEST_NAME:], folder)
-    with archive.open(stored) as source, open(work.path, "xb") as target:
-        shutil.copyfileobj(source, target)
     return save(dataclasses.replace(work, settings=known, at=at), known[at])
 
 
