@@ -346,6 +346,19 @@ def test_the_depth_of_jpeg_2000_is_found_behind_other_boxes(save, deep):
         np.testing.assert_array_equal(photos.read_photo(path).pixels, noise(8, 8, 3))
 
 
+@pytest.mark.req("FIL-001")
+def test_subsampled_chroma_is_never_taken_for_whole(save):
+    file = io.BytesIO()
+    Image.fromarray(noise(8, 8, 3)).convert("YCbCr").save(file, "TIFF", compression="raw")
+    path = save("a.tif", file.getvalue())
+    assert photos.read_photo(path).pixels.shape == (8, 8, 3)
+    with tifffile.TiffFile(path, mode="r+b") as opened:
+        opened.pages[0].tags[530].overwrite((2, 2))
+    with pytest.raises(errors.PhotoError) as caught:
+        photos.read_photo(path)
+    one_line(caught, "a.tif", "subsampled YCbCr")
+
+
 @pytest.mark.req("FIL-007")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_that_takes_the_place_of_a_photo_is_not_waited_for(save, monkeypatch):

@@ -24,6 +24,7 @@ MOST_PAGES = 200_000
 EXIF_PARTS = 200
 """The parts as which a segment of EXIF counts."""
 
+_SUBSAMPLING = 530  # YCbCrSubSampling, which Pillow ignores in pixels without compression
 _ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # bytes after 0xFF that do not begin a segment
 _PIXELS = (
     b"IDAT",
@@ -265,6 +266,9 @@ def read_header(image: Opened, file: Any) -> Header:
         bits = 16
     elif bits == 8 and isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = 16 if max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8 else 8
+        raw = image.mode == "YCbCr" and all(tile.codec_name == "raw" for tile in image.tile)
+        if raw and image.tag_v2.get(_SUBSAMPLING, (1, 1)) != (1, 1):
+            raise UnsupportedError("a TIFF of subsampled YCbCr", "RGB, or JPEG in the TIFF")
     if bits == 16 and image.mode == "CMYK":
         raise UnsupportedError("CMYK of 16 bits per channel", "8 bits")
     if kind == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA") and _jpeg2000_bits(file) > 8:
