@@ -252,6 +252,29 @@ def test_one_photo_never_ends_the_others(
     assert json.loads(report.read_text())["failed"] == 1
 
 
+@pytest.mark.req("CMD-042")
+def test_a_link_that_takes_the_place_of_the_output_folder_leads_over_no_photo(
+    album, tiny_weights, tmp_path, capsys, monkeypatch
+):
+    from colorjax.jobs import batch
+
+    usual, out = batch.memory_needed, tmp_path / "out"
+
+    def then_linked(path):
+        if out.is_dir() and not out.is_symlink():
+            out.rename(tmp_path / "moved")
+            out.symlink_to(album)
+        return usual(path)
+
+    monkeypatch.setattr(batch, "memory_needed", then_linked)
+    own = ["--weights", tiny_weights, "--out", out, "--overwrite", "--compare"]
+    assert colorize(album, *own) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("is an input") == len(captured.err.splitlines()) == 2
+    assert captured.out.splitlines()[-1].startswith("1 colorized, 2 failed")
+    assert {path.read_bytes() for path in album.glob("?.jpg")} == {OLD}
+
+
 def pipe(path):
     path.unlink()
     os.mkfifo(path)
