@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import html
 import http.client
 import http.server
 import io
@@ -758,28 +759,47 @@ ODD = [
 ]
 
 
+ODD_ARGUMENTS = [
+    "[1]",
+    "{}",
+    "null",
+    '"x"',
+    "true",
+    "-1",
+    '"nan"',
+    '"1e400"',
+    '"' + "9" * 5000 + '"',
+]
+ODD_ARGUMENTS += ['{"color":"abc","path":{}}', '{"color":[1,2,3],"path":[[1,2,3]]}']
+
+
+@contextlib.contextmanager
+def connected(asking, page):
+    """Connect to the socket of a page, and yield the socket and the key of the page."""
+    client = pytest.importorskip("websockets.sync.client")
+    key = re.search(r"'client_id': '([\w-]+)'", page)[1]
+    query = f"EIO=4&transport=websocket&client_id={key}&implicit_handshake=true"
+    query += "&tab_id=a&document_id=b&next_message_id=0"
+    with client.connect(
+        f"ws://{asking.host}/_nicegui_ws/socket.io/?{query}",
+        additional_headers=asking.headers,
+        origin=f"http://{asking.host}",
+    ) as socket:
+        socket.recv()  # the handshake of engine.io
+        socket.send("40")
+        socket.recv()  # that of socket.io
+        yield socket, key
+
+
 @pytest.mark.slow
 @pytest.mark.req("APP-023")
 def test_odd_messages_are_one_line_each(tmp_path):
-    client = pytest.importorskip("websockets.sync.client")
     with open(tmp_path / "said", "w") as said, serving(stderr=said) as address:
         asking = Client(address)
         page = asking.ask("GET", "/")[2].decode()
-        key = re.search(r"'client_id': '([\w-]+)'", page)[1]
-        query = f"EIO=4&transport=websocket&client_id={key}&implicit_handshake=true"
-        query += "&tab_id=a&document_id=b&next_message_id=0"
         for message in ODD:
-            if isinstance(message, str):
-                message = message.replace("CLIENT", key)
-            with client.connect(
-                f"ws://{asking.host}/_nicegui_ws/socket.io/?{query}",
-                additional_headers=asking.headers,
-                origin=f"http://{asking.host}",
-            ) as connected:
-                connected.recv()  # the handshake of engine.io
-                connected.send("40")
-                connected.recv()  # that of socket.io
-                connected.send(message)
+            with connected(asking, page) as (socket, key):
+                socket.send(message.replace("CLIENT", key) if isinstance(message, str) else message)
         assert asking.ask("GET", "/")[0] == 200
     lines = (tmp_path / "said").read_text().splitlines()
     assert 10 < len(lines) <= len(ODD)
@@ -787,6 +807,36 @@ def test_odd_messages_are_one_line_each(tmp_path):
         assert line.startswith("colorjax: the page: ")
         assert line.isprintable()
         assert len(line) <= 200
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-023")
+def test_odd_arguments_of_events_change_no_photo(tmp_path):
+    with (
+        open(tmp_path / "said", "w") as said,
+        serving(stderr=said, TMPDIR=str(tmp_path)) as address,
+    ):
+        asking, before = Client(address), set(tmp_path.rglob("*.png"))
+        asking.ask("POST", "/open?name=old.png", encoded(PHOTO, "PNG"))
+        (path,) = {*tmp_path.rglob("*.png")} - before
+        shown = asking.ask("GET", f"/photos/{path.stem}/after")[2]
+        page = asking.ask("GET", "/")[2].decode()
+        elements = json.loads(html.unescape(re.search(r"String\.raw`(.*?)`", page, re.S)[1]))
+        with connected(asking, page) as (socket, key):
+            for number, element in elements.items():
+                for event in element.get("events", []):
+                    if event["type"] not in ("choose", "change", "mark", "unmark"):
+                        continue
+                    for given in ODD_ARGUMENTS:
+                        fields = {"client_id": key, "id": int(number), "args": [given]}
+                        fields["listener_id"] = event["listener_id"]
+                        socket.send(f'42["event",{json.dumps(fields)}]')
+            socket.send('42["log",{}]')  # the last one, whose line is waited for
+            while "'client_id'" not in (tmp_path / "said").read_text():
+                time.sleep(0.05)
+        assert asking.ask("GET", f"/photos/{path.stem}/after")[::2] == (200, shown)
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert all(line.startswith("colorjax: the page: ") for line in lines)
 
 
 @pytest.mark.slow

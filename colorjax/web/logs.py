@@ -18,7 +18,8 @@ class OneLine(logging.Formatter):
         told = record.getMessage().partition("\n")[0]
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            told = f"{told} ({type(error).__name__}: {error})"
+            found = f"{type(error).__name__}: {error}"
+            told = found if told == str(error) else f"{told} ({found})"
         return f"colorjax: the page: {in_one_line(told)}"[:LONGEST]
 
 
