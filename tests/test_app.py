@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import html
 import http.client
 import http.server
 import io
 import json
+import logging
 import os
 import pathlib
 import re
@@ -27,7 +29,7 @@ from pictures import encoded, scene
 from colorjax import cli, errors, photos
 from colorjax.inference import looks
 from colorjax.jobs import gallery
-from colorjax.web import app, routes, studio
+from colorjax.web import app, logs, routes, studio
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # milliseconds
@@ -95,12 +97,16 @@ def test_the_browser_is_started_with_a_ticket(network, monkeypatch, capsys):
 
 
 @contextlib.contextmanager
-def serving(*, end=signal.SIGTERM, **environment):
+def serving(*, end=signal.SIGTERM, stderr=None, **environment):
     """Run `colorjax app` as a person does, yield its address with the token, and end it with a signal."""
     pytest.importorskip("nicegui", reason="the extra `app` is not installed")
     command = [sys.executable, "-m", "colorjax", "app", "--no-browser"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=os.environ | environment,
     )
     try:
         said = process.stdout.readline()
@@ -723,6 +729,115 @@ def upgrade(client, target, headers):
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+@pytest.mark.req("APP-023")
+@pytest.mark.parametrize("name", logs.LIBRARIES)
+def test_an_error_of_a_library_is_one_line(capsys, name):
+    log = logging.getLogger(name)
+    before = log.handlers, log.level, log.propagate
+    with logs.one_line_each():
+        try:
+            raise KeyError("x" * 1000)
+        except KeyError:
+            log.exception("odd \x1b[31m\nand more")
+        log.warning("not worth a line")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("colorjax: the page: odd \\x1b[31m (KeyError: 'xxx")
+    assert len(line) <= 200
+    assert (log.handlers, log.level, log.propagate) == before
+
+
+ODD = [
+    *("", "9", "4", "4x", "42", "42[]", "42{", "43a", "44", "49", "b!!", b"\xff\xfe", "é"),
+    *("42" + "[" * 3000, "42" + "9" * 200, '42["event",' + "1" * 900_000 + "]", "4" * 2_000_000),
+    *('42["event"]', '42["event",1]', '42["event",{}]', '42["event",{"client_id":[]}]'),
+    *('42["ack",{}]', '42["log",{}]', '42["handshake",1]', '42["connect",1]', '42["none",1]'),
+    '42["event",{"client_id":"CLIENT","id":4}]',
+    '42["event",{"client_id":"CLIENT","id":4,"listener_id":"x","args":["{"]}]',
+    '42["javascript_response",{"client_id":"CLIENT"}]',
+    '42["log",{"client_id":"CLIENT","level":"error","message":"odd\\n\\u001b[31m"}]',
+]
+
+
+ODD_ARGUMENTS = [
+    "[1]",
+    "{}",
+    "null",
+    '"x"',
+    "true",
+    "-1",
+    '"nan"',
+    '"1e400"',
+    '"' + "9" * 5000 + '"',
+]
+ODD_ARGUMENTS += ['{"color":"abc","path":{}}', '{"color":[1,2,3],"path":[[1,2,3]]}']
+
+
+@contextlib.contextmanager
+def connected(asking, page):
+    """Connect to the socket of a page, and yield the socket and the key of the page."""
+    client = pytest.importorskip("websockets.sync.client")
+    key = re.search(r"'client_id': '([\w-]+)'", page)[1]
+    query = f"EIO=4&transport=websocket&client_id={key}&implicit_handshake=true"
+    query += "&tab_id=a&document_id=b&next_message_id=0"
+    with client.connect(
+        f"ws://{asking.host}/_nicegui_ws/socket.io/?{query}",
+        additional_headers=asking.headers,
+        origin=f"http://{asking.host}",
+    ) as socket:
+        socket.recv()  # the handshake of engine.io
+        socket.send("40")
+        socket.recv()  # that of socket.io
+        yield socket, key
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-023")
+def test_odd_messages_are_one_line_each(tmp_path):
+    with open(tmp_path / "said", "w") as said, serving(stderr=said) as address:
+        asking = Client(address)
+        page = asking.ask("GET", "/")[2].decode()
+        for message in ODD:
+            with connected(asking, page) as (socket, key):
+                socket.send(message.replace("CLIENT", key) if isinstance(message, str) else message)
+        assert asking.ask("GET", "/")[0] == 200
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert 10 < len(lines) <= len(ODD)
+    for line in lines:
+        assert line.startswith("colorjax: the page: ")
+        assert line.isprintable()
+        assert len(line) <= 200
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-023")
+def test_odd_arguments_of_events_change_no_photo(tmp_path):
+    with (
+        open(tmp_path / "said", "w") as said,
+        serving(stderr=said, TMPDIR=str(tmp_path)) as address,
+    ):
+        asking, before = Client(address), set(tmp_path.rglob("*.png"))
+        asking.ask("POST", "/open?name=old.png", encoded(PHOTO, "PNG"))
+        (path,) = {*tmp_path.rglob("*.png")} - before
+        shown = asking.ask("GET", f"/photos/{path.stem}/after")[2]
+        page = asking.ask("GET", "/")[2].decode()
+        elements = json.loads(html.unescape(re.search(r"String\.raw`(.*?)`", page, re.S)[1]))
+        with connected(asking, page) as (socket, key):
+            for number, element in elements.items():
+                for event in element.get("events", []):
+                    if event["type"] not in ("choose", "change", "mark", "unmark"):
+                        continue
+                    for given in ODD_ARGUMENTS:
+                        fields = {"client_id": key, "id": int(number), "args": [given]}
+                        fields["listener_id"] = event["listener_id"]
+                        socket.send(f'42["event",{json.dumps(fields)}]')
+            socket.send('42["log",{}]')  # the last one, whose line is waited for
+            while "'client_id'" not in (tmp_path / "said").read_text():
+                time.sleep(0.05)
+        assert asking.ask("GET", f"/photos/{path.stem}/after")[::2] == (200, shown)
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert all(line.startswith("colorjax: the page: ") for line in lines)
 
 
 @pytest.mark.slow

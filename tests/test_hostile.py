@@ -1,6 +1,7 @@
 """Photo files that are made to harm: headers, bombs, missing ends (spec/files.md)."""
 
 import concurrent.futures
+import contextlib
 import io
 import itertools
 import json
@@ -8,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -267,6 +269,119 @@ def test_chains_of_pages_end(save, following):
         assert frame.truncated
     else:
         assert len(list(photos.read_frames(path))) == 1
+
+
+def with_chunks(name, number, *, last=False):
+    """Return a PNG with empty chunks before its pixels, or behind them."""
+    data = encoded(noise(8, 8), "PNG")
+    chunk = bytes(4) + name + struct.pack(">I", zlib.crc32(name))
+    place = data.index(b"IEND" if last else b"IDAT") - 4
+    return data[:place] + number * chunk + data[place:]
+
+
+def with_bytes(between):
+    """Return a JPEG with more bytes before its first segment."""
+    data = encoded(noise(8, 8), "JPEG")
+    return data[:2] + between + data[2:]
+
+
+@pytest.mark.req("FIL-046")
+@pytest.mark.parametrize(
+    ("make", "most", "in_header"),
+    [
+        (lambda number: with_chunks(b"teXt", number), 39_999, True),  # and IHDR
+        (lambda number: with_chunks(b"teXt", number, last=True), 39_999, False),
+        (lambda number: with_bytes(b"\xff\xfe\0\2" * number), 39_995, True),  # and five others
+        (lambda number: with_bytes(b"\xff" * number), 39_995, True),
+        (lambda number: with_bytes(b"\xff\xe1\0\x08Exif\0\0" * number), 199, True),
+    ],
+    ids=["chunks", "chunks behind", "segments", "stray bytes", "EXIF"],
+)
+def test_parts_of_a_header_are_limited(save, make, most, in_header):
+    photos.read_photo(save("a", make(most)))
+    path = save("b", make(most + 1))
+    with pytest.raises(errors.PhotoError) as caught:
+        photos.read_photo(path)
+    one_line(caught, "b", "more than 40000 parts")
+    for ask in (photos.output_suffix, photos.memory_needed, photos.count_frames):
+        with pytest.raises(errors.PhotoError) if in_header else contextlib.nullcontext():
+            ask(path)
+
+
+@pytest.mark.req("FIL-046")
+def test_pixels_and_frames_are_no_parts(save):
+    for name in (b"IDAT", b"fdAT", b"fcTL"):
+        file = io.BytesIO(with_chunks(name, 50_000))
+        assert photos.headers.count_parts(file, 40_000, whole=True) == 1
+
+
+@pytest.mark.req("FIL-046")
+def test_directories_are_counted_up_to_a_limit(save):
+    data = bytearray(encoded(noise(40, 30), "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    places = len(data) + 6 * np.arange(250_000)
+    struct.pack_into("<I", data, start + 2 + 12 * count, places[0])
+    chain = np.zeros(len(places), [("count", "<u2"), ("next", "<u4")])
+    chain["next"][:-1] = places[1:]
+    path = save("a.tif", bytes(data) + chain.tobytes())
+    assert photos.count_frames(path) == 200_000
+    assert photos.read_photo(path).pixels.shape == (40, 30)
+
+
+@pytest.mark.req("FIL-020")
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_depth_of_jpeg_2000_is_found_behind_other_boxes(save, deep):
+    data = bytearray(encoded(noise(8, 8, 3), "JPEG2000"))
+    if deep:  # each channel of 16 bits, as the codestream says
+        siz = data.index(b"\xff\x4f\xff\x51") + 2
+        data[siz + 40 : siz + 49 : 3] = b"\x0f" * 3
+    place = data.index(b"jp2c") - 4
+    box = struct.pack(">I", 100_000) + b"free" + bytes(99_992)
+    path = save("a.jp2", bytes(data[:place]) + box + bytes(data[place:]))
+    if deep:
+        with pytest.raises(errors.PhotoError) as caught:
+            photos.output_suffix(path)
+        one_line(caught, "a.jp2", "more than 8 bits")
+    else:
+        np.testing.assert_array_equal(photos.read_photo(path).pixels, noise(8, 8, 3))
+
+
+@pytest.mark.req("FIL-001")
+def test_subsampled_chroma_is_never_taken_for_whole(save):
+    file = io.BytesIO()
+    Image.fromarray(noise(8, 8, 3)).convert("YCbCr").save(file, "TIFF", compression="raw")
+    path = save("a.tif", file.getvalue())
+    assert photos.read_photo(path).pixels.shape == (8, 8, 3)
+    with tifffile.TiffFile(path, mode="r+b") as opened:
+        opened.pages[0].tags[530].overwrite((2, 2))
+    with pytest.raises(errors.PhotoError) as caught:
+        photos.read_photo(path)
+    one_line(caught, "a.tif", "subsampled YCbCr")
+
+
+@pytest.mark.req("FIL-007")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_that_takes_the_place_of_a_photo_is_not_waited_for(save, monkeypatch):
+    path, stat = save("a.png", encoded(PHOTO, "PNG")), os.stat
+    held = []
+
+    def replaced(place):
+        found = stat(place)
+        if not held:
+            path.unlink()
+            os.mkfifo(path)
+            held.append(os.open(path, os.O_RDWR))  # so that opening it waits for nobody
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(photos.opening.os, "stat", replaced)
+        with contextlib.suppress(errors.PhotoError), photos.opening.regular_file(path):
+            pytest.fail("it was opened")
+    with pytest.raises(errors.PhotoError) as caught, photos.opening.regular_file(path):
+        pass
+    one_line(caught, "a.png", "a special file")
+    os.close(held[0])
 
 
 @pytest.mark.req("FIL-043", "FIL-008")

@@ -252,6 +252,83 @@ def test_one_photo_never_ends_the_others(
     assert json.loads(report.read_text())["failed"] == 1
 
 
+@pytest.mark.req("CMD-042")
+def test_a_link_that_takes_the_place_of_the_output_folder_leads_over_no_photo(
+    album, tiny_weights, tmp_path, capsys, monkeypatch
+):
+    from colorjax.jobs import batch
+
+    usual, out = batch.memory_needed, tmp_path / "out"
+
+    def then_linked(path):
+        if out.is_dir() and not out.is_symlink():
+            out.rename(tmp_path / "moved")
+            out.symlink_to(album)
+        return usual(path)
+
+    monkeypatch.setattr(batch, "memory_needed", then_linked)
+    own = ["--weights", tiny_weights, "--out", out, "--overwrite", "--compare"]
+    assert colorize(album, *own) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("is an input") == len(captured.err.splitlines()) == 2
+    assert captured.out.splitlines()[-1].startswith("1 colorized, 2 failed")
+    assert {path.read_bytes() for path in album.glob("?.jpg")} == {OLD}
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.req("CMD-047")
+@pytest.mark.parametrize("module", ["planning", "batch"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pathlib.Path.unlink,
+        lambda path: path.write_bytes(OLD[: len(OLD) // 2]),
+        lambda path: path.write_bytes(b""),
+        *(pipe, folder, device),
+        lambda path: path.write_bytes(encoded(scene(20, 30, 1), "PNG")),
+    ],
+)
+def test_a_photo_that_changes_is_its_own_failure(
+    album, tiny_weights, tmp_path, capsys, monkeypatch, module, change
+):
+    from colorjax.jobs import batch, planning
+
+    module, name = {"planning": (planning, "plan"), "batch": (batch, "memory_needed")}[module]
+    usual, changed, out = getattr(module, name), album / "b.jpg", tmp_path / "out"
+
+    def then_changed(*arguments, **options):
+        found = usual(*arguments, **options)
+        if name == "plan" or arguments == (changed,):
+            change(changed)
+        return found
+
+    monkeypatch.setattr(module, name, then_changed)
+    code = colorize(album, "--weights", tiny_weights, "--out", out)
+    captured = capsys.readouterr()
+    if changed.is_file() and changed.stat().st_size > len(OLD):  # another photo
+        assert (code, captured.err) == (0, "")
+        assert files(out) == {"a.jpg", "b.jpg", "c.jpg"}
+    else:
+        assert code == 1
+        one_line(captured.err, changed)
+        assert captured.out.splitlines()[-1].startswith("2 colorized, 1 failed")
+        assert files(out) == {"a.jpg", "c.jpg"}
+
+
 @pytest.mark.req("CMD-041")
 def test_a_photo_that_its_format_cannot_hold_is_its_own_failure(tiny_weights, tmp_path, capsys):
     folder = tmp_path / "album"

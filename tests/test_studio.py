@@ -3,6 +3,7 @@
 import io
 import json
 import tracemalloc
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -229,6 +230,8 @@ def test_colors_have_names(color, name):
         ("../a/old.jpg", "JPEG", ".png", "old.color.png", "PNG"),
         ("old.tif", "TIFF", ".webp", "old.color.webp", "WEBP"),
         ("C:\\a\\..", "PNG", None, "photo.color.png", "PNG"),
+        ("Aux.png", "PNG", None, "_Aux.color.png", "PNG"),
+        ("a\u202eb\x85c?.png", "PNG", None, "a_b_c_.color.png", "PNG"),
     ],
 )
 def test_files_to_take_home(atelier, tmp_path, name, kind, suffix, expected, format):
@@ -242,6 +245,30 @@ def test_files_to_take_home(atelier, tmp_path, name, kind, suffix, expected, for
     if format == "PNG":
         gray = photos.read_photo(work.path).pixels
         assert light_error(photo.pixels, gray).max() <= 50
+
+
+@pytest.mark.req("APP-002")
+def test_names_in_a_zip_differ_on_every_system(tmp_path):
+    asked = [
+        "a.png",
+        "A.png",
+        "é.png",
+        "e\u0301.png",
+        "a.png",
+        "ä" * 300 + ".png",
+        "ä" * 300 + ".PNG",
+    ]
+    names = [takehome.download_name(name, ".color.png") for name in asked]
+    paths = [tmp_path / str(number) for number in range(len(names))]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    takehome.write_zip(tmp_path / "all.zip", zip(names, paths, strict=True))
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        written = archive.namelist()
+        assert [archive.read(name) for name in written] == [path.name.encode() for path in paths]
+    assert written[:3] == ["a.color.png", "A.color (2).png", "é.color.png"]
+    assert len({unicodedata.normalize("NFD", name.lower()) for name in written}) == len(asked)
+    assert max(len(name.encode()) for name in written) <= 255
 
 
 @pytest.mark.req("APP-002", "APP-003")
@@ -311,11 +338,20 @@ def told(**changes):
     return json.dumps({"version": 1, "works": [fields]})
 
 
+def changed(data, place):
+    """Return bytes of which one is larger by 1."""
+    data = bytearray(data)
+    data[place] += 1
+    return bytes(data)
+
+
 @pytest.mark.req("APP-012", "APP-020")
 @pytest.mark.parametrize(
     "data",
     [
         b"",
+        changed(project(told()), 100),  # a photo whose checksum is wrong
+        changed(project(told()), -4),  # all members begin before the file
         b"no zip",
         project("[]"),
         project("{"),

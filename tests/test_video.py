@@ -255,6 +255,26 @@ def test_wrong_films_are_one_line(tiny_weights, tmp_path, capsys):
     assert files(tmp_path) == {"text.mp4", "sound.mkv"}
 
 
+@needs_ffmpeg
+@pytest.mark.req("VID-004")
+def test_a_film_whose_name_is_not_utf8_is_told_its_reason(tiny_weights, tmp_path, capsys):
+    path = tmp_path / os.fsdecode(b"odd\xff.mp4")
+    path.write_text("no video")
+    assert colorize(path, "--weights", tiny_weights) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ffmpeg failed (Invalid data" in line
+
+
+@pytest.mark.req("VID-004")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_ffmpeg_opens_no_pipe(tiny_weights, tmp_path, monkeypatch, capsys):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    monkeypatch.delattr(ffmpeg.subprocess, "run")  # it would wait
+    assert colorize(tmp_path, "--weights", tiny_weights) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pipe.mp4: a folder or a special file" in line
+
+
 PLAYLISTS = {
     "concat": "ffconcat version 1.0\nfile {video}\n",
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{video}\n#EXT-X-ENDLIST\n",

@@ -56,11 +56,19 @@ class Parser(argparse.ArgumentParser):
         self.commands: dict[str, Parser] = {}
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
-        """Parse arguments. A photo alone means `colorize`, and no arguments at all mean `--help`."""
+        """Parse arguments. A photo alone means `colorize`, and no arguments at all mean `--help`.
+
+        Raises:
+            UsageError: an option is unknown, or a value is missing or empty.
+        """
         given = list(sys.argv[1:] if args is None else args)
         parsed, unknown = self.parse_known_args(self._with_subcommand(given), namespace)
+        parser = self.commands.get(getattr(parsed, "command", ""), self)
+        for name, value in vars(parsed).items():
+            # such as "$PHOTOS" in a shell where this variable is not set
+            if value == "" or (isinstance(value, list) and "" in value):
+                parser.error(f"argument {name.replace('_', '-')}: empty; expected a value")
         if unknown:
-            parser = self.commands.get(getattr(parsed, "command", ""), self)
             known = [name for action in parser._actions for name in action.option_strings]
             near = [_suggestion(word.partition("=")[0], known) for word in unknown]
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")

@@ -22,6 +22,7 @@ from colorjax.jobs import ffmpeg, video
 from colorjax.jobs.coloring import ColorOptions, Weights, color_file, counted, variant_options
 from colorjax.jobs.gallery import Pair
 from colorjax.jobs.hintfiles import read_hints
+from colorjax.jobs.outputs import Claims
 from colorjax.jobs.planning import Job, failure, make_folder
 from colorjax.photos import (
     MAX_PIXELS,
@@ -104,8 +105,14 @@ def colorize_files(
         The result of each job, in the order of the jobs.
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
+    claims = Claims(job.source for job in jobs)
     for folder in {job.target.parent for job in jobs}:
         remove_temporaries(folder)
+
+    def write(target: pathlib.Path, picture: Any) -> None:
+        if overwrite:
+            claims.claim(target, overwrite=True)  # again: a folder may have been replaced meanwhile
+        write_photo(target, picture, quality=quality, overwrite=overwrite)
 
     def work(job: Job) -> Result:
         targets, missing = _targets(job, options, overwrite=overwrite)
@@ -133,13 +140,11 @@ def colorize_files(
                         itertools.chain([each], variant)
                         for each, variant in zip(begun, colored, strict=True)
                     ]
-                    sheet = side_by_side(first, begun)
-                    write_photo(job.sheet, sheet, overwrite=overwrite)
+                    write(job.sheet, side_by_side(first, begun))
                 for target, variant in itertools.compress(
                     zip(targets, colored, strict=True), missing
                 ):
-                    shown = _shown(variant, progress, total, first, target)
-                    write_photo(target, shown, quality=quality, overwrite=overwrite)
+                    write(target, _shown(variant, progress, total, first, target))
         except Exception as error:  # one bad photo does not stop the others
             return _failed(job, error, targets[-1], overwrite=overwrite)
         own = not options.keep_color and _in_color(first)

@@ -102,7 +102,7 @@ def decode(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
             process.wait()
         if process.returncode:
             said.seek(0)
-            raise _failed(source, said.read().decode(errors="replace"))
+            raise _failed(source, said.read().decode(errors="surrogateescape"))
 
 
 @contextlib.contextmanager
@@ -145,7 +145,7 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
             process.wait()
         if process.returncode:
             said.seek(0)
-            raise _failed(source, said.read().decode(errors="replace"))
+            raise _failed(source, said.read().decode(errors="surrogateescape"))
 
 
 def concatenate(
@@ -159,7 +159,9 @@ def concatenate(
     last = round(90_000 * step)  # the stream does not contain the duration of the last frame
     command += ["-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
     command += ["-map_metadata", "1", "-c", "copy", _plain(whole)]
-    done = subprocess.run(command, cwd=parts, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=parts, capture_output=True, text=True, errors="surrogateescape"
+    )
     if done.returncode:
         raise _failed(source, done.stderr)
     try:
@@ -174,13 +176,25 @@ def _plain(path: pathlib.Path) -> str:
 
 
 def _input(source: pathlib.Path) -> list[str]:
-    """Return the options with which ffmpeg reads a video, but no other file that the video refers to."""
+    """Return the options with which ffmpeg reads a video, but no other file that the video refers to.
+
+    Raises:
+        PhotoError: the video is a folder, a pipe or a device. ffmpeg would wait for a pipe.
+    """
+    if os.path.exists(source) and not os.path.isfile(source):
+        raise PhotoError(f"{source}: a folder or a special file; expected a video")
     return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
 
 
 def _run(source: pathlib.Path, command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            stdin=subprocess.DEVNULL,
+        )
     except FileNotFoundError:
         raise _no_ffmpeg(source) from None
     if done.returncode:

@@ -163,7 +163,8 @@ def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | No
     if not known or len(extra) > 1 or page.samplesperpixel != channels or page.imagedepth != 1:
         raise UnsupportedError("a TIFF of unusual samples", "gray or RGB of 8 or 16 bits")
     if page.compression not in (1, 8, 32946):  # none, deflate, deflate
-        found = f"a TIFF of unusual samples with {page.compression.name} compression"
+        name = getattr(page.compression, "name", page.compression)  # an unknown one is a number
+        found = f"a TIFF of unusual samples with {name} compression"
         raise UnsupportedError(found, "deflate, or 8 bits")
     ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
     if max(ends) > file.seek(0, io.SEEK_END):

@@ -18,7 +18,19 @@ from PIL import (
 
 from colorjax.photos.formats import SIXTEEN_BIT, SUFFIXES, UnsupportedError, need_heif
 
+MOST_PAGES = 200_000
+"""Pages are counted up to this number."""
+
+EXIF_PARTS = 200
+"""The parts as which a segment of EXIF counts."""
+
+_SUBSAMPLING = 530  # YCbCrSubSampling, which Pillow ignores in pixels without compression
 _ALONE = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)  # bytes after 0xFF that do not begin a segment
+_PIXELS = (
+    b"IDAT",
+    b"fcTL",
+    b"fdAT",
+)  # the chunks of a PNG of which large photos and animations have many
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.S)
 
 
@@ -155,8 +167,55 @@ def count_scans(file: Any, most: int) -> int:
     return scans
 
 
+def count_parts(file: Any, most: int, *, whole: bool) -> int:
+    """Count the parts that Pillow reads one by one: chunks of a PNG without its pixels, or segments of a JPEG.
+
+    Segments are counted up to the first scan. Each byte between two of them counts, too. A segment of EXIF counts as
+    `EXIF_PARTS`, because Pillow copies all earlier ones.
+
+    Args:
+        file: The file, which is read from its start.
+        most: Counting stops above this number.
+        whole: Whether to count the chunks behind the first pixels, too.
+    """
+    file.seek(0)
+    start = file.read(8)
+    if start == b"\x89PNG\r\n\x1a\n":
+        return _count_chunks(file, most, whole)
+    return _count_segments(file, most) if start[:2] == b"\xff\xd8" else 0
+
+
+def _count_chunks(file: Any, most: int, whole: bool) -> int:
+    parts, place = 0, 8
+    while parts <= most:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[4:] == b"IEND" or (head[4:] == b"IDAT" and not whole):
+            break
+        parts += head[4:] not in _PIXELS
+        place += 12 + int.from_bytes(head[:4], "big")
+    return parts
+
+
+def _count_segments(file: Any, most: int) -> int:
+    parts, place = 0, 2
+    while parts <= most:
+        file.seek(place)
+        head = file.read(10)
+        if len(head) < 4 or head[:2] in (b"\xff\xd9", b"\xff\xda"):
+            break
+        if head[0] != 0xFF or head[1] in _ALONE:
+            following = _next_marker(file, place + 1)
+            parts += following - place
+            place = following
+            continue
+        parts += EXIF_PARTS if (head[1], head[4:]) == (0xE1, b"Exif\0\0") else 1
+        place += 2 + int.from_bytes(head[2:4], "big")
+    return parts
+
+
 def count_pages(file: Any) -> int:
-    """Count the directories of a TIFF or BigTIFF, as far as the chain is intact."""
+    """Count the directories of a TIFF or BigTIFF, as far as the chain is intact, up to `MOST_PAGES`."""
     file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
@@ -167,7 +226,7 @@ def count_pages(file: Any) -> int:
     seen: set[int] = set()
     try:
         (place,) = struct.unpack_from(order + offset, head, 8 if big else 4)
-        while place and place not in seen:
+        while place and place not in seen and len(seen) < MOST_PAGES:
             file.seek(place)
             (entries,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
             file.seek(entry * entries, io.SEEK_CUR)
@@ -207,6 +266,9 @@ def read_header(image: Opened, file: Any) -> Header:
         bits = 16
     elif bits == 8 and isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = 16 if max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8 else 8
+        raw = image.mode == "YCbCr" and all(tile.codec_name == "raw" for tile in image.tile)
+        if raw and image.tag_v2.get(_SUBSAMPLING, (1, 1)) != (1, 1):
+            raise UnsupportedError("a TIFF of subsampled YCbCr", "RGB, or JPEG in the TIFF")
     if bits == 16 and image.mode == "CMYK":
         raise UnsupportedError("CMYK of 16 bits per channel", "8 bits")
     if kind == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA") and _jpeg2000_bits(file) > 8:
@@ -226,11 +288,19 @@ def rawmode_of(image: Image.Image) -> str:
 
 
 def _jpeg2000_bits(file: Any) -> int:
-    """Return the largest bit depth in the SIZ marker of a codestream (ISO 15444-1, A.5.1)."""
-    place = file.tell()
+    """Return the largest bit depth in the SIZ marker of a codestream (ISO 15444-1, A.5.1).
+
+    Raises:
+        UnsupportedError: the file has no codestream.
+    """
+    place, start = file.tell(), b""
     file.seek(0)
-    start = file.read(1 << 16)
+    while (siz := start.find(b"\xff\x4f\xff\x51")) < 0:
+        block = file.read(1 << 16)
+        if not block:
+            raise UnsupportedError("JPEG 2000 without a codestream", "a whole photo")
+        start = start[-3:] + block
+    start = start[siz + 2 :] + file.read(64)
     file.seek(place)
-    siz = start.find(b"\xff\x4f\xff\x51") + 2
-    (channels,) = struct.unpack_from(">H", start, siz + 38)
-    return max((start[siz + 40 + 3 * i] & 0x7F) + 1 for i in range(min(channels, 4)))
+    (channels,) = struct.unpack_from(">H", start, 38)
+    return max((start[40 + 3 * i] & 0x7F) + 1 for i in range(min(channels, 4)))

@@ -22,6 +22,9 @@ MAX_PIXELS = 400_000_000
 PIXELS_PER_BYTE = 2_000
 """Pixels that a file may hold per byte, beyond 1/20 of the limit. Deflate compresses 1,032 bytes to one."""
 
+MOST_PARTS = 40_000
+"""The most chunks of a PNG without its pixels, or segments of a JPEG (`headers.count_parts`)."""
+
 PathLike = str | os.PathLike[str]
 
 
@@ -38,14 +41,23 @@ def regular_file(path: PathLike) -> Iterator[io.BufferedIOBase]:
         PhotoError: the file cannot be opened, or reading it fails.
     """
     with _photo_errors(path):
-        mode = os.stat(path).st_mode  # before opening, because opening a pipe waits for a writer
-        if not stat.S_ISREG(mode):
-            raise formats.UnsupportedError(
-                "a folder" if stat.S_ISDIR(mode) else "a special file", "a photo file"
-            )
-        file = open(path, "rb")
+        _check_regular(os.stat(path))  # before opening, which has effects on some devices
+        file = open(path, "rb", opener=_open_without_waiting)
     with file:
+        with _photo_errors(path):
+            _check_regular(os.fstat(file.fileno()))  # it may have been replaced meanwhile
         yield file
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a special file"
+        raise formats.UnsupportedError(kind, "a photo file")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file. If it is a pipe, do not wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextlib.contextmanager
@@ -65,6 +77,9 @@ def open_photo(
     """
     with decoder_guard(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
+        if headers.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
+            found = f"more than {MOST_PARTS} parts in its header"
+            raise formats.UnsupportedError(found, f"at most {MOST_PARTS}")
         if max_pixels is not None:
             most = max(100, max_pixels // 1_000_000)
             if headers.count_scans(file, most) > most:

@@ -1,7 +1,6 @@
 """The server of the page, which uses NiceGUI (extra `app`)."""
 
 import contextlib
-import logging
 import os
 import pathlib
 import shutil
@@ -16,6 +15,7 @@ from colorjax.errors import UsageError
 from colorjax.jobs.coloring import Weights
 from colorjax.photos import MAX_PIXELS
 from colorjax.web.guard import Guard
+from colorjax.web.logs import one_line_each
 from colorjax.web.routes import Entries, add_routes
 from colorjax.web.studio import Studio
 
@@ -60,7 +60,7 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
     Raises:
         UsageError: NiceGUI is not installed, or the port is taken.
     """
-    with own_folder() as folder:
+    with own_folder() as folder, one_line_each():
         # otherwise NiceGUI writes to the current folder
         os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "storage")
         try:
@@ -80,8 +80,6 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         add_routes(server, studio)
         add_page(studio)
         nicegui.app.router.redirect_slashes = False
-        # requests for unknown paths are not worth a warning
-        logging.getLogger("nicegui").setLevel(logging.ERROR)
         nicegui.app.config.socket_io_js_transports = ["websocket"]
         nicegui.ui.run_with(
             server,

@@ -178,7 +178,7 @@ class Downloads:
     def _make_comparison(self, job: Job, works: Sequence[Work], wanted: Wanted) -> None:
         (work,) = works
         job.path = job.path.with_suffix(".jpg")
-        job.name = f"{takehome.plain_stem(work.name)}.compare.jpg"
+        job.name = takehome.download_name(work.name, ".compare.jpg")
         view = self._view(work.key)
         takehome.write_comparison(work, view, self.weights, job.path, max_pixels=self.max_pixels)
 

@@ -108,9 +108,7 @@ class Page:
         self.stage.on("unmark", lambda event: self._set(session.remove, event.args))
         self.stage.on("undo", lambda: self._set(session.undo))
         self.stage.on("redo", lambda: self._set(session.redo))
-        self.looks = component("looks")().on(
-            "choose", lambda event: self._set(session.change, look=event.args)
-        )
+        self.looks = component("looks")().on("choose", lambda event: self._look(event.args))
         self.stage.props["photo"] = self.looks.props["photo"] = NOTHING
         self.looks.props["looks"] = [
             {"name": name, "label": look.label}
@@ -207,7 +205,7 @@ class Page:
         self.refresh()
 
     def _look(self, name: Any) -> None:
-        if name in looks.looks(self.studio.weights[1]):
+        if name in list(looks.looks(self.studio.weights[1])):  # any value, also one without a hash
             self._set(session.change, look=name)
 
     def _vivid(self, value: Any) -> None:
@@ -218,14 +216,15 @@ class Page:
         if session.is_vividness(number):
             self._set(session.change, vividness=number)
 
-    def _mark(self, told: dict[str, Any]) -> None:
+    def _mark(self, told: Any) -> None:
+        mark = session.mark_from(told)
         number = told.get("instead")
-        self._set(session.put, session.mark_from(told), number if type(number) is int else None)
+        self._set(session.put, mark, number if type(number) is int else None)
 
     def _want(self, *, suffix: Any = None, quality: Any = None) -> None:
         if suffix is not None:
             self.wanted = self.wanted._replace(suffix=suffix if suffix in SUFFIXES else None)
-        if quality is not None and str(quality).isdecimal() and 1 <= int(quality) <= 100:
+        if str(quality) in map(str, range(1, 101)):
             self.wanted = self.wanted._replace(quality=int(quality))
 
     async def _take(self, what: str) -> None:

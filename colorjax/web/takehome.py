@@ -2,12 +2,14 @@
 
 import collections
 import dataclasses
+import errno
 import json
 import os
 import pathlib
 import re
 import secrets
 import shutil
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -18,7 +20,15 @@ from colorjax.jobs.batch import side_by_side
 from colorjax.jobs.coloring import Weights, color_frames, counted
 from colorjax.jobs.planning import COLOR
 from colorjax.jsontext import parse_json
-from colorjax.photos import MAX_PIXELS, Photo, encode_photo, format_of, read_frames, write_frames
+from colorjax.photos import (
+    MAX_PIXELS,
+    Photo,
+    encode_photo,
+    format_of,
+    read_frames,
+    shorten_name,
+    write_frames,
+)
 from colorjax.web.looks import View, file_options, first_photo, paint
 from colorjax.web.session import Work, save, setting_from
 
@@ -46,13 +56,24 @@ class Wanted(NamedTuple):
 def color_name_of(work: Work, view: View, wanted: Wanted) -> str:
     """Return the name of the colored file. A video keeps its format."""
     suffix = wanted.suffix if wanted.suffix and view.kind != "video" else view.suffix
-    return f"{plain_stem(work.name)}{COLOR}{suffix}"
+    return download_name(work.name, f"{COLOR}{suffix}")
 
 
-def plain_stem(name: str) -> str:
-    """Return a file name without folders and suffix, and without characters that some systems forbid."""
+def download_name(name: str, ending: str) -> str:
+    """Return the name of a file that is made from another one: without folders, and possible on every system.
+
+    Args:
+        name: The name of the other file.
+        ending: The ending that replaces its suffix.
+    """
     stem = os.path.splitext(re.split(r"[/\\]", name)[-1])[0]
-    return re.sub(r'[\x00-\x1f<>:"|?*]', "_", stem).strip(". ") or "photo"
+    plain = _FORBIDDEN.sub("_", stem).strip(". ") or "photo"
+    return shorten_name(f"_{plain}" if _RESERVED.match(plain) else plain, ending)
+
+
+# characters that some systems forbid, surrogates, and those that break lines or turn the direction of writing
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff" + r'<>:"|?*]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # by Windows
 
 
 def write_color(
@@ -101,7 +122,7 @@ def write_comparison(
 
 
 def write_zip(target: pathlib.Path, named: Iterable[tuple[str, pathlib.Path]]) -> None:
-    """Write files to a zip, and remove each. If names are equal, a number is added to the later ones.
+    """Write files to a zip, and remove each. If names are equal on some system, a number is added to the later ones.
 
     Args:
         target: A path that does not exist.
@@ -110,10 +131,11 @@ def write_zip(target: pathlib.Path, named: Iterable[tuple[str, pathlib.Path]]) -
     names: collections.Counter[str] = collections.Counter()
     with zipfile.ZipFile(target, "x") as archive:  # stored: photos are compressed already
         for name, path in named:
-            names[name] += 1
-            if names[name] > 1:
+            alike = unicodedata.normalize("NFC", name.casefold())
+            names[alike] += 1
+            if names[alike] > 1:
                 stem, ending = os.path.splitext(name)
-                name = f"{stem} ({names[name]}){ending}"
+                name = shorten_name(stem, f" ({names[alike]}){ending}")
             archive.write(path, name)
             path.unlink()
 
@@ -146,11 +168,14 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
             if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_bomb(archive, path):
                 raise _no_project(path)
             listed = _listed(parse_json(archive.read(CONTENT)), path)
-            works.extend(_restored(archive, told, path, folder) for told in listed)
+            for told in listed:
+                works.append(_work_in(told, path, folder))
+                with archive.open(told["file"]) as source, open(works[-1].path, "xb") as target:
+                    shutil.copyfileobj(source, target)
     except BaseException as error:
         for work in works:
             work.path.unlink(missing_ok=True)
-        if isinstance(error, _BROKEN):
+        if isinstance(error, _BROKEN) or getattr(error, "errno", None) == errno.EINVAL:
             raise _no_project(path) from None
         raise
     return works
@@ -163,7 +188,7 @@ _BROKEN = (
     EOFError,
     NotImplementedError,
     RuntimeError,
-)  # raised by archives that colorjax did not write
+)  # raised by archives that colorjax did not write, as is EINVAL for places before the file's beginning
 
 
 def _is_bomb(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
@@ -183,10 +208,8 @@ def _listed(told: Any, path: pathlib.Path) -> list[Any]:
     return works
 
 
-def _restored(
-    archive: zipfile.ZipFile, told: Any, path: pathlib.Path, folder: pathlib.Path
-) -> Work:
-    """Extract one file of a project, and return it with its settings."""
+def _work_in(told: Any, path: pathlib.Path, folder: pathlib.Path) -> Work:
+    """Return one file of a project with its settings. It has yet to be extracted."""
     name, stored = told.get("name"), told.get("file")
     settings, at = told.get("settings"), told.get("at")
     if not (isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)):
@@ -195,8 +218,6 @@ def _restored(
         raise _no_project(path)
     known = tuple(map(setting_from, settings))
     work = new_work(in_one_line(name)[-LONGEST_NAME:], folder)
-    with archive.open(stored) as source, open(work.path, "xb") as target:
-        shutil.copyfileobj(source, target)
     return save(dataclasses.replace(work, settings=known, at=at), known[at])
 
 
