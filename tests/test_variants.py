@@ -3,19 +3,17 @@
 import dataclasses
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import photo_network
 import pytest
 from light import LIGHT, light_error
+from photo_network import photo_weights
 from pictures import most_apart
 
 import colorjax
 from colorjax import color
 from colorjax.data import datasets
 from colorjax.inference import pipeline, things, variants
-from colorjax.networks import photo
 from colorjax.networks.bins import bin_centers
 
 SIDE = 12  # cells of a drawn prediction
@@ -37,7 +35,7 @@ def test_variants_differ():
 
 def drawn(left, right):
     """Return a prediction of two things, the left and the right half, with these likely colors (bin to logit)."""
-    weights = photo_network.photo_weights()
+    weights = photo_weights()
     config = dataclasses.replace(weights[1], knee=0.0, vividness=1.0)
     logits = np.zeros((SIDE, SIDE, len(bin_centers(config.network))), np.float32)
     for half, likely in ((np.s_[:, : SIDE // 2], left), (np.s_[:, SIDE // 2 :], right)):
@@ -57,7 +55,7 @@ def bin_of(config, hue, length=50.0):
 
 @pytest.mark.req("INF-030")
 def test_only_what_may_change_changes():
-    config = photo_network.photo_weights()[1]
+    config = photo_weights()[1]
     one, two = bin_of(config, 0.5), bin_of(config, 3.0)
     prediction, config = drawn({one: 12.0}, {one: 12.0, two: 11.8})
     tilts = variants.distinct_tilts(prediction, config, 2)
@@ -69,7 +67,7 @@ def test_only_what_may_change_changes():
 
 @pytest.mark.req("INF-030")
 def test_a_thing_of_certain_hue_keeps_its_color():
-    config = photo_network.photo_weights()[1]
+    config = photo_weights()[1]
     blue, tan, red = bin_of(config, 2.0), bin_of(config, -1.0), bin_of(config, 0.0)
     gray_or_blue = {0: np.log(0.5), blue: np.log(0.4)}
     sky = gray_or_blue | {tan: np.log(0.1)}
@@ -86,7 +84,7 @@ def test_a_thing_of_certain_hue_keeps_its_color():
 
 @pytest.mark.req("INF-031")
 def test_palette_is_of_the_thing():
-    config = photo_network.photo_weights()[1]
+    config = photo_weights()[1]
     hues = (0.5, 3.0, 4.5)
     bins = [bin_of(config, hue) for hue in hues]
     prediction, config = drawn({bins[0]: 12.0, bins[1]: 11.0}, {bins[2]: 12.0})
@@ -104,7 +102,7 @@ def test_palette_is_of_the_thing():
 @pytest.mark.parametrize("count", [1, 8])
 def test_palette(count):
     photo = np.full((40, 50), 200, np.uint8)
-    weights = photo_network.photo_weights()
+    weights = photo_weights()
     colors = variants.palette(photo, weights, (20, 30), count)
     assert colors.shape[1:] == (3,)
     assert 1 <= len(colors) <= count
@@ -131,39 +129,3 @@ def test_anchors_are_one_of_each_thing():
     shares = np.asarray(things.memberships(features, jnp.asarray(found))).reshape(200, 3)
     assert shares.sum(-1).max() <= 1 + 1e-6
     assert shares[np.arange(200), np.argsort(nearest)[which]].min() >= 0.9
-
-
-@pytest.mark.req("INF-033")
-@pytest.mark.parametrize("shape", [(5, 7), (40, 60)])
-def test_cells_agree_with_those_alike(shape):
-    rng = np.random.default_rng(0)
-    values, features = rng.normal(size=(*shape, 4)), rng.normal(scale=0.3, size=(*shape, 3))
-    found = things.agree(jnp.asarray(values, jnp.float32), jnp.asarray(features, jnp.float32))
-    cells = [(i, j) for i in range(shape[0]) for j in range(shape[1])]
-    for i, j in cells[:: len(cells) // 12]:
-        total, weights = values[i, j].copy(), 1.0
-        for k, m in cells[:: -(-len(cells) // 1024)]:
-            apart = ((features[i, j] - features[k, m]) ** 2).sum()
-            steps = ((i - k) ** 2 + (j - m) ** 2) / min(shape) ** 2
-            weight = np.exp(-4 * apart - steps / 1.28)
-            total, weights = total + weight * values[k, m], weights + weight
-        np.testing.assert_allclose(found[i, j], total / weights, atol=1e-4)
-
-
-@pytest.mark.req("INF-033")
-def test_things_keep_what_all_their_cells_predict():
-    left = np.arange(12) < 5
-    features = jnp.asarray(np.broadcast_to(left[None, :, None] * 3.0, (9, 12, 1)), jnp.float32)
-    values = jnp.asarray(np.broadcast_to(left[None, :, None] * 7.0, (9, 12, 2)), jnp.float32)
-    np.testing.assert_allclose(things.agree(values, features), values, atol=1e-3)
-
-
-@pytest.mark.req("INF-033")
-def test_predictions_agree():
-    params, conf = photo_network.photo_weights()
-    gray = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (32, 48)), jnp.float32)
-    predict = jax.jit(pipeline.predict_working_copy, static_argnames="config")
-    logits = jax.jit(photo.apply_photo, static_argnames="config")(params, gray, config=conf.network)
-    found = predict(params, gray, config=conf)
-    np.testing.assert_allclose(found.cells, things.agree(logits, found.features), atol=1e-3)
-    assert np.abs(np.asarray(found.cells - logits)).max() > 0.1

@@ -20,7 +20,7 @@ from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference.hints import CellHints, Hints, pad_rows, spread_hints
 from colorjax.inference.resampling import SLOPE, guided_coefficients, soften_matrix
-from colorjax.inference.things import agree, describe, memberships
+from colorjax.inference.things import describe, memberships
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
 from colorjax.networks.bins import decode
@@ -37,8 +37,7 @@ class Prediction:
     """What a network predicts for a photo, before colors are chosen.
 
     Attributes:
-        cells: (n, m, bins), the logits of the photo network's chroma bins, on which `things.agree` has acted, or
-            (n, m, 2), a dense network's chroma.
+        cells: (n, m, bins), the logits of the photo network's chroma bins, or (n, m, 2), a dense network's chroma.
         gray: (n, m), the gray of the cells in levels.
         features: (n, m, k), from `things.describe`. They are similar in cells of one thing.
         hints: Known colors of some cells, or None.
@@ -259,8 +258,7 @@ def predict_working_copy(params: PyTree, gray: Float[Array, "n m"], config: Conf
     logits, features = apply_photo_features(params, _soften(gray, config.softness), network)
     rows, columns = logits.shape[:2]
     means = gray.reshape(rows, CELL, columns, CELL).mean((1, 3))
-    features = describe(features, means)
-    return Prediction(agree(logits, features), means, features)
+    return Prediction(logits, means, describe(features, means))
 
 
 def _soften(gray: Float[Array, "n m"], softness: float) -> Float[Array, "n m"]:

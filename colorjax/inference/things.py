@@ -10,11 +10,8 @@ SHADES = 1.7  # scale of gray within a thing, in standard deviations of the phot
 NEAR = 0.8  # scale of distance for similar features, in short sides of the photo
 LOCAL = 0.1  # share of the affinity that depends on distance alone
 NEXT = 0.7  # scale of distance for that share, in cells
-CANDIDATES = 1024  # cells that are compared with all cells; of more cells, every n-th is used
+CANDIDATES = 1024  # most candidates for anchors; of more cells, every n-th is used
 SHARP = 3.0  # how much more a cell belongs to its nearest anchor than to others
-AGREEING = (
-    8.0  # how much faster than affinity the weights of `agree` fall with the distance of features
-)
 FAINT = 1e-4  # cells with less affinity belong to no thing
 
 
@@ -60,26 +57,6 @@ def affinity(
     far = steps / (NEAR * min(grid)) ** 2
     local = jnp.exp(-steps / (2 * NEXT**2))
     return (1 - LOCAL) * jnp.exp(-(apart + far) / 2) + LOCAL * local
-
-
-def agree(
-    values: Float[Array, "n m k"], features: Float[Array, "n m features"]
-) -> Float[Array, "n m k"]:
-    """Average what is predicted for each cell with the predictions for cells like it, so that a thing has one color.
-
-    Args:
-        values: What is predicted, such as the logits of the chroma bins.
-        features: From `describe`.
-    """
-    rows, columns, _ = features.shape
-    places = jnp.indices((rows, columns)).transpose(1, 2, 0).reshape(-1, 2) / min(rows, columns)
-    cells, flat = (array.reshape(rows * columns, -1) for array in (features, values))
-    step = -(-rows * columns // CANDIDATES)
-    apart = AGREEING * squared_distances(cells, cells[::step])
-    far = squared_distances(places, places[::step]) / NEAR**2
-    weights = jnp.exp(-(apart + far) / 2)
-    mean = flat + jnp.matmul(weights, flat[::step], precision="highest")
-    return (mean / (1 + weights.sum(1, keepdims=True))).reshape(values.shape)
 
 
 def anchors(features: Float[Array, "n m features"], count: int) -> Float[Array, "count features"]:
