@@ -24,7 +24,7 @@ from colorjax.errors import CheckpointError, OutputError
 
 KEEP = 2  # the newest and the one before it
 FORMAT = 3  # of a checkpoint; others are rejected
-UNAWAITED = "coroutine '[^']*(read|restore|deserialize)\\w*' was never awaited"  # once a read failed
+UNAWAITED = "coroutine '[^']*(read|restore|deserialize)\\w*' was never awaited"  # a read failed
 SMALL = 1 << 20  # bytes; smaller arrays are stacked, because writing any array takes a millisecond
 
 
