@@ -200,6 +200,7 @@ def test_jpeg_blocks():
     assert odd.shape == (2, 13, 13)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-032")
 def test_augment_batch_without_effects_is_the_gray():
     from colorjax import config
@@ -370,6 +371,7 @@ def test_one_scratch_is_a_leaning_line():
         assert abs(inside.mean() - (0.4 + 0.5 / h)) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-032")
 def test_number_of_damages():
     gray = many(np.full((6, 6), 100.0))

@@ -90,6 +90,7 @@ def test_where_minimal_filtering_takes_their_place():
         assert "stablehlo.dot_general" not in others
 
 
+@pytest.mark.slow
 @pytest.mark.req("NET-026")
 def test_gradient_of_the_gradient():
     x, kernel, gradient = drawn(LARGE)

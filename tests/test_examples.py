@@ -21,7 +21,13 @@ EXAMPLES = [
 
 
 @pytest.mark.req("API-012")
-@pytest.mark.parametrize("example", [e for _, e in EXAMPLES], ids=[name for name, _ in EXAMPLES])
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, id=name, marks=[pytest.mark.slow] * name.endswith(SLOW))
+        for name, example in EXAMPLES
+    ],
+)
 def test_example_prints_what_it_says(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     example.globs = {"colorjax": colorjax, "jax": jax, "np": np}

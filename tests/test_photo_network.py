@@ -39,7 +39,7 @@ def grays(seed, *shape):
 
 
 @pytest.mark.req("NET-020")
-@pytest.mark.parametrize("compute", ["float32", "bfloat16"])
+@pytest.mark.parametrize("compute", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_shapes_and_batches(compute):
     conf = small(**{"network.compute": compute})
     params = drawn(conf)
@@ -152,7 +152,14 @@ def test_decoding(seed, scale):
 
 
 @pytest.mark.req("NET-024")
-@pytest.mark.parametrize("shape", [(1, 1), (7, 7), (32, 32), (1, 50), (33, 47)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1),
+        (33, 47),
+        *(pytest.param(shape, marks=pytest.mark.slow) for shape in [(7, 7), (32, 32), (1, 50)]),
+    ],
+)
 def test_forward_keeps_the_gray(shape):
     conf = small()
     gray = grays(2, 2, *shape)

@@ -36,6 +36,7 @@ def test_the_small_network_is_small_and_close():
     assert summaries[1]["psnr"] >= summaries[0]["psnr"] - SMALLER
 
 
+@pytest.mark.slow
 @pytest.mark.req("QLT-006")
 def test_free_weights_learned_from_free_photos_alone(tmp_path):
     path = weights.PACKAGED["photo-free"]

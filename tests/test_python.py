@@ -102,7 +102,16 @@ def test_batches(shape):
 
 
 @pytest.mark.req("API-021")
-@pytest.mark.parametrize("shape", [(128, 128), (96, 140), (333, 200), (40, 30), (300, 1100)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (96, 140),
+        *(
+            pytest.param(shape, marks=pytest.mark.slow)
+            for shape in [(128, 128), (333, 200), (40, 30), (300, 1100)]
+        ),
+    ],
+)
 def test_pure_pipeline_equals_colorize(shape):
     params, config = photo_weights()
     gray = np.asarray(jnp.rint(colorjax.rgb_to_gray(scene(*shape)))).astype(np.uint8)
@@ -114,6 +123,7 @@ def test_pure_pipeline_equals_colorize(shape):
     assert (off > 1).mean() <= 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.req("API-021")
 def test_pure_pipeline_under_transformations():
     params, config = photo_weights()

@@ -21,6 +21,7 @@ COMMANDS = re.findall(r"^    colorjax (.*)", TEXT, re.M)
 TRAINED = "run/weights.safetensors"  # what the README's first training writes
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-013")
 def test_python_runs(desk):
     names = {}

@@ -169,6 +169,7 @@ def on_one_device(tmp_path_factory):
     return losses(run)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-062")
 @pytest.mark.parametrize("shard", [1, 2])
 def test_two_devices_give_the_same_losses(on_one_device, tmp_path, shard):

@@ -140,6 +140,7 @@ def test_vividness_is_heeded(work, network):
     np.testing.assert_array_equal(painted, np.repeat(view.photo.pixels[..., None], 3, -1))
 
 
+@pytest.mark.slow
 @pytest.mark.req("APP-018")
 def test_looks_differ_and_are_what_is_taken_home(work, photo_network, tmp_path):
     view = looks.look_at(work.path, photo_network)

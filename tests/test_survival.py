@@ -80,6 +80,7 @@ def test_twenty_kills(whole, tmp_path):
         check_same(run, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-040")
 def test_kill_before_anything_was_saved(tmp_path):
     run = tmp_path / "run"
@@ -305,6 +306,7 @@ def test_too_little_room_is_one_line(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-075")
 def test_checkpoint_holds_few_arrays(tmp_path):
     state = colorjax.init_state(jax.random.key(5), colorjax.preset("photo-small"))
@@ -365,6 +367,7 @@ def test_update_that_overflows_is_skipped():
     assert int(state.skipped) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-014", "TRN-043")
 def test_five_bad_steps_stop_the_run(tmp_path, monkeypatch):
     run = tmp_path / "run"

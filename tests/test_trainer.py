@@ -237,6 +237,7 @@ def test_implicit_copies_are_refused_in_the_loop(tmp_path, monkeypatch):
         loop.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-070")
 def test_pictures_are_renewed(tmp_path, monkeypatch):
     monkeypatch.setattr(log, "SELDOM", 0)
@@ -265,6 +266,7 @@ def test_pictures_are_renewed(tmp_path, monkeypatch):
     assert len(drawn) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-070", "CMD-077")
 def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
     from colorjax import cli
@@ -378,6 +380,7 @@ def test_presets_learn_real_photos(tmp_path, name):
     assert outcome.metrics[-1]["train_loss"] < copied
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-006", "TRN-015", "TRN-034", "TRN-035")
 def test_photo_network_trains_and_resumes(tmp_path, caplog):
     slow_to_compile = (

@@ -118,6 +118,7 @@ def test_batch_shrinks_to_the_photos():
             config.fit_config(colorjax.preset("seed-relu"), photos=7, **zero)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-018")
 def test_sweep_equals_separate_trainings():
     conf = dataclasses.replace(plain(), steps=5)

@@ -91,6 +91,7 @@ def test_odd_sizes(tiny_weights, tmp_path):
     assert pictures(tmp_path / "odd.color.mkv", (23, 31)).shape[0] == 5
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
 def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
@@ -125,6 +126,7 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-002", "INF-040")
 def test_hints_go_on_after_a_kill(network, tmp_path, monkeypatch):
@@ -229,6 +231,7 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert "1 colorized" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-003")
 def test_a_still_scene_does_not_flicker(tmp_path):
@@ -428,6 +431,7 @@ def test_hints_hold_in_every_frame(network, tiny_weights, tmp_path):
     assert not (tmp_path / "new.mkv").exists()
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-006")
 def test_variants_give_things_other_colors(tmp_path):
