@@ -19,6 +19,8 @@ EXAMPLES = [
     if example.examples
 ]
 
+SLOW = (".train_step", ".evaluate", ".colorize_gray", ".palette", ".colorize_variants")
+
 
 @pytest.mark.req("API-012")
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ def test_sums_of_bits_tell_every_element(dtype):
 
 
 @pytest.mark.req("TRN-042")
-@pytest.mark.parametrize("limit", [0, 20_000])
+@pytest.mark.parametrize("limit", [0, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_full_disk_stops_cleanly(whole, tmp_path, limit):
     run = tmp_path / "run"
     error = process(run, "--file-limit", limit, code=1)
