@@ -146,6 +146,20 @@ def test_strong_chroma_is_held_back_along_its_line(knee):
     assert np.hypot(*held.T).max() <= knee
 
 
+@pytest.mark.req("INF-014")
+@pytest.mark.parametrize("factor", [0.0, 0.4, 1.0, 1.5, 4.0])
+def test_strong_chroma_is_strengthened_less(factor):
+    chroma = np.random.default_rng(0).normal(0, 60, (64, 2)).astype(np.float32)
+    chroma[0] = 0
+    length = np.hypot(*chroma.astype(float).T)
+    share = 1 / (1 + (length / 48) ** 2) if factor > 1 else np.ones(64)
+    expected = chroma * (1 + (factor - 1) * share)[:, None]
+    strengthened = np.asarray(color.strengthen_chroma(chroma, factor, 48.0))
+    np.testing.assert_allclose(strengthened, expected, rtol=1e-5, atol=1e-6)
+    by_length = np.hypot(*strengthened.T)[length.argsort()]
+    assert (np.diff(by_length) >= 0).all()
+
+
 @pytest.mark.req("COL-007", "COL-008", "COL-011")
 @PEAKS
 @hypothesis.given(st.data())

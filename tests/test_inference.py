@@ -201,7 +201,6 @@ def test_vividness():
     assert spread[-1] > spread[1]
 
 
-@pytest.mark.xfail(strict=True)
 @pytest.mark.req("INF-014")
 @hypothesis.given(
     red=st.floats(-255, 255, width=32),

@@ -16,6 +16,7 @@ from colorjax.color.luma import (
     rgb_to_luma100,
     rgb_to_luma_chroma,
     solve_green,
+    strengthen_chroma,
 )
 from colorjax.color.spaces import (
     lab_to_rgb,
@@ -44,5 +45,6 @@ __all__ = [
     "rgb_to_luma_chroma",
     "solve_green",
     "srgb_to_linear",
+    "strengthen_chroma",
     "xyz_to_lab",
 ]

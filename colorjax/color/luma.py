@@ -130,6 +130,34 @@ def compress_chroma(
     return chroma / jnp.sqrt(1 + square / knee**2)
 
 
+def strengthen_chroma(
+    chroma: Float[Array | np.ndarray, "*pixels 2"],
+    factor: float | Float[Array | np.ndarray, ""],
+    muted: float,
+) -> Float[Array, "*pixels 2"]:
+    """Multiply chroma by a factor. A factor above 1 acts on weak chroma, and less the stronger the chroma is.
+
+    Photographers call this vibrance: dull colors become lively, and vivid ones do not become garish.
+
+    Args:
+        chroma: (R − Y, B − Y), in levels, finite.
+        factor: At least 0. Up to 1, it applies to all chroma alike.
+        muted: The length in levels, above 0, at which a factor above 1 adds half of what it adds to weak chroma.
+
+    Returns:
+        Chroma of the same hue, in levels.
+
+    Example:
+        >>> chroma = np.array([[1.0, 0.0], [40.0, 0.0], [400.0, 0.0]])
+        >>> print(np.round(colorjax.color.strengthen_chroma(chroma, 2.0, muted=40.0)[:, 0]))
+        [  2.  60. 404.]
+    """
+    chroma = jnp.asarray(chroma, jnp.float32)
+    square = jnp.sum(chroma * chroma, -1, keepdims=True)
+    excess = jnp.maximum(factor - 1, 0) / (1 + square / muted**2)
+    return (jnp.minimum(factor, 1) + excess) * chroma
+
+
 def rgb_to_luma100(rgb: Integer[Array | np.ndarray, "*pixels 3"]) -> Int32[Array, "*pixels"]:
     """Compute luma in integers, 21 R + 72 G + 7 B: exactly 100 times gray.
 

@@ -15,7 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, UInt, UInt8
 
-from colorjax.color import compress_chroma, fit_gamut, rgb_to_gray, rgb_to_luma_chroma
+from colorjax.color import (
+    compress_chroma,
+    fit_gamut,
+    rgb_to_gray,
+    rgb_to_luma_chroma,
+    strengthen_chroma,
+)
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference.hints import CellHints, Hints, pad_rows, spread_hints
@@ -26,6 +32,7 @@ from colorjax.networks import forward
 from colorjax.networks.bins import decode
 from colorjax.networks.photo import CELL, apply_photo_features
 
+MUTED = 0.6  # of the knee: such chroma gains half as much from vividness as weak chroma
 THINGS = 6  # things that are distinguished in a photo
 STEP = 16  # pixels; divides height and width of the working copy
 ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of working copies
@@ -135,8 +142,8 @@ def choose_chroma(
     Args:
         prediction: As for `choose_colors`.
         config: The config. Its knee compresses strong colors, and its vividness is a factor on all chroma.
-        vividness: A factor on the predicted chroma. It comes before the knee, so even vivid colors stay below the
-            config's vividness times its knee.
+        vividness: A factor on weak predicted chroma. Above 1, strong chroma gains less. It comes before the knee, so
+            even vivid colors stay below the config's vividness times its knee.
         temperature: As for `bins.decode`.
         tilt: As for `bins.decode`.
 
@@ -152,9 +159,11 @@ def choose_chroma(
                 shares, tilt.each, precision="highest"
             )
         chroma = decode(prediction.cells, config.network, temperature=temperature, tilt=tilt)
-    chroma = vividness * chroma
     if config.knee:
-        chroma = compress_chroma(chroma, config.knee)
+        vivid = strengthen_chroma(chroma, vividness, MUTED * config.knee)
+        chroma = compress_chroma(vivid, config.knee)
+    else:
+        chroma = vividness * chroma
     chroma = config.vividness * chroma
     return (
         chroma
