@@ -50,7 +50,6 @@ def told_at(wanted):
     return hints.CellHints(cells, chroma, np.arange(len(cells)) < len(wanted))
 
 
-@pytest.mark.xfail(strict=True)
 @pytest.mark.req("INF-021")
 def test_spreading_is_the_conditional_mean():
     rng = np.random.default_rng(0)
@@ -73,10 +72,20 @@ def test_unlike_neighbors_are_held():
     flat = np.zeros((*SHAPE, 3), np.float32)
     chroma = np.zeros((*SHAPE, 2), np.float32)
     wanted = {(2, 3): (50, -50), (2, 4): (-50, 50)}
-    result = np.asarray(spread(chroma, flat, told_at(wanted)))
+    result = np.asarray(spread(chroma, flat, told_at(wanted), np.ones(SHAPE, np.float32)))
     distance = np.hypot(100, 100)
     for place, told in wanted.items():
         assert np.linalg.norm(result[place] - told) <= 0.1 * distance
+
+
+@pytest.mark.req("INF-021")
+def test_hints_spread_where_the_network_is_certain_of_everything():
+    flat, chroma = np.zeros((*SHAPE, 3), np.float32), np.zeros((*SHAPE, 2), np.float32)
+    told = told_at({(2, 3): (50, -50)})
+    certain, even = (
+        spread(chroma, flat, told, np.full(SHAPE, level, np.float32)) for level in (0.0, 30.0)
+    )
+    np.testing.assert_allclose(certain, even, atol=1e-3)
 
 
 @pytest.mark.req("INF-021")

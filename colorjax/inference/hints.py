@@ -110,25 +110,34 @@ def pad_rows(
 
 
 def spread_hints(
-    chroma: Float[Array, "n m 2"], features: Float[Array, "n m features"], hints: CellHints
+    chroma: Float[Array, "n m 2"],
+    features: Float[Array, "n m features"],
+    hints: CellHints,
+    deviation: Float[Array | np.ndarray, "n m"],
 ) -> Float[Array, "n m 2"]:
     """Correct predicted chroma at the hints, and in cells that belong to the same things.
 
     The error of the prediction is modeled as a Gaussian process over the cells. Its covariance is `things.affinity`,
-    because errors within one thing are similar. The hints give the error at some cells. The correction is the mean of
-    the process given these.
+    because errors within one thing are similar, times the roots of the deviations, because errors are larger where the
+    network is uncertain. The hints give the error at some cells. The correction is the mean of the process given these.
 
     Args:
         chroma: The prediction, in levels.
         features: The features of the cells, as in `Prediction`.
         hints: From `Hints.on_cells`.
+        deviation: How uncertain each cell is, in levels, as from `bins.deviation`. Only ratios count, and
+            less than a level counts as one.
 
     References:
         Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.23.
     """
     rows, columns = hints.cells.T
     told = features[rows, columns]
+    deviation = jnp.maximum(deviation, 1.0)  # a network that is certain of everything spreads, too
+    scale = jnp.sqrt(deviation / jnp.sqrt(jnp.square(deviation).mean()))
+    there = scale[rows, columns]
     among = affinity(told, hints.cells, told, hints.cells, chroma.shape[:2])
+    among = there[:, None] * there[None] * among
     among = jnp.where(hints.given[:, None] & hints.given[None], among, 0)
     missing = jnp.where(hints.given[:, None], hints.chroma - chroma[rows, columns], 0)
     noise = jnp.where(hints.given, DOUBT, 1.0)
@@ -141,4 +150,5 @@ def spread_hints(
         hints.cells,
         chroma.shape[:2],
     )
+    toward = scale.reshape(-1, 1) * there[None] * toward
     return chroma + jnp.matmul(toward, pull, precision="highest").reshape(chroma.shape)

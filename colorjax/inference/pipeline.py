@@ -29,7 +29,7 @@ from colorjax.inference.resampling import SLOPE, guided_coefficients, soften_mat
 from colorjax.inference.things import describe, memberships
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
-from colorjax.networks.bins import decode
+from colorjax.networks.bins import decode, deviation
 from colorjax.networks.photo import CELL, apply_photo_features
 
 MUTED = 0.6  # of the knee: such chroma gains half as much from vividness as weak chroma
@@ -151,8 +151,9 @@ def choose_chroma(
         (R − Y, B − Y) in levels.
     """
     if isinstance(config.network, DenseConfig):
-        chroma = prediction.cells
+        chroma, doubt = prediction.cells, jnp.ones(prediction.gray.shape)
     else:
+        doubt = deviation(prediction.cells, config.network)
         if isinstance(tilt, Tilt):
             shares = memberships(prediction.features, jnp.asarray(tilt.anchors))
             tilt = jnp.asarray(tilt.overall)[None, None] + jnp.matmul(
@@ -168,7 +169,7 @@ def choose_chroma(
     return (
         chroma
         if prediction.hints is None
-        else spread_hints(chroma, prediction.features, prediction.hints)
+        else spread_hints(chroma, prediction.features, prediction.hints, doubt)
     )
 
 

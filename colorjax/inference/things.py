@@ -5,10 +5,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 SPREAD = 0.28  # mean squared distance of features from their mean in a typical photo
-ALIKE = 0.56  # distance of features between different things in such a photo
+ALIKE = 0.52  # distance of features between different things in such a photo
 SHADES = 1.7  # scale of gray within a thing, in standard deviations of the photo's gray
-NEAR = 0.8  # scale of distance for similar features, in short sides of the photo
-LOCAL = 0.1  # share of the affinity that depends on distance alone
+NEAR = 0.9  # scale of distance for similar features, in short sides of the photo
+LOCAL = 0.05  # share of the affinity that depends on distance alone
 NEXT = 0.7  # scale of distance for that share, in cells
 CANDIDATES = 1024  # most candidates for anchors; of more cells, every n-th is used
 SHARP = 3.0  # how much more a cell belongs to its nearest anchor than to others
@@ -29,7 +29,7 @@ def describe(
     """
     features = features / jnp.maximum(jnp.linalg.norm(features, axis=-1, keepdims=True), 1e-6)
     spread = jnp.maximum(1 - (features.mean((0, 1)) ** 2).sum(), 1e-3)
-    scale = ALIKE * (spread / SPREAD) ** 0.75
+    scale = ALIKE * (spread / SPREAD) ** 0.3
     shade = gray / jnp.maximum(SHADES * gray.std(), 1.0)
     return jnp.concatenate([features / scale, shade[..., None]], -1)
 

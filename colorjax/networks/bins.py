@@ -62,3 +62,22 @@ def decode(
     """
     share = jax.nn.softmax((logits + jnp.broadcast_to(tilt, logits.shape)) / temperature, axis=-1)
     return jnp.matmul(share, bin_centers(config), precision="highest")
+
+
+def deviation(
+    logits: Float[Array | np.ndarray, "*cells bins"], config: PhotoConfig
+) -> Float[Array, "*cells"]:
+    """Return how uncertain the network is of each cell: the standard deviation of the distribution.
+
+    Args:
+        logits: The result of `apply_photo`.
+        config: The config of the network.
+
+    Returns:
+        Levels: the root of the mean squared distance of chroma from its mean.
+    """
+    share = jax.nn.softmax(jnp.asarray(logits), axis=-1)
+    mean = decode(jnp.asarray(logits), config)[..., None, :]
+    centers = jnp.broadcast_to(bin_centers(config), (*share.shape, 2))
+    away = jnp.square(centers - mean).sum(-1)
+    return jnp.sqrt((share * away).sum(-1))
