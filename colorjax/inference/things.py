@@ -11,7 +11,7 @@ NEAR = 0.9  # scale of distance for similar features, in short sides of the phot
 LOCAL = 0.05  # share of the affinity that depends on distance alone
 NEXT = 0.7  # scale of distance for that share, in cells
 CANDIDATES = 1024  # most candidates for anchors; of more cells, every n-th is used
-SHARP = 3.0  # how much more a cell belongs to its nearest anchor than to others
+SHARP = 3.5  # how much more a cell belongs to its nearest anchor than to others
 FAINT = 1e-4  # cells with less affinity belong to no thing
 
 
