@@ -100,7 +100,9 @@ class Page:
                     "click", self._dialog_of_keys().open
                 )
                 self.home = self._dialog_of_files()
-                _button("Download", "download", "").classes("main").on("click", self.home.open)
+                _button("Download", "download", 'aria-label="Download"').classes("main").on(
+                    "click", self.home.open
+                )
 
     def _work(self) -> None:
         self.stage = component("stage")()
@@ -118,16 +120,10 @@ class Page:
             with ui.element("div").classes("what"):
                 self.name = _text("h1")
                 self.what = _text("p")
-            with ui.element("div").classes("vividness"):
-                with ui.element("p"):
-                    _text("label", "Vividness").props('for="vividness"')
-                    self.amount = _text("span")
-                self.vividness = (
-                    ui.element("input")
-                    .props('type="range" min="0" max="2" step="0.05" id="vividness"')
-                    .on("change", lambda event: self._vivid(event.args), js_handler=VALUE)
-                )
-            with ui.element("section"):
+            self.vividness = component("vividness")()
+            self.vividness.on("change", lambda event: self._vivid(event.args))
+            self.vividness.props["value"] = 1
+            with ui.element("section") as self.set:
                 _text("h2", "Colors you set")
                 self.marks = ui.element("div").classes("marks")
                 with ui.element("details"):
@@ -141,8 +137,8 @@ class Page:
     def _exact(self) -> None:
         """Add fields for a place in pixels."""
         with ui.element("div").classes("exact"):
-            fields = [
-                ui.element("input").props(f'type="{kind}" id="{name}" value="{value}" min="0"')
+            self.left, self.top, _ = [
+                component("field")().props(f'type="{kind}" id="{name}" value="{value}" min="0"')
                 for kind, name, label, value in (
                     ("number", "exact-left", "From the left", 0),
                     ("number", "exact-top", "From the top", 0),
@@ -150,7 +146,6 @@ class Page:
                 )
                 if _text("label", f"{label}").props(f'for="{name}"')
             ]
-            del fields
             _button("Set this color", "", "").on(
                 "click", lambda event: self._mark(event.args), js_handler=EXACT
             )
@@ -175,7 +170,7 @@ class Page:
                         _text("option", label).props(f'value="{suffix}"')
                 choice.on("change", lambda event: self._want(suffix=event.args), js_handler=VALUE)
                 _text("label", "Quality of JPEG and WebP").props('for="quality"')
-                ui.element("input").props(
+                component("field")().props(
                     'type="number" id="quality" min="1" max="100" value="95"'
                 ).on("change", lambda event: self._want(quality=event.args), js_handler=VALUE)
             self.wanted = Wanted()
@@ -302,7 +297,9 @@ class Page:
         self.name.set_text(work.name)
         self.what.set_text("" if item.state == "failed" else item.told)
         self.vividness.props["value"] = setting.vividness
-        self.amount.set_text(f"{round(100 * setting.vividness)} %")
+        self.left.props["max"], self.top.props["max"] = photo["width"] - 1, photo["height"] - 1
+        for each in (self.vividness, self.set):
+            each.set_visibility(item.state != "failed")
         _enable(self.undo, work.at > 0)
         _enable(self.redo, work.at < len(work.settings) - 1)
         if self.marks_shown != setting.marks:
@@ -394,5 +391,6 @@ VALUE = "event => emit(event.target.value)"
 EXACT = """() => {
   const value = name => document.getElementById('exact-' + name).value;
   const color = [1, 3, 5].map(at => parseInt(value('color').slice(at, at + 2), 16));
-  emit({color, path: [[Number(value('top')), Number(value('left'))]], radius: 0});
+  const place = name => Math.min(value(name), document.getElementById('exact-' + name).max);
+  emit({color, path: [[place('top'), place('left')]], radius: 0});
 }"""

@@ -386,6 +386,7 @@ class Studio:
                     "told": item.told,
                     "kind": item.kind,
                     "painted": item.painted,
+                    "unsaved": session.is_unsaved(item.work),
                 }
                 for key, item in self.items.items()
             ]

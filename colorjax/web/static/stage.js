@@ -1,6 +1,7 @@
 // The photo: before and after with a slider, zoom and pan, rings where colors were set, a palette beside the place.
 const SHOWN = 2048; // longest side in pixels of the server's pictures; beyond it, the full size is loaded
 const CLOSEST = 16; // most screen pixels per pixel of the photo
+const SEEN = 256; // screen pixels of the longest side to which a tiny photo is enlarged
 const SLIP = 6; // pixels that the pointer may move in a click
 const KEPT = 12; // pictures that are kept
 
@@ -33,8 +34,8 @@ export default {
     <img v-if="after" :src="trial || after" :style="placed" :alt="photo.name + ', in color'" draggable="false">
   </div>
   <div class="waiting" v-if="!after" role="status">{{ photo.told || "Coloring …" }}</div>
-  <span class="side" v-if="after && split > 0.15" :style="{left: seen.left + 12 + 'px'}" aria-hidden="true">Before</span>
-  <span class="side" v-if="after && split < 0.85" :style="{right: wide - seen.right + 12 + 'px'}" aria-hidden="true">After</span>
+  <span class="side" v-if="after && split > 0.15" :style="sides.before" aria-hidden="true">Before</span>
+  <span class="side" v-if="after && split < 0.85" :style="sides.after" aria-hidden="true">After</span>
   <svg class="strokes" aria-hidden="true" v-if="strokes.length">
     <polyline v-for="stroke in strokes" :points="stroke.points" :stroke-width="stroke.width" :stroke="stroke.color"/>
   </svg>
@@ -86,7 +87,10 @@ export default {
     this.full = ""; // the version that is shown at full size
   },
   computed: {
-    least() { return Math.min(this.wide / this.photo.width, this.high / this.photo.height, 3) || 1; },
+    least() {
+      const { width, height } = this.photo;
+      return Math.min(this.wide / width, this.high / height, Math.max(3, SEEN / Math.max(width, height))) || 1;
+    },
     zoomed() { return this.scale > this.least * 1.001; },
     share() { return Math.round(100 * this.scale * devicePixelRatio); },
     placed() {
@@ -96,6 +100,12 @@ export default {
     seen() { // the part of the photo that is visible on the stage
       const right = Math.min(this.wide, this.x + this.photo.width * this.scale);
       return { left: Math.max(0, this.x), right };
+    },
+    sides() { // the labels, beside the photo if there is no room on it
+      const { left, right } = this.seen;
+      return right - left < 160
+        ? { before: { right: this.wide - left + 8 + "px" }, after: { left: right + 8 + "px" } }
+        : { before: { left: left + 12 + "px" }, after: { right: this.wide - right + 12 + "px" } };
     },
     edge() { return this.seen.left + this.split * (this.seen.right - this.seen.left); },
     rings() {
@@ -196,7 +206,7 @@ export default {
     },
     whole() { this.zoom(1 / devicePixelRatio / this.scale); },
     zoom(factor, x = this.wide / 2, y = this.high / 2) {
-      const scale = clamp(this.scale * factor, Math.min(this.least, 1 / devicePixelRatio), CLOSEST);
+      const scale = clamp(this.scale * factor, Math.min(this.least, 1 / devicePixelRatio), Math.max(this.least, CLOSEST));
       this.x = x - ((x - this.x) * scale) / this.scale;
       this.y = y - ((y - this.y) * scale) / this.scale;
       this.scale = scale;
@@ -291,6 +301,7 @@ export default {
     async ask(place, byKey = false) {
       this.dismiss();
       this.asked = { instead: null, colors: null, ...place };
+      if (place.path.some(([row, column]) => this.at(row, column)[0] <= this.edge)) this.split = 0; // where the change is seen
       const asked = this.asked, { row, column } = place;
       const answer = await fetch(this.address("palette", `&row=${row}&column=${column}`));
       if (this.asked !== asked) return;
