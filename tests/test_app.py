@@ -496,6 +496,27 @@ def test_a_failed_file_has_no_settings_and_no_path(page, tmp_path):
     close(page)
 
 
+@pytest.mark.slow
+@pytest.mark.req("APP-003")
+@pytest.mark.xfail(strict=True)
+def test_messages_are_not_in_the_way(page, tmp_path):
+    drop(page, tmp_path, bad_jpg=b"no photo", old_png=encoded(PHOTO, "PNG"))
+    page.locator(".strip .done").wait_for()
+    downloaded(page, "All as a zip")
+    page.get_by_role("button", name="Download").click()
+    assert "bad.jpg: not a photo" in page.locator(".jobs").inner_text()
+    assert page.locator(".q-notification").count() == 0  # the dialog says it
+    close(page)
+    drop(page, tmp_path, photos_colorjax=b"no project")
+    message = page.locator(".q-notification").get_by_text("photos.colorjax")
+    message.wait_for()
+    box = message.bounding_box()
+    behind = "([x, y]) => !document.elementFromPoint(x, y).closest('.q-notification')"
+    assert page.evaluate(behind, [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+    page.get_by_role("button", name="OK").click()
+    message.wait_for(state="hidden")
+
+
 # files as a browser hands them over: a list of (path, base64) becomes a tree of entries, or a clipboard
 HAND_OVER = """([how, files]) => {
   const data = new DataTransfer(), tree = {};
