@@ -498,7 +498,6 @@ def test_a_failed_file_has_no_settings_and_no_path(page, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-003")
-@pytest.mark.xfail(strict=True)
 def test_messages_are_not_in_the_way(page, tmp_path):
     drop(page, tmp_path, bad_jpg=b"no photo", old_png=encoded(PHOTO, "PNG"))
     page.locator(".strip .done").wait_for()

@@ -232,7 +232,7 @@ class Page:
         await asyncio.to_thread(job.ended.wait)
         if job.state == "done":
             ui.download.from_url(f"/take/{job.key}", job.name)
-        if job.told:
+        if job.told and not self.home.value:  # otherwise the dialog says it
             self._say(job.told)
 
     async def _take_into_folder(self, chosen: bool) -> None:
@@ -332,9 +332,9 @@ class Page:
                     if job.state == "done":
                         _text("a", job.name).props(f'href="/take/{job.key}" download')
                         _text("span", "is ready")
-                    elif job.state == "failed":
+                    if job.told:
                         _text("span", job.told)
-                    else:
+                    if job.state == "working":
                         _text("span", f"{job.name or 'In progress'}: {job.done} of {job.total}")
                         ui.element("progress").props(
                             f'max="{job.total}" value="{job.done}" aria-label="Progress"'
