@@ -27,6 +27,12 @@ TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
 EVERY = 0.15  # seconds between refreshes
 FORMATS = {"": "Same as the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
+THIS = {  # for each kind of file
+    "photo": "This photo",
+    "pages": "These pages",
+    "animation": "This animation",
+    "video": "This video",
+}
 KEYS = (
     ("Click", "set the color of a place"),
     ("C", "choose a place with the keyboard"),
@@ -173,16 +179,18 @@ class Page:
                 component("field")().props(
                     'type="number" id="quality" min="1" max="100" value="95"'
                 ).on("change", lambda event: self._want(quality=event.args), js_handler=VALUE)
-            self.wanted = Wanted()
+            self.wanted, self.labels = Wanted(), {}
             with ui.element("div").classes("takes"):
                 for what, label, does in (
-                    ("color", "This photo", "in color, at its full size"),
+                    ("color", THIS["photo"], "in color, at its full size"),
                     ("zip", "All as a zip", "each with its own settings"),
                     ("compare", "Compare picture", "before and after side by side"),
                     ("project", "Project file", "drop it here later to continue"),
                 ):
-                    _choice(label, does).on("click", functools.partial(self._take, what))
-                _choice("Into a folder", "all photos, each under its own name").on(
+                    button, self.labels[what] = _choice(label, does)
+                    button.on("click", functools.partial(self._take, what))
+                button, _ = _choice("Into a folder", "all files, each under its own name")
+                button.on(
                     "click",
                     lambda event: self._take_into_folder(event.args),
                     js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
@@ -295,6 +303,7 @@ class Page:
         }
         self.stage.props["photo"] = self.looks.props["photo"] = photo
         self.name.set_text(work.name)
+        self.labels["color"].set_text(THIS.get(item.kind, THIS["photo"]))
         self.what.set_text("" if item.state == "failed" else item.told)
         self.vividness.props["value"] = setting.vividness
         self.left.props["max"], self.top.props["max"] = photo["width"] - 1, photo["height"] - 1
@@ -354,11 +363,12 @@ def _button(label: str, icon: str, props: str) -> Any:
     return button
 
 
-def _choice(label: str, does: str) -> Any:
+def _choice(label: str, does: str) -> tuple[Any, Any]:
+    """Return a button and its label."""
     with ui.element("button").props('type="button"') as button:
-        _text("b", label)
+        shown = _text("b", label)
         _text("span", does)
-    return button
+    return button, shown
 
 
 def _text(tag: str, text: str = "") -> Any:

@@ -33,7 +33,7 @@ export default {
   <div class="layer" :style="{clipPath: 'inset(0 0 0 ' + edge + 'px)'}">
     <img v-if="after" :src="trial || after" :style="placed" :alt="photo.name + ', in color'" draggable="false">
   </div>
-  <div class="waiting" v-if="!after" role="status">{{ photo.told || "Coloring …" }}</div>
+  <div class="waiting" v-if="!after" role="status">{{ photo.failed ? photo.told : "Coloring …" }}</div>
   <span class="side" v-if="after && split > 0.15" :style="sides.before" aria-hidden="true">Before</span>
   <span class="side" v-if="after && split < 0.85" :style="sides.after" aria-hidden="true">After</span>
   <svg class="strokes" aria-hidden="true" v-if="strokes.length">
