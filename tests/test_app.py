@@ -766,6 +766,30 @@ def test_a_phone_cuts_nothing_off(page):
 
 
 @pytest.mark.slow
+@pytest.mark.req("APP-018")
+@pytest.mark.xfail(strict=True)
+def test_vividness_is_seen_while_it_is_dragged(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    shown = source(page)
+    box = page.get_by_label("Vividness").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    with another(page):
+        page.mouse.move(box["x"] + box["width"] * 0.9, y, steps=4)
+    assert page.get_by_role("button", name="Undo").is_disabled()  # nothing is set yet
+    with another(page):
+        page.mouse.move(box["x"] + box["width"] / 2, y, steps=4)
+    page.wait_for_function(
+        "shown => document.querySelectorAll('.stage .layer')[1].querySelector('img').src == shown",
+        arg=shown,
+    )
+    page.mouse.up()
+    assert page.get_by_role("button", name="Undo").is_disabled()
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-024")
 def test_fields_keep_what_was_entered(page, tmp_path):
     def more(name, count):  # the page shows something new
