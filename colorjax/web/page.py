@@ -128,6 +128,9 @@ class Page:
                 self.what = _text("p")
             self.vividness = component("vividness")()
             self.vividness.on("change", lambda event: self._vivid(event.args))
+            self.vividness.on(
+                "attempt", js_handler=f"value => getElement({self.stage.id}).vivid(value)"
+            )
             self.vividness.props["value"] = 1
             with ui.element("section") as self.set:
                 _text("h2", "Colors you set")
@@ -182,7 +185,7 @@ class Page:
             self.wanted, self.labels = Wanted(), {}
             with ui.element("div").classes("takes"):
                 for what, label, does in (
-                    ("color", THIS["photo"], "in color, at its full size"),
+                    ("color", THIS["photo"], "in color, at full size"),
                     ("zip", "All as a zip", "each with its own settings"),
                     ("compare", "Compare picture", "before and after side by side"),
                     ("project", "Project file", "drop it here later to continue"),

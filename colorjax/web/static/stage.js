@@ -83,7 +83,7 @@ export default {
     path: null, asked: null, cross: null, other: "#b08060", pointers: {}, fitted: true,
   }),
   created() {
-    this.turn = 0; // counts the colors that are tried
+    this.turn = 0; // counts what is tried
     this.full = ""; // the version that is shown at full size
   },
   computed: {
@@ -175,11 +175,12 @@ export default {
       this.before = before;
       await this.color();
     },
-    async color() { // load the latest coloring; a color that was tried stays until then
+    async color() { // load the latest coloring; what was tried stays until then
       const asked = this.address("after");
       if (!this.photo.ready) return;
       const after = await picture(asked).catch(() => null);
       if (asked != this.address("after")) return;
+      this.halt();
       [this.after, this.trial, this.full] = [after, null, ""];
       this.sharpen();
     },
@@ -317,25 +318,27 @@ export default {
       this.attempt(null);
     },
     attempt(color) { // preview a color
-      const turn = ++this.turn;
-      clearTimeout(this.pause);
+      if (!color || !this.asked) return this.preview(null);
+      const { path, radius, instead } = this.asked;
+      const mark = encodeURIComponent(JSON.stringify({ color, path, radius }));
+      this.preview(`&mark=${mark}` + (instead == null ? "" : `&instead_of=${instead}`));
+    },
+    vivid(vividness) { this.preview(vividness == null ? null : `&vividness=${vividness}`); }, // preview a vividness
+    preview(more) {
+      const turn = this.halt();
       this.pause = setTimeout(async () => {
-        if (!color || !this.asked) {
-          this.trial = null;
-          return;
-        }
-        const { path, radius, instead } = this.asked;
-        const mark = encodeURIComponent(JSON.stringify({ color, path, radius }));
-        const number = instead == null ? "" : `&instead_of=${instead}`;
-        const trial = await picture(this.address("after", `&mark=${mark}${number}`)).catch(() => null);
+        const trial = more && await picture(this.address("after", more)).catch(() => null);
         if (turn == this.turn) this.trial = trial;
       }, 40);
+    },
+    halt() { // forget what is being tried, and return the number of the next turn
+      clearTimeout(this.pause);
+      return ++this.turn;
     },
     give(color) {
       const { path, radius, instead } = this.asked;
       this.$emit("mark", { color, path, radius, instead });
-      ++this.turn; // a color that was tried stays until the coloring is loaded
-      clearTimeout(this.pause);
+      this.halt(); // a color that was tried stays until the coloring is loaded
       this.asked = null;
       this.$refs.stage.focus?.();
     },
