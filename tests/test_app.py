@@ -531,6 +531,20 @@ def test_a_photo_says_that_it_is_being_colored(page, tmp_path):
     colored(page)
 
 
+@pytest.mark.slow
+@pytest.mark.req("APP-017")
+@pytest.mark.xfail(strict=True)
+def test_a_click_counts_while_a_thumbnail_appears(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    for button in (page.locator(".strip .frame"), page.locator(".looks button").first):
+        box = button.bounding_box()
+        place = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        # pressed is the button, not what is in it, which may be replaced until the release
+        hit = "(button, place) => document.elementFromPoint(...place) == button"
+        assert button.evaluate(hit, place)
+
+
 # files as a browser hands them over: a list of (path, base64) becomes a tree of entries, or a clipboard
 HAND_OVER = """([how, files]) => {
   const data = new DataTransfer(), tree = {};
