@@ -125,7 +125,10 @@ class Downloads:
             finished(works)
         except Exception as error:  # whatever a file raises, the page goes on
             name = works[0].name if len(works) == 1 else "the files"
-            job.state, job.told = "failed", error_text(failure(job.path, error), job.path, name)
+            told = error_text(failure(job.path, error), job.path, name)
+            for work in works:
+                told = told.replace(str(work.path), in_one_line(work.name))
+            job.state, job.told = "failed", told
         finally:
             job.done = job.total
             job.ended.set()

@@ -27,6 +27,12 @@ TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
 EVERY = 0.15  # seconds between refreshes
 FORMATS = {"": "Same as the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
+THIS = {  # for each kind of file
+    "photo": "This photo",
+    "pages": "These pages",
+    "animation": "This animation",
+    "video": "This video",
+}
 KEYS = (
     ("Click", "set the color of a place"),
     ("C", "choose a place with the keyboard"),
@@ -100,7 +106,9 @@ class Page:
                     "click", self._dialog_of_keys().open
                 )
                 self.home = self._dialog_of_files()
-                _button("Download", "download", "").classes("main").on("click", self.home.open)
+                _button("Download", "download", 'aria-label="Download"').classes("main").on(
+                    "click", self.home.open
+                )
 
     def _work(self) -> None:
         self.stage = component("stage")()
@@ -118,16 +126,13 @@ class Page:
             with ui.element("div").classes("what"):
                 self.name = _text("h1")
                 self.what = _text("p")
-            with ui.element("div").classes("vividness"):
-                with ui.element("p"):
-                    _text("label", "Vividness").props('for="vividness"')
-                    self.amount = _text("span")
-                self.vividness = (
-                    ui.element("input")
-                    .props('type="range" min="0" max="2" step="0.05" id="vividness"')
-                    .on("change", lambda event: self._vivid(event.args), js_handler=VALUE)
-                )
-            with ui.element("section"):
+            self.vividness = component("vividness")()
+            self.vividness.on("change", lambda event: self._vivid(event.args))
+            self.vividness.on(
+                "attempt", js_handler=f"value => getElement({self.stage.id}).vivid(value)"
+            )
+            self.vividness.props["value"] = 1
+            with ui.element("section") as self.set:
                 _text("h2", "Colors you set")
                 self.marks = ui.element("div").classes("marks")
                 with ui.element("details"):
@@ -141,8 +146,8 @@ class Page:
     def _exact(self) -> None:
         """Add fields for a place in pixels."""
         with ui.element("div").classes("exact"):
-            fields = [
-                ui.element("input").props(f'type="{kind}" id="{name}" value="{value}" min="0"')
+            self.left, self.top, _ = [
+                component("field")().props(f'type="{kind}" id="{name}" value="{value}" min="0"')
                 for kind, name, label, value in (
                     ("number", "exact-left", "From the left", 0),
                     ("number", "exact-top", "From the top", 0),
@@ -150,7 +155,6 @@ class Page:
                 )
                 if _text("label", f"{label}").props(f'for="{name}"')
             ]
-            del fields
             _button("Set this color", "", "").on(
                 "click", lambda event: self._mark(event.args), js_handler=EXACT
             )
@@ -175,19 +179,21 @@ class Page:
                         _text("option", label).props(f'value="{suffix}"')
                 choice.on("change", lambda event: self._want(suffix=event.args), js_handler=VALUE)
                 _text("label", "Quality of JPEG and WebP").props('for="quality"')
-                ui.element("input").props(
+                component("field")().props(
                     'type="number" id="quality" min="1" max="100" value="95"'
                 ).on("change", lambda event: self._want(quality=event.args), js_handler=VALUE)
-            self.wanted = Wanted()
+            self.wanted, self.labels = Wanted(), {}
             with ui.element("div").classes("takes"):
                 for what, label, does in (
-                    ("color", "This photo", "in color, at its full size"),
+                    ("color", THIS["photo"], "in color, at full size"),
                     ("zip", "All as a zip", "each with its own settings"),
                     ("compare", "Compare picture", "before and after side by side"),
                     ("project", "Project file", "drop it here later to continue"),
                 ):
-                    _choice(label, does).on("click", functools.partial(self._take, what))
-                _choice("Into a folder", "all photos, each under its own name").on(
+                    button, self.labels[what] = _choice(label, does)
+                    button.on("click", functools.partial(self._take, what))
+                button, _ = _choice("Into a folder", "all files, each under its own name")
+                button.on(
                     "click",
                     lambda event: self._take_into_folder(event.args),
                     js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
@@ -237,7 +243,7 @@ class Page:
         await asyncio.to_thread(job.ended.wait)
         if job.state == "done":
             ui.download.from_url(f"/take/{job.key}", job.name)
-        if job.told:
+        if job.told and not self.home.value:  # otherwise the dialog says it
             self._say(job.told)
 
     async def _take_into_folder(self, chosen: bool) -> None:
@@ -300,9 +306,12 @@ class Page:
         }
         self.stage.props["photo"] = self.looks.props["photo"] = photo
         self.name.set_text(work.name)
+        self.labels["color"].set_text(THIS.get(item.kind, THIS["photo"]))
         self.what.set_text("" if item.state == "failed" else item.told)
         self.vividness.props["value"] = setting.vividness
-        self.amount.set_text(f"{round(100 * setting.vividness)} %")
+        self.left.props["max"], self.top.props["max"] = photo["width"] - 1, photo["height"] - 1
+        for each in (self.vividness, self.set):
+            each.set_visibility(item.state != "failed")
         _enable(self.undo, work.at > 0)
         _enable(self.redo, work.at < len(work.settings) - 1)
         if self.marks_shown != setting.marks:
@@ -335,9 +344,9 @@ class Page:
                     if job.state == "done":
                         _text("a", job.name).props(f'href="/take/{job.key}" download')
                         _text("span", "is ready")
-                    elif job.state == "failed":
+                    if job.told:
                         _text("span", job.told)
-                    else:
+                    if job.state == "working":
                         _text("span", f"{job.name or 'In progress'}: {job.done} of {job.total}")
                         ui.element("progress").props(
                             f'max="{job.total}" value="{job.done}" aria-label="Progress"'
@@ -357,11 +366,12 @@ def _button(label: str, icon: str, props: str) -> Any:
     return button
 
 
-def _choice(label: str, does: str) -> Any:
+def _choice(label: str, does: str) -> tuple[Any, Any]:
+    """Return a button and its label."""
     with ui.element("button").props('type="button"') as button:
-        _text("b", label)
+        shown = _text("b", label)
         _text("span", does)
-    return button
+    return button, shown
 
 
 def _text(tag: str, text: str = "") -> Any:
@@ -394,5 +404,6 @@ VALUE = "event => emit(event.target.value)"
 EXACT = """() => {
   const value = name => document.getElementById('exact-' + name).value;
   const color = [1, 3, 5].map(at => parseInt(value('color').slice(at, at + 2), 16));
-  emit({color, path: [[Number(value('top')), Number(value('left'))]], radius: 0});
+  const place = name => Math.min(value(name), document.getElementById('exact-' + name).max);
+  emit({color, path: [[place('top'), place('left')]], radius: 0});
 }"""

@@ -86,14 +86,29 @@ def add_routes(server: Any, studio: Studio) -> None:
         return jpeg(studio.before, key, whole=whole)
 
     @server.get("/photos/{key}/after")
-    def after(key: str, whole: bool = False, mark: str = "", instead_of: int | None = None) -> Any:
+    def after(
+        key: str,
+        whole: bool = False,
+        mark: str = "",
+        instead_of: int | None = None,
+        vividness: float | None = None,
+    ) -> Any:
         tried = None
+        if vividness is not None and not session.is_vividness(vividness):
+            raise HTTPException(400)
         if mark:
             try:
                 tried = session.mark_from(parse_json(mark))
             except (ValueError, ColorjaxError):
                 raise HTTPException(400) from None
-        return jpeg(studio.after, key, whole=whole, mark=tried, instead_of=instead_of)
+        return jpeg(
+            studio.after,
+            key,
+            whole=whole,
+            mark=tried,
+            instead_of=instead_of,
+            vividness=vividness,
+        )
 
     @server.get("/photos/{key}/thumb")
     def thumb(key: str) -> Any:

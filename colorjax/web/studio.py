@@ -28,7 +28,7 @@ from colorjax.web.takehome import Wanted
 
 State = Literal["waiting", "coloring", "done", "failed"]
 VIEWS = 6  # views that are kept
-TRIED = 1024  # longest side in pixels while a color is tried
+TRIED = 1024  # longest side in pixels while a color or a vividness is tried
 THUMB = 256  # longest side of a thumbnail in pixels
 QUALITY = 90  # of the JPEGs for the browser
 AT_ONCE = 3  # pictures that are made at the same time
@@ -203,20 +203,25 @@ class Studio:
         whole: bool = False,
         mark: Mark | None = None,
         instead_of: int | None = None,
+        vividness: float | None = None,
     ) -> bytes:
-        """Return a photo in color, with its settings or with one more mark.
+        """Return a photo in color, with its settings, with one more mark, or with another vividness.
 
         Args:
             key: The key of the file.
             whole: Whether to return the full size.
             mark: A mark to try.
             instead_of: The number of the mark that it replaces. None adds it.
+            vividness: A vividness to try. None keeps that of the settings.
         """
         with self._turns:
             view, work = self.view(key), self._work(key)
             photo = self._whole(key) if whole else None
             if mark:
                 work = session.put(work, mark, instead_of)
+            if vividness is not None:
+                work = session.change(work, vividness=vividness)
+            if mark or vividness is not None:
                 photo = photo or shrink_photo(view.photo, TRIED)
             return _jpeg(paint(view, self.weights, work.setting, photo))
 
@@ -386,6 +391,7 @@ class Studio:
                     "told": item.told,
                     "kind": item.kind,
                     "painted": item.painted,
+                    "unsaved": session.is_unsaved(item.work),
                 }
                 for key, item in self.items.items()
             ]

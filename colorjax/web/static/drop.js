@@ -41,14 +41,18 @@ export default {
       const files = [...event.target.files];
       event.target.value = "";
       files.sort((a, b) => (a.webkitRelativePath || "").localeCompare(b.webkitRelativePath || "", undefined, { numeric: true }));
-      this.send(folder ? files.filter(fits) : files);
+      folder ? this.found(files.filter(fits)) : this.send(files);
     },
     async dropped(event) {
       this.over = 0;
       const items = [...event.dataTransfer.items].filter((item) => item.kind == "file");
       const entries = items.map((item) => item.webkitGetAsEntry?.());
       const files = entries.every(Boolean) ? (await Promise.all(entries.map(within))).flat() : [...event.dataTransfer.files];
-      this.send(files);
+      this.found(files);
+    },
+    found(files) {
+      if (files.length) this.send(files);
+      else this.$emit("told", "There are no photos or videos in this folder.");
     },
     async send(files) {
       if (!files.length) return;

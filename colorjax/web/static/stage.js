@@ -1,6 +1,7 @@
 // The photo: before and after with a slider, zoom and pan, rings where colors were set, a palette beside the place.
 const SHOWN = 2048; // longest side in pixels of the server's pictures; beyond it, the full size is loaded
 const CLOSEST = 16; // most screen pixels per pixel of the photo
+const SEEN = 256; // screen pixels of the longest side to which a tiny photo is enlarged
 const SLIP = 6; // pixels that the pointer may move in a click
 const KEPT = 12; // pictures that are kept
 
@@ -32,9 +33,9 @@ export default {
   <div class="layer" :style="{clipPath: 'inset(0 0 0 ' + edge + 'px)'}">
     <img v-if="after" :src="trial || after" :style="placed" :alt="photo.name + ', in color'" draggable="false">
   </div>
-  <div class="waiting" v-if="!after" role="status">{{ photo.told || "Coloring …" }}</div>
-  <span class="side" v-if="after && split > 0.15" :style="{left: seen.left + 12 + 'px'}" aria-hidden="true">Before</span>
-  <span class="side" v-if="after && split < 0.85" :style="{right: wide - seen.right + 12 + 'px'}" aria-hidden="true">After</span>
+  <div class="waiting" v-if="!after" role="status">{{ photo.failed ? photo.told : "Coloring …" }}</div>
+  <span class="side" v-if="after && split > 0.15" :style="sides.before" aria-hidden="true">Before</span>
+  <span class="side" v-if="after && split < 0.85" :style="sides.after" aria-hidden="true">After</span>
   <svg class="strokes" aria-hidden="true" v-if="strokes.length">
     <polyline v-for="stroke in strokes" :points="stroke.points" :stroke-width="stroke.width" :stroke="stroke.color"/>
   </svg>
@@ -82,11 +83,14 @@ export default {
     path: null, asked: null, cross: null, other: "#b08060", pointers: {}, fitted: true,
   }),
   created() {
-    this.turn = 0; // counts the colors that are tried
+    this.turn = 0; // counts what is tried
     this.full = ""; // the version that is shown at full size
   },
   computed: {
-    least() { return Math.min(this.wide / this.photo.width, this.high / this.photo.height, 3) || 1; },
+    least() {
+      const { width, height } = this.photo;
+      return Math.min(this.wide / width, this.high / height, Math.max(3, SEEN / Math.max(width, height))) || 1;
+    },
     zoomed() { return this.scale > this.least * 1.001; },
     share() { return Math.round(100 * this.scale * devicePixelRatio); },
     placed() {
@@ -96,6 +100,12 @@ export default {
     seen() { // the part of the photo that is visible on the stage
       const right = Math.min(this.wide, this.x + this.photo.width * this.scale);
       return { left: Math.max(0, this.x), right };
+    },
+    sides() { // the labels, beside the photo if there is no room on it
+      const { left, right } = this.seen;
+      return right - left < 160
+        ? { before: { right: this.wide - left + 8 + "px" }, after: { left: right + 8 + "px" } }
+        : { before: { left: left + 12 + "px" }, after: { right: this.wide - right + 12 + "px" } };
     },
     edge() { return this.seen.left + this.split * (this.seen.right - this.seen.left); },
     rings() {
@@ -165,11 +175,12 @@ export default {
       this.before = before;
       await this.color();
     },
-    async color() { // load the latest coloring; a color that was tried stays until then
+    async color() { // load the latest coloring; what was tried stays until then
       const asked = this.address("after");
       if (!this.photo.ready) return;
       const after = await picture(asked).catch(() => null);
       if (asked != this.address("after")) return;
+      this.halt();
       [this.after, this.trial, this.full] = [after, null, ""];
       this.sharpen();
     },
@@ -196,7 +207,7 @@ export default {
     },
     whole() { this.zoom(1 / devicePixelRatio / this.scale); },
     zoom(factor, x = this.wide / 2, y = this.high / 2) {
-      const scale = clamp(this.scale * factor, Math.min(this.least, 1 / devicePixelRatio), CLOSEST);
+      const scale = clamp(this.scale * factor, Math.min(this.least, 1 / devicePixelRatio), Math.max(this.least, CLOSEST));
       this.x = x - ((x - this.x) * scale) / this.scale;
       this.y = y - ((y - this.y) * scale) / this.scale;
       this.scale = scale;
@@ -291,6 +302,7 @@ export default {
     async ask(place, byKey = false) {
       this.dismiss();
       this.asked = { instead: null, colors: null, ...place };
+      if (place.path.some(([row, column]) => this.at(row, column)[0] <= this.edge)) this.split = 0; // where the change is seen
       const asked = this.asked, { row, column } = place;
       const answer = await fetch(this.address("palette", `&row=${row}&column=${column}`));
       if (this.asked !== asked) return;
@@ -306,25 +318,27 @@ export default {
       this.attempt(null);
     },
     attempt(color) { // preview a color
-      const turn = ++this.turn;
-      clearTimeout(this.pause);
+      if (!color || !this.asked) return this.preview(null);
+      const { path, radius, instead } = this.asked;
+      const mark = encodeURIComponent(JSON.stringify({ color, path, radius }));
+      this.preview(`&mark=${mark}` + (instead == null ? "" : `&instead_of=${instead}`));
+    },
+    vivid(vividness) { this.preview(vividness == null ? null : `&vividness=${vividness}`); }, // preview a vividness
+    preview(more) {
+      const turn = this.halt();
       this.pause = setTimeout(async () => {
-        if (!color || !this.asked) {
-          this.trial = null;
-          return;
-        }
-        const { path, radius, instead } = this.asked;
-        const mark = encodeURIComponent(JSON.stringify({ color, path, radius }));
-        const number = instead == null ? "" : `&instead_of=${instead}`;
-        const trial = await picture(this.address("after", `&mark=${mark}${number}`)).catch(() => null);
+        const trial = more && await picture(this.address("after", more)).catch(() => null);
         if (turn == this.turn) this.trial = trial;
       }, 40);
+    },
+    halt() { // forget what is being tried, and return the number of the next turn
+      clearTimeout(this.pause);
+      return ++this.turn;
     },
     give(color) {
       const { path, radius, instead } = this.asked;
       this.$emit("mark", { color, path, radius, instead });
-      ++this.turn; // a color that was tried stays until the coloring is loaded
-      clearTimeout(this.pause);
+      this.halt(); // a color that was tried stays until the coloring is loaded
       this.asked = null;
       this.$refs.stage.focus?.();
     },

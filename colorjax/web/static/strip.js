@@ -23,7 +23,7 @@ export default {
         <i v-if="KINDS[work.kind]" class="kind" aria-hidden="true">{{ KINDS[work.kind] }}</i>
         <span class="mark" aria-hidden="true"></span>
       </button>
-      <button class="close" :aria-label="'Remove ' + work.name" title="Remove" @click="$emit('close', work.key)"><i>close</i></button>
+      <button class="close" :aria-label="'Remove ' + work.name" title="Remove" @click="close(work)"><i>close</i></button>
     </li>
   </ol>
 </nav>`,
@@ -47,6 +47,7 @@ export default {
   methods: {
     state: (work) => [work.told, STATES[work.state]].filter(Boolean).join(", "),
     clear() { if (!this.unsaved || confirm("Remove all files? Settings that you have not downloaded will be lost.")) this.$emit("clear"); },
+    close(work) { if (!work.unsaved || confirm(`Remove ${work.name}? Its settings, which you have not downloaded, will be lost.`)) this.$emit("close", work.key); },
     reveal() {
       const frame = this.$refs.list?.querySelector("[aria-current]"), list = this.$refs.list;
       if (frame) list.scrollLeft = frame.parentNode.offsetLeft - list.offsetLeft - list.clientWidth / 2 + frame.clientWidth / 2;
@@ -54,7 +55,7 @@ export default {
     key(event) {
       const frames = [...this.$refs.list.querySelectorAll(".frame")], at = frames.indexOf(document.activeElement);
       const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: frames.length - 1 }[event.key];
-      if (event.key == "Delete" && at >= 0) this.$emit("close", this.works[at].key);
+      if (event.key == "Delete" && at >= 0) this.close(this.works[at]);
       else if (at >= 0 && frames[next]) {
         frames[next].focus();
         frames[next].click();
