@@ -279,6 +279,20 @@ def with_chunks(name, number, *, last=False):
     return data[:place] + number * chunk + data[place:]
 
 
+def with_blocks(between):
+    """Return a GIF with more bytes before its image."""
+    data = encoded(noise(8, 8), "GIF")
+    place = 13 + 3 * (2 << (data[10] & 7))  # behind the global color table
+    return data[:place] + between + data[place:]
+
+
+def with_boxes(number):
+    """Return a JPEG 2000 file with empty boxes before its codestream."""
+    data = encoded(noise(8, 8), "JPEG2000")
+    place = data.index(b"jp2c") - 4
+    return data[:place] + number * struct.pack(">I4s", 8, b"free") + data[place:]
+
+
 def with_bytes(between):
     """Return a JPEG with more bytes before its first segment."""
     data = encoded(noise(8, 8), "JPEG")
@@ -308,11 +322,54 @@ def test_parts_of_a_header_are_limited(save, make, most, in_header):
             ask(path)
 
 
+@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
 @pytest.mark.req("FIL-046")
-def test_pixels_and_frames_are_no_parts(save):
-    for name in (b"IDAT", b"fdAT", b"fcTL"):
-        file = io.BytesIO(with_chunks(name, 50_000))
-        assert photos.headers.count_parts(file, 40_000, whole=True) == 1
+@pytest.mark.parametrize(
+    ("make", "most", "in_header"),
+    [
+        (lambda number: with_chunks(b"IDAT", number), 39_998, False),  # IHDR, and the last IDAT
+        (lambda number: with_chunks(b"IDAT", number, last=True), 39_999, False),
+        (lambda number: with_blocks(bytes(number)), 40_000, True),
+        (lambda number: with_blocks(b"!\xfe\1a\0" * number), 40_000, True),
+        (lambda number: with_blocks(b"!\xfe" + b"\1a" * number + b"\0"), 40_000, True),
+        (lambda number: with_blocks(b"!\x01\0;" + b"a" * 59 + bytes(1 + number)), 39_999, True),
+        (lambda number: with_bytes(b"")[:-2] + b"\xff\xfe\0\2" * number, 39_995, False),
+        (with_boxes, 39_994, True),
+    ],
+    ids=[
+        "pixels",
+        "pixels behind",
+        "stray bytes of GIF",
+        "comments",
+        "a comment in pieces",
+        "a block that Pillow reads on",
+        "segments behind",
+        "boxes",
+    ],
+)
+def test_parts_of_other_kinds_are_limited(save, make, most, in_header):
+    test_parts_of_a_header_are_limited(save, make, most, in_header)
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
+@pytest.mark.req("FIL-046")
+def test_pixels_and_frames_are_no_parts():
+    def count(data):
+        return photos.headers.count_parts(io.BytesIO(data), 40_000, whole=True)
+
+    png, gif = encoded(noise(8, 8), "PNG"), encoded(noise(8, 8), "GIF")
+    place = png.index(b"IDAT") - 4
+    large = struct.pack(">I4s", 100, b"IDAT") + bytes(104)
+    assert (
+        count(png[:place] + 50_000 * large + png[place:]) == 2
+    )  # IHDR, and the small one at the end
+    assert count(with_chunks(b"fcTL", 50_000)) == 1
+    still = [Image.fromarray(np.full((2, 2), level, np.uint8)) for level in (0, 255)]
+    frames = [still[number % 2] for number in range(1, 100)]
+    for kind, most in (("PNG", 2), ("GIF", 1)):  # IHDR, acTL; the number of plays
+        assert count(encoded(still[0], kind, save_all=True, append_images=frames, loop=0)) == most
+    assert count(encoded(noise(500, 500), "GIF")) == 0
+    assert count(gif) == 0
 
 
 @pytest.mark.req("FIL-046")
