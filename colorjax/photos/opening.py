@@ -23,7 +23,7 @@ PIXELS_PER_BYTE = 2_000
 """Pixels that a file may hold per byte, beyond 1/20 of the limit. Deflate compresses 1,032 bytes to one."""
 
 MOST_PARTS = 40_000
-"""The most chunks of a PNG without its pixels, or segments of a JPEG (`headers.count_parts`)."""
+"""The most chunks, blocks, segments or boxes of a file (`headers.count_parts`)."""
 
 PathLike = str | os.PathLike[str]
 
@@ -78,7 +78,7 @@ def open_photo(
     with decoder_guard(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
         if headers.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
-            found = f"more than {MOST_PARTS} parts in its header"
+            found = f"more than {MOST_PARTS} parts besides pixels"
             raise formats.UnsupportedError(found, f"at most {MOST_PARTS}")
         if max_pixels is not None:
             most = max(100, max_pixels // 1_000_000)
