@@ -24,6 +24,7 @@ from colorjax import errors, photos
 __all__ = ["save"]  # the fixture
 PHOTO = scene()
 TIFF_TYPES = range(1, 14)  # TIFF 6.0, section 2
+ORIENTATION, COPYRIGHT = 0x0112, 0x8298
 EXTREMES = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -348,6 +349,91 @@ def test_parts_of_a_header_are_limited(save, make, most, in_header):
 )
 def test_parts_of_other_kinds_are_limited(save, make, most, in_header):
     test_parts_of_a_header_are_limited(save, make, most, in_header)
+
+
+def grown(kind, size):
+    """Return a photo with zeros behind its end."""
+    return encoded(noise(8, 8, 3), kind).ljust(size, b"\0")
+
+
+def large_chunk(number):
+    data = encoded(noise(8, 8), "PNG")
+    return (
+        data[:33] + struct.pack(">I4s", number << 13, b"tEXt"),
+        number << 13,
+        bytes(4) + data[33:],
+    )
+
+
+def large_segments(number):
+    data = encoded(noise(8, 8), "JPEG")
+    return data[:2], *(number // 8 * [b"\xff\xe3\xff\xff", 65_533]), data[2:]
+
+
+def large_box(number):
+    data = encoded(noise(8, 8), "JPEG2000")
+    place = data.index(b"jp2h") + 4
+    size = number << 13
+    return data[:place] + struct.pack(">I4s", size, b"free"), size - 8, data[place:]
+
+
+def large_entry(kind, tag, size):
+    """Return a TIFF with an entry of many values, in pieces."""
+    return lambda number: (tiff_tags("<", kind, tag, number * size, 0), 8 * number * size)
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
+@pytest.mark.req("FIL-046")
+@pytest.mark.parametrize(
+    ("make", "most", "more"),
+    [
+        (large_chunk, 39_998, 39_999),  # IHDR, and its own part
+        (large_segments, 39_995, 40_000),  # five others
+        (large_box, 39_994, 39_995),  # six boxes
+        (large_entry(7, 40_000, 1 << 16), 39_990, 39_991),  # ten entries
+        (large_entry(5, 40_000, 64), 39_990, 39_991),
+        (large_entry(4, 273, 64), 39_991, 39_992),
+    ],
+    ids=["chunk", "segments", "box", "bytes in TIFF", "numbers in TIFF", "strips of TIFF"],
+)
+def test_large_parts_count_more_than_once(tmp_path, make, most, more):
+    for number, fits in ((most, True), (more, False)):
+        with open(tmp_path / "a", "w+b") as file:
+            for piece in make(number):
+                file.seek(piece, io.SEEK_CUR) if isinstance(piece, int) else file.write(piece)
+            file.truncate()
+            assert (photos.headers.count_parts(file, 40_000, whole=False) <= 40_000) == fits
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
+@pytest.mark.req("FIL-046")
+def test_long_exif_is_left_out():
+    photo = Image.new("L", (8, 9))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[COPYRIGHT] = "x" * (1 << 24)
+    data = io.BytesIO()
+    photo.save(data, "PNG", exif=exif)
+    found = photos.decode_photo(data.getvalue())
+    assert found.pixels.shape == (9, 8)
+    assert found.metadata.exif == photos.decode_photo(encoded(noise(8, 8), "PNG")).metadata.exif
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
+@pytest.mark.req("FIL-046")
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
+def test_files_that_are_held_as_a_whole_have_a_limit(save, monkeypatch, kind):
+    monkeypatch.setattr(photos.opening, "LARGEST_WHOLE", 100_000)
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+        photos.formats.need_heif()
+    assert photos.read_photo(save("a", grown(kind, 100_000))).pixels.shape == (8, 8, 3)
+    path = save("b", grown(kind, 100_001))
+    for ask in (photos.read_photo, photos.output_suffix, photos.memory_needed, photos.count_frames):
+        with pytest.raises(errors.PhotoError) as caught:
+            ask(path)
+        one_line(caught, "b", "100001 bytes")
+    photos.read_photo(save("c", grown("PNG", 100_001)))
 
 
 @pytest.mark.req("FIL-046")
