@@ -382,7 +382,6 @@ def large_entry(kind, tag, size):
     return lambda number: (tiff_tags("<", kind, tag, number * size, 0), 8 * number * size)
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
 @pytest.mark.req("FIL-046")
 @pytest.mark.parametrize(
     ("make", "most", "more"),
@@ -405,7 +404,6 @@ def test_large_parts_count_more_than_once(tmp_path, make, most, more):
             assert (photos.headers.count_parts(file, 40_000, whole=False) <= 40_000) == fits
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
 @pytest.mark.req("FIL-046")
 def test_long_exif_is_left_out():
     photo = Image.new("L", (8, 9))
@@ -419,7 +417,6 @@ def test_long_exif_is_left_out():
     assert found.metadata.exif == photos.decode_photo(encoded(noise(8, 8), "PNG")).metadata.exif
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-046 not built")
 @pytest.mark.req("FIL-046")
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
 def test_files_that_are_held_as_a_whole_have_a_limit(save, monkeypatch, kind):
