@@ -454,6 +454,14 @@ def test_odd_standard_input_is_one_line(tiny_weights, monkeypatch, capsys):
         one_line(capsys.readouterr().err, "standard input")
 
 
+@pytest.mark.xfail(strict=True, reason="CMD-044 not built")
+@pytest.mark.req("CMD-044")
+def test_a_huge_photo_for_standard_output_is_one_line(album, tiny_weights, monkeypatch, capsys):
+    monkeypatch.setattr(command, "LARGEST_STREAM", len(OLD) - 1)
+    assert colorize(album / "a.jpg", "--out", "-", "--weights", tiny_weights) == 1
+    one_line(capsys.readouterr().err, "a.jpg: longer than")
+
+
 @pytest.mark.req("CMD-044")
 @pytest.mark.parametrize("source", ["album", "-"])
 def test_hints_that_do_not_exist_are_one_line(album, tiny_weights, tmp_path, capsys, source):

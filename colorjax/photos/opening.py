@@ -81,7 +81,9 @@ def open_photo(
     with decoder_guard(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
         if size > LARGEST_WHOLE and headers.is_held_whole(file):
-            raise _limit_error(name, f"{size} bytes", f"at most {LARGEST_WHOLE} in this format")
+            raise formats.UnsupportedError(
+                f"{size} bytes", f"at most {LARGEST_WHOLE} in this format"
+            )
         if headers.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
             found = f"more than {MOST_PARTS} parts besides pixels"
             raise formats.UnsupportedError(found, f"at most {MOST_PARTS}")
