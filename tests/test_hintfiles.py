@@ -72,7 +72,6 @@ def test_bad_hints_are_one_line(tmp_path, name, data, named):
     assert str(error.value).isprintable()
 
 
-@pytest.mark.xfail(strict=True, reason="CMD-032 not built")
 @pytest.mark.req("CMD-032")
 @pytest.mark.parametrize("name", ["long.json", "large.png"])
 def test_large_files_of_hints_are_not_read(tiny_weights, tmp_path, monkeypatch, capsys, name):

@@ -454,7 +454,6 @@ def test_odd_standard_input_is_one_line(tiny_weights, monkeypatch, capsys):
         one_line(capsys.readouterr().err, "standard input")
 
 
-@pytest.mark.xfail(strict=True, reason="CMD-044 not built")
 @pytest.mark.req("CMD-044")
 def test_a_huge_photo_for_standard_output_is_one_line(album, tiny_weights, monkeypatch, capsys):
     monkeypatch.setattr(command, "LARGEST_STREAM", len(OLD) - 1)
