@@ -243,7 +243,6 @@ def meanwhile(monkeypatch, happen):
     monkeypatch.setattr(ffmpeg, "frame_time", changed)
 
 
-@pytest.mark.xfail(strict=True, reason="CMD-042 not built")
 @needs_ffmpeg
 @pytest.mark.req("CMD-042")
 def test_a_film_replaces_no_file_that_appeared_meanwhile(
@@ -264,7 +263,6 @@ def test_a_film_replaces_no_file_that_appeared_meanwhile(
     assert sheet.samefile(path)
 
 
-@pytest.mark.xfail(strict=True, reason="CMD-042 not built")
 @needs_ffmpeg
 @pytest.mark.req("CMD-042")
 def test_a_link_that_takes_the_place_of_a_folder_leads_a_film_over_no_input(
@@ -289,10 +287,9 @@ def test_a_link_that_takes_the_place_of_a_folder_leads_a_film_over_no_input(
     assert path.read_bytes() == before
 
 
-@pytest.mark.xfail(strict=True, reason="VID-002 not built")
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
-@pytest.mark.parametrize("kind", ["link", "folder", "pipe", "inner link"])
+@pytest.mark.parametrize("kind", ["link", "file", "folder", "pipe", "inner link"])
 def test_what_is_no_part_is_not_touched(tiny_weights, tmp_path, capsys, kind):
     path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
     parts, mine = tmp_path / ".old.color.mkv.parts", tmp_path / "mine"

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from jaxtyping import UInt8
 
-from colorjax.errors import ColorjaxError, OutputError, PhotoError
+from colorjax.errors import ColorjaxError, PhotoError
 from colorjax.jobs.matroska import matroska_header
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
@@ -149,10 +149,9 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
 
 
 def concatenate(
-    source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float
+    source: pathlib.Path, whole: pathlib.Path, parts: pathlib.Path, step: float
 ) -> None:
-    """Concatenate the parts, and add the sound, subtitles and metadata of the source."""
-    whole = parts / f"whole{target.suffix}"
+    """Concatenate the parts into a whole, and add the sound, subtitles and metadata of the source."""
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
     command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
@@ -164,10 +163,6 @@ def concatenate(
     )
     if done.returncode:
         raise _failed(source, done.stderr)
-    try:
-        os.replace(whole, target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror})") from None
 
 
 def _plain(path: pathlib.Path) -> str:
