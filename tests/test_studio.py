@@ -399,7 +399,6 @@ def test_other_files_are_no_project(atelier, tmp_path, data):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="APP-020 not built")
 @pytest.mark.req("APP-020")
 @pytest.mark.parametrize("large", [False, True])
 def test_the_names_of_a_project_have_a_limit(atelier, tmp_path, large):
