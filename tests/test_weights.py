@@ -198,7 +198,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-056 not built")
 @pytest.mark.req("FIL-056")
 @pytest.mark.parametrize("name", ["knee", "vividness", "network.ring_scale", "network.ring_growth"])
 @pytest.mark.parametrize("value", [1e300, 1e30, 10**20])
