@@ -580,6 +580,23 @@ def test_interrupted_while_loading(album, tiny_weights, module):
     assert files(album) == {"a.jpg", "b.jpg", "c.jpg"}
 
 
+@pytest.mark.xfail(strict=True, reason="CMD-045 not built")
+@pytest.mark.req("CMD-045")
+@pytest.mark.parametrize(("option", "code"), [("--version", 0), ("--no-such", 2)])
+def test_interrupted_while_ending(option, code):
+    script = """
+import atexit, os, signal, sys
+from colorjax.__main__ import run
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.exit(run())
+"""
+    run = [sys.executable, "-c", script, option]
+    found = subprocess.run(run, capture_output=True, timeout=300, text=True)
+    assert found.returncode == code
+    assert "Traceback" not in found.stderr
+    assert found.stderr.count("\n") == (code != 0)
+
+
 @pytest.mark.req("CMD-004")
 def test_a_signal_between_creating_and_writing_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
