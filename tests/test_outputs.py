@@ -580,7 +580,6 @@ def test_interrupted_while_loading(album, tiny_weights, module):
     assert files(album) == {"a.jpg", "b.jpg", "c.jpg"}
 
 
-@pytest.mark.xfail(strict=True, reason="CMD-045 not built")
 @pytest.mark.req("CMD-045")
 @pytest.mark.parametrize(("option", "code"), [("--version", 0), ("--no-such", 2)])
 def test_interrupted_while_ending(option, code):
