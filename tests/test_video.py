@@ -1,5 +1,6 @@
 """Videos through ffmpeg."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -329,6 +330,25 @@ def test_a_still_scene_does_not_flicker(tmp_path):
     seen = pictures(out, (h, w))
     assert len(seen) == 8
     assert flicker([Photo(frame) for frame in seen]) <= 1
+
+
+@pytest.mark.xfail(strict=True, reason="VID-008 not built")
+@needs_ffmpeg
+@pytest.mark.req("VID-008")
+def test_small_bombs_are_refused(tiny_weights, tmp_path, capsys):
+    path = tmp_path / "bomb.mkv"
+    source = ["-f", "lavfi", "-i", "color=black:s=3000x3000:r=25", "-frames:v", 1]
+    run_ffmpeg(*source, "-c:v", "ffv1", "-pix_fmt", "gray", path)
+    assert path.stat().st_size < 4000
+    command = [path, "--weights", tiny_weights, "--compare", "--max-megapixels"]
+    for most in (8, 10):  # 8 megapixels; 10 / 20 megapixels, and 2,000 pixels for each byte
+        assert colorize(*command, most) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        for part in ("bomb.mkv", "3000 × 3000", "--max-megapixels"):
+            assert part in said
+    with contextlib.closing(ffmpeg.decode(path, skip=0, max_pixels=200_000_000)) as frames:
+        assert next(frames).shape == (3000, 3000, 3)
 
 
 @needs_ffmpeg
