@@ -332,7 +332,7 @@ def test_a_still_scene_does_not_flicker(tmp_path):
     assert flicker([Photo(frame) for frame in seen]) <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="VID-008 not built")
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-008")
 def test_small_bombs_are_refused(tiny_weights, tmp_path, capsys):

@@ -207,7 +207,10 @@ def _colorize(args: Any, printer: Printer) -> int:
                 tally.note(result)
                 show(number, str(result.job.target))
         for job in videos:
-            tally.note(batch.colorize_video(job, weights, options, **how))
+            result = batch.colorize_video(
+                job, weights, options, max_pixels=written["max_pixels"], **how
+            )
+            tally.note(result)
 
     summary = tally.summary()
 

@@ -180,6 +180,7 @@ def colorize_video(
     compare: bool = False,
     overwrite: bool = False,
     claims: Claims | None = None,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress = _no_progress,
 ) -> Result:
     """Color a video, in as many variants as `options` asks for. A killed run continues where it stopped.
@@ -191,6 +192,7 @@ def colorize_video(
         compare: Whether to write a comparison sheet of a still, too.
         overwrite: Whether to replace existing outputs. Otherwise they are kept.
         claims: The files that must not be replaced. None means only the video.
+        max_pixels: The most pixels of a frame.
         progress: Called before each video is written, with the number of frames and their unit. It returns a context
             manager, whose function is called with the number of finished frames and the name of the video.
 
@@ -203,7 +205,7 @@ def colorize_video(
     try:
         if any(missing):
             total = len(ffmpeg.frame_times(job.source))
-            variants = _video_options(job, weights, options)
+            variants = _video_options(job, weights, options, max_pixels)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):
                 with progress(total, "frames") as show:
@@ -214,10 +216,12 @@ def colorize_video(
                         each,
                         overwrite=overwrite,
                         claims=claims,
+                        max_pixels=max_pixels,
                         show=functools.partial(show, note=str(target)),
                     )
         if sheet_too:
-            before, *after = (Photo(ffmpeg.still(path)) for path in (job.source, *targets))
+            before = Photo(ffmpeg.still(job.source, max_pixels=max_pixels))
+            after = [Photo(ffmpeg.still(path, max_pixels=sys.maxsize)) for path in targets]
             claims.claim(job.sheet, overwrite=overwrite)
             write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
     except Exception as error:  # one bad video does not stop the others
@@ -320,11 +324,13 @@ def _hinted(options: ColorOptions, job: Job, photo: Photo) -> ColorOptions:
     return dataclasses.replace(options, hints=read_hints(job.hints, photo.pixels.shape))
 
 
-def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
+def _video_options(
+    job: Job, weights: Weights, options: ColorOptions, max_pixels: int
+) -> list[ColorOptions]:
     """Return the options for each variant of a video."""
     if job.hints is None and options.is_settled:
         return [options]
-    still = Photo(ffmpeg.still(job.source))
+    still = Photo(ffmpeg.still(job.source, max_pixels=max_pixels))
     return variant_options(still, weights, _hinted(options, job, still))
 
 
@@ -345,7 +351,7 @@ def _in_color(photo: Photo) -> bool:
 def _picture(path: pathlib.Path) -> Photo:
     """Read a photo of any size, or a still of a video."""
     if ffmpeg.is_video(path):
-        return Photo(ffmpeg.still(path))
+        return Photo(ffmpeg.still(path, max_pixels=sys.maxsize))
     return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
 
 

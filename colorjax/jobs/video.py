@@ -20,7 +20,14 @@ from colorjax.jobs import ffmpeg
 from colorjax.jobs.coloring import ColorOptions, FrameMemory, Weights, color_frames
 from colorjax.jobs.matroska import matroska_frame
 from colorjax.jobs.outputs import Claims
-from colorjax.photos import Photo, check_replaceable, place_file, shorten_name, write_bytes
+from colorjax.photos import (
+    MAX_PIXELS,
+    Photo,
+    check_replaceable,
+    place_file,
+    shorten_name,
+    write_bytes,
+)
 
 try:
     import fcntl
@@ -41,6 +48,7 @@ def colorize_video(
     *,
     overwrite: bool = False,
     claims: Claims | None = None,
+    max_pixels: int = MAX_PIXELS,
     show: Callable[[int], object] = lambda done: None,
 ) -> None:
     """Color a video. A killed run continues where it stopped.
@@ -52,6 +60,7 @@ def colorize_video(
         options: As for photos, for one variant. Hints follow their things from frame to frame.
         overwrite: Whether to replace an existing target.
         claims: The files that must not be replaced. None means only the video.
+        max_pixels: The most pixels of a frame.
         show: Called now and then with the number of finished frames.
 
     Raises:
@@ -74,7 +83,8 @@ def colorize_video(
         done = len(list(parts.glob("*.ts")))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
-        with contextlib.closing(ffmpeg.decode(source, skip=done * PART)) as frames:
+        decoded = ffmpeg.decode(source, skip=done * PART, max_pixels=max_pixels)
+        with contextlib.closing(decoded) as frames:
             for number in itertools.count(done):
                 first = next(frames, None)
                 if first is None:

@@ -124,10 +124,20 @@ def check_size(
         return
     if w * h > max_pixels:
         raise too_large(name, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", max_pixels)
-    most = max_pixels / 20 + PIXELS_PER_BYTE * file_size
+    most = most_pixels(max_pixels, file_size)
     if w * h > most:
         found = f"{w} × {h} = {w * h / 1e6:.6g} megapixels in {file_size} bytes"
         raise _limit_error(name, found, f"at most {most / 1e6:.6g} megapixels in so few bytes")
+
+
+def most_pixels(max_pixels: int, file_size: int) -> int:
+    """Return the most pixels of a picture in a file.
+
+    Args:
+        max_pixels: The limit for files of any size.
+        file_size: The size of the file in bytes.
+    """
+    return min(max_pixels, max_pixels // 20 + PIXELS_PER_BYTE * file_size)
 
 
 def check_frames(number: int, name: PathLike, max_pixels: int) -> None:
