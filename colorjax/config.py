@@ -13,6 +13,7 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 from colorjax.jsontext import leaves, parse_json
 
+MOST_VIVID = 1000  # the largest vividness
 MAX_NUMBER = 1e300  # the largest number in a config; larger integers would overflow a float
 
 
@@ -118,8 +119,8 @@ class PhotoConfig(Checked):
     head_width: int = number(96, at_least=1, at_most=4096)
     rings: int = number(7, at_least=1, at_most=64)
     hues: int = number(12, at_least=3, at_most=360)
-    ring_scale: float = number(20.0, above=0)
-    ring_growth: float = number(0.3, above=0)
+    ring_scale: float = number(20.0, above=0, at_most=1000)
+    ring_growth: float = number(0.3, above=0, at_most=1)
     compute: Literal["float32", "bfloat16"] = "float32"
     depthwise: Literal["fastest", "native"] = "fastest"
 
@@ -240,8 +241,8 @@ class Config(Checked):
     source_size: int = number(0, at_least=0, at_most=4096)
     working_size: int = number(0, at_least=0, at_most=4096)
     softness: float = number(1.0, at_least=1, at_most=16)
-    vividness: float = number(1.0, at_least=0)
-    knee: float = number(0.0, at_least=0)
+    vividness: float = number(1.0, at_least=0, at_most=MOST_VIVID)
+    knee: float = number(0.0, at_least=0, at_most=10_000)
     framing: Literal["squash", "crop", "whole"] = "squash"
     objective: ObjectiveConfig = ObjectiveConfig()
     augment: AugmentConfig = AugmentConfig()

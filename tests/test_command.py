@@ -225,6 +225,10 @@ BAD = {
         ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "NaN"],
         "vividness is nan",
     ),
+    "vividness beyond float32": (
+        ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "1e300"],
+        "vividness is 1e+300",
+    ),
     "digits of vividness": (
         ["colorize", "samples", "--weights", "WEIGHTS", "--vividness", "1" + "0" * 399],
         "vividness is '1000",

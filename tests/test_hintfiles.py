@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 
 import numpy as np
 import pytest
@@ -69,6 +70,26 @@ def test_bad_hints_are_one_line(tmp_path, name, data, named):
         hintfiles.read_hints(path, GRAY.shape)
     assert named in str(error.value)
     assert str(error.value).isprintable()
+
+
+@pytest.mark.req("CMD-032")
+@pytest.mark.parametrize("name", ["long.json", "large.png"])
+def test_large_files_of_hints_are_not_read(tiny_weights, tmp_path, monkeypatch, capsys, name):
+    Image.fromarray(GRAY).save(tmp_path / "old.png")
+    path = tmp_path / name
+    if path.suffix == ".json":
+        path.write_bytes(b"[]")
+        os.truncate(path, (16 << 20) + 1)
+    else:
+        Image.new("RGBA", (500, 500)).save(path)  # 81 times as large
+        os.truncate(path, 200)  # decoding it would fail
+    command = [tmp_path / "old.png", "--weights", tiny_weights, "--hints", path, "--quiet"]
+    assert colorize(*command) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert name in said
+    assert {"long.json": "16 MiB", "large.png": "48 × 64"}[name] in said
+    assert colorize(*command, "--out", "-") == 2
 
 
 @pytest.mark.req("CMD-033")

@@ -24,6 +24,7 @@ from colorjax import errors, photos
 __all__ = ["save"]  # the fixture
 PHOTO = scene()
 TIFF_TYPES = range(1, 14)  # TIFF 6.0, section 2
+ORIENTATION, COPYRIGHT = 0x0112, 0x8298
 EXTREMES = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -279,6 +280,20 @@ def with_chunks(name, number, *, last=False):
     return data[:place] + number * chunk + data[place:]
 
 
+def with_blocks(between):
+    """Return a GIF with more bytes before its image."""
+    data = encoded(noise(8, 8), "GIF")
+    place = 13 + 3 * (2 << (data[10] & 7))  # behind the global color table
+    return data[:place] + between + data[place:]
+
+
+def with_boxes(number):
+    """Return a JPEG 2000 file with empty boxes before its codestream."""
+    data = encoded(noise(8, 8), "JPEG2000")
+    place = data.index(b"jp2c") - 4
+    return data[:place] + number * struct.pack(">I4s", 8, b"free") + data[place:]
+
+
 def with_bytes(between):
     """Return a JPEG with more bytes before its first segment."""
     data = encoded(noise(8, 8), "JPEG")
@@ -309,10 +324,130 @@ def test_parts_of_a_header_are_limited(save, make, most, in_header):
 
 
 @pytest.mark.req("FIL-046")
-def test_pixels_and_frames_are_no_parts(save):
-    for name in (b"IDAT", b"fdAT", b"fcTL"):
-        file = io.BytesIO(with_chunks(name, 50_000))
-        assert photos.headers.count_parts(file, 40_000, whole=True) == 1
+@pytest.mark.parametrize(
+    ("make", "most", "in_header"),
+    [
+        (lambda number: with_chunks(b"IDAT", number), 39_999, False),  # and IHDR
+        (lambda number: with_chunks(b"IDAT", number, last=True), 39_999, False),
+        (lambda number: with_blocks(bytes(number)), 40_000, True),
+        (lambda number: with_blocks(b"!\xfe\1a\0" * number), 40_000, True),
+        (lambda number: with_blocks(b"!\xfe" + b"\1a" * number + b"\0"), 40_000, True),
+        (lambda number: with_blocks(b"!\x01\0;" + b"a" * 59 + bytes(1 + number)), 39_998, True),
+        (lambda number: with_bytes(b"")[:-2] + b"\xff\xfe\0\2" * number, 39_995, False),
+        (with_boxes, 39_995, True),
+    ],
+    ids=[
+        "pixels",
+        "pixels behind",
+        "stray bytes of GIF",
+        "comments",
+        "a comment in pieces",
+        "a block that Pillow reads on",
+        "segments behind",
+        "boxes",
+    ],
+)
+def test_parts_of_other_kinds_are_limited(save, make, most, in_header):
+    test_parts_of_a_header_are_limited(save, make, most, in_header)
+
+
+def grown(kind, size):
+    """Return a photo with zeros behind its end."""
+    return encoded(noise(8, 8, 3), kind).ljust(size, b"\0")
+
+
+def large_chunk(number):
+    data = encoded(noise(8, 8), "PNG")
+    return (
+        data[:33] + struct.pack(">I4s", number << 13, b"tEXt"),
+        number << 13,
+        bytes(4) + data[33:],
+    )
+
+
+def large_segments(number):
+    data = encoded(noise(8, 8), "JPEG")
+    return data[:2], *(number // 8 * [b"\xff\xe3\xff\xff", 65_533]), data[2:]
+
+
+def large_box(number):
+    data = encoded(noise(8, 8), "JPEG2000")
+    place = data.index(b"jp2h") + 4
+    size = number << 13
+    return data[:place] + struct.pack(">I4s", size, b"free"), size - 8, data[place:]
+
+
+def large_entry(kind, tag, size):
+    """Return a TIFF with an entry of many values, in pieces."""
+    return lambda number: (tiff_tags("<", kind, tag, number * size, 0), 8 * number * size)
+
+
+@pytest.mark.req("FIL-046")
+@pytest.mark.parametrize(
+    ("make", "most", "more"),
+    [
+        (large_chunk, 39_998, 39_999),  # IHDR, and its own part
+        (large_segments, 39_995, 40_000),  # five others
+        (large_box, 39_994, 39_995),  # six boxes
+        (large_entry(7, 40_000, 1 << 16), 39_990, 39_991),  # ten entries
+        (large_entry(5, 40_000, 64), 39_990, 39_991),
+        (large_entry(4, 273, 64), 39_991, 39_992),
+    ],
+    ids=["chunk", "segments", "box", "bytes in TIFF", "numbers in TIFF", "strips of TIFF"],
+)
+def test_large_parts_count_more_than_once(tmp_path, make, most, more):
+    for number, fits in ((most, True), (more, False)):
+        with open(tmp_path / "a", "w+b") as file:
+            for piece in make(number):
+                file.seek(piece, io.SEEK_CUR) if isinstance(piece, int) else file.write(piece)
+            file.truncate()
+            assert (photos.headers.count_parts(file, 40_000, whole=False) <= 40_000) == fits
+
+
+@pytest.mark.req("FIL-046")
+def test_long_exif_is_left_out():
+    photo = Image.new("L", (8, 9))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[COPYRIGHT] = "x" * (1 << 24)
+    data = io.BytesIO()
+    photo.save(data, "PNG", exif=exif)
+    found = photos.decode_photo(data.getvalue())
+    assert found.pixels.shape == (9, 8)
+    assert found.metadata.exif == photos.decode_photo(encoded(noise(8, 8), "PNG")).metadata.exif
+
+
+@pytest.mark.req("FIL-046")
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
+def test_files_that_are_held_as_a_whole_have_a_limit(save, monkeypatch, kind):
+    monkeypatch.setattr(photos.opening, "LARGEST_WHOLE", 100_000)
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+        photos.formats.need_heif()
+    assert photos.read_photo(save("a", grown(kind, 100_000))).pixels.shape == (8, 8, 3)
+    path = save("b", grown(kind, 100_001))
+    for ask in (photos.read_photo, photos.output_suffix, photos.memory_needed, photos.count_frames):
+        with pytest.raises(errors.PhotoError) as caught:
+            ask(path)
+        one_line(caught, "b", "100001 bytes")
+    photos.read_photo(save("c", grown("PNG", 100_001)))
+
+
+@pytest.mark.req("FIL-046")
+def test_pixels_and_frames_are_no_parts():
+    def count(data):
+        return photos.headers.count_parts(io.BytesIO(data), 40_000, whole=True)
+
+    png = encoded(noise(8, 8), "PNG")
+    place = png.index(b"IDAT") - 4
+    large = struct.pack(">I4s", 100, b"IDAT") + bytes(104)
+    assert count(png[:place] + 50_000 * large + png[place:]) == 2  # IHDR, and the last one
+    assert count(with_chunks(b"fcTL", 50_000)) == 1
+    still = [Image.fromarray(np.full((2, 2), level, np.uint8)) for level in (0, 255)]
+    frames = [still[number % 2] for number in range(1, 100)]
+    for kind, most in (("PNG", 2), ("GIF", 2)):  # IHDR, acTL; the number of plays
+        assert count(encoded(still[0], kind, save_all=True, append_images=frames, loop=0)) == most
+    assert count(encoded(noise(500, 500), "GIF")) == 0
 
 
 @pytest.mark.req("FIL-046")

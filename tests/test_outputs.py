@@ -455,6 +455,13 @@ def test_odd_standard_input_is_one_line(tiny_weights, monkeypatch, capsys):
 
 
 @pytest.mark.req("CMD-044")
+def test_a_huge_photo_for_standard_output_is_one_line(album, tiny_weights, monkeypatch, capsys):
+    monkeypatch.setattr(command, "LARGEST_STREAM", len(OLD) - 1)
+    assert colorize(album / "a.jpg", "--out", "-", "--weights", tiny_weights) == 1
+    one_line(capsys.readouterr().err, "a.jpg: longer than")
+
+
+@pytest.mark.req("CMD-044")
 @pytest.mark.parametrize("source", ["album", "-"])
 def test_hints_that_do_not_exist_are_one_line(album, tiny_weights, tmp_path, capsys, source):
     source = source if source == "-" else album / "a.jpg"
@@ -571,6 +578,22 @@ def test_interrupted_while_loading(album, tiny_weights, module):
     assert found.returncode == 128 + signal.SIGINT
     one_line(found.stderr, "interrupted")
     assert files(album) == {"a.jpg", "b.jpg", "c.jpg"}
+
+
+@pytest.mark.req("CMD-045")
+@pytest.mark.parametrize(("option", "code"), [("--version", 0), ("--no-such", 2)])
+def test_interrupted_while_ending(option, code):
+    script = """
+import atexit, os, signal, sys
+from colorjax.__main__ import run
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.exit(run())
+"""
+    run = [sys.executable, "-c", script, option]
+    found = subprocess.run(run, capture_output=True, timeout=300, text=True)
+    assert found.returncode == code
+    assert "Traceback" not in found.stderr
+    assert found.stderr.count("\n") == (code != 0)
 
 
 @pytest.mark.req("CMD-004")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import tracemalloc
 import unicodedata
 import zipfile
@@ -333,6 +334,19 @@ def project(content, files=("0000.png",), compression=zipfile.ZIP_STORED):
     return data.getvalue()
 
 
+def many_names(*, large):
+    """Return a project with 45,000 more names, or one whose directory is told in the form for large archives."""
+    data = project(told())
+    place, end = data.index(b"PK\1\2"), data[-22:]
+    more = 0 if large else 45_000
+    directory = data[place:-22] + more * (b"PK\1\2" + bytes(24) + b"\1" + bytes(17) + b"a")
+    size, number = len(directory), 2 + more
+    if large:
+        directory += struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, size, place)
+        directory += struct.pack("<4sIQI", b"PK\6\7", 0, place + size, 1)
+    return data[:place] + directory + end[:8] + struct.pack("<HHI", number, number, size) + end[16:]
+
+
 def told(**changes):
     setting = {"look": "natural", "vividness": 1.0, "marks": []}
     fields = {"name": "a.png", "file": "0000.png", "settings": [setting], "at": 0} | changes
@@ -354,6 +368,7 @@ def changed(data, place):
         changed(project(told()), 100),  # a photo whose checksum is wrong
         changed(project(told()), -4),  # all members begin before the file
         b"no zip",
+        b"PK\5\6" + bytes(18),
         project("[]"),
         project("{"),
         project("[" * 10**5),
@@ -382,6 +397,12 @@ def test_other_files_are_no_project(atelier, tmp_path, data):
     assert str(tmp_path) not in str(error.value)
     assert atelier.items == {}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.req("APP-020")
+@pytest.mark.parametrize("large", [False, True])
+def test_the_names_of_a_project_have_a_limit(atelier, tmp_path, large):
+    test_other_files_are_no_project(atelier, tmp_path, many_names(large=large))
 
 
 @pytest.mark.req("APP-019", "APP-020")

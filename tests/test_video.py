@@ -1,5 +1,6 @@
 """Videos through ffmpeg."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -231,6 +232,91 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert "1 colorized" in capsys.readouterr().out
 
 
+def meanwhile(monkeypatch, happen):
+    """Make something happen while a video is colored."""
+    usual = ffmpeg.frame_time
+
+    def changed(times, number):
+        if number == 1:
+            happen()
+        return usual(times, number)
+
+    monkeypatch.setattr(ffmpeg, "frame_time", changed)
+
+
+@needs_ffmpeg
+@pytest.mark.req("CMD-042")
+def test_a_film_replaces_no_file_that_appeared_meanwhile(
+    tiny_weights, tmp_path, capsys, monkeypatch
+):
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
+    target, sheet = tmp_path / "old.color.mkv", tmp_path / "old.compare.png"
+    meanwhile(monkeypatch, lambda: target.write_text("mine"))
+    assert colorize(path, "--weights", tiny_weights) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 colorized, 1 already there")
+    assert target.read_text() == "mine"
+    assert files(tmp_path) == {path.name, target.name}
+    meanwhile(monkeypatch, lambda: os.link(path, sheet))
+    assert colorize(path, "--weights", tiny_weights, "--overwrite", "--compare") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "old.compare.png: is an input" in said
+    assert sheet.samefile(path)
+
+
+@needs_ffmpeg
+@pytest.mark.req("CMD-042")
+def test_a_link_that_takes_the_place_of_a_folder_leads_a_film_over_no_input(
+    tiny_weights, tmp_path, capsys, monkeypatch
+):
+    album, out = tmp_path / "album", tmp_path / "out"
+    album.mkdir()
+    path = make_video(album / "old.mkv", "-vf", "format=gray", frames=3)
+    before = path.read_bytes()
+
+    def link():
+        if not out.is_symlink():
+            out.rename(tmp_path / "moved")
+            out.symlink_to(album)
+            (tmp_path / "moved" / ".old.mkv.parts").rename(album / ".old.mkv.parts")
+
+    meanwhile(monkeypatch, link)
+    assert colorize(album, "--weights", tiny_weights, "--out", out, "--overwrite") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "is an input" in said
+    assert path.read_bytes() == before
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+@pytest.mark.parametrize("kind", ["link", "file", "folder", "pipe", "inner link"])
+def test_what_is_no_part_is_not_touched(tiny_weights, tmp_path, capsys, kind):
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
+    parts, mine = tmp_path / ".old.color.mkv.parts", tmp_path / "mine"
+    mine.mkdir()
+    (mine / "run").write_text("mine")
+    if kind == "link":
+        parts.symlink_to(mine)
+    elif kind == "file":
+        parts.write_text("mine")
+    else:
+        parts.mkdir()
+    if kind == "folder":
+        (parts / "a.jpg").write_text("mine")
+    elif kind == "pipe":
+        os.mkfifo(parts / "run")
+    elif kind == "inner link":
+        (parts / "unfinished.ts").symlink_to(mine / "run")
+    before = files(tmp_path)
+    assert colorize(path, "--weights", tiny_weights) in (1, 2)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert parts.name in said
+    assert files(tmp_path) == before
+    assert (mine / "run").read_text() == "mine"
+
+
 @pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-003")
@@ -244,6 +330,25 @@ def test_a_still_scene_does_not_flicker(tmp_path):
     seen = pictures(out, (h, w))
     assert len(seen) == 8
     assert flicker([Photo(frame) for frame in seen]) <= 1
+
+
+@pytest.mark.slow
+@needs_ffmpeg
+@pytest.mark.req("VID-008")
+def test_small_bombs_are_refused(tiny_weights, tmp_path, capsys):
+    path = tmp_path / "bomb.mkv"
+    source = ["-f", "lavfi", "-i", "color=black:s=3000x3000:r=25", "-frames:v", 1]
+    run_ffmpeg(*source, "-c:v", "ffv1", "-pix_fmt", "gray", path)
+    assert path.stat().st_size < 4000
+    command = [path, "--weights", tiny_weights, "--compare", "--max-megapixels"]
+    for most in (8, 10):  # 8 megapixels; 10 / 20 megapixels, and 2,000 pixels for each byte
+        assert colorize(*command, most) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        for part in ("bomb.mkv", "3000 × 3000", "--max-megapixels"):
+            assert part in said
+    with contextlib.closing(ffmpeg.decode(path, skip=0, max_pixels=200_000_000)) as frames:
+        assert next(frames).shape == (3000, 3000, 3)
 
 
 @needs_ffmpeg

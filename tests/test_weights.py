@@ -199,6 +199,23 @@ HOSTILE = {
 
 
 @pytest.mark.req("FIL-056")
+@pytest.mark.parametrize("name", ["knee", "vividness", "network.ring_scale", "network.ring_growth"])
+@pytest.mark.parametrize("value", [1e300, 1e30, 10**20])
+def test_colors_beyond_any_level_are_refused(tmp_path, name, value):
+    path, _, _ = saved(tmp_path)
+    tensors = safetensors.numpy.load_file(path)
+    config = {name: value}
+    if name.startswith("network."):
+        config = {"network": {"kind": "PhotoConfig", name.removeprefix("network."): value}}
+    header = {"format": 1, "config": config, "record": {}}
+    sign(header, tensors)
+    safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
+    with pytest.raises(colorjax.ColorjaxError, match=f"{name} is .*of at most") as caught:
+        colorjax.load_weights(path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.req("FIL-056")
 @pytest.mark.parametrize("how", HOSTILE)
 @pytest.mark.parametrize("read", [colorjax.load_weights, weights.load_record])
 def test_hostile_metadata_is_one_line(tmp_path, how, read):

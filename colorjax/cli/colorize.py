@@ -195,7 +195,11 @@ def _colorize(args: Any, printer: Printer) -> int:
     tally = Tally(printer, failures, variants=args.variants)
 
     with handle_termination():
-        how: dict[str, Any] = {"compare": args.compare, "overwrite": args.overwrite}
+        how: dict[str, Any] = {
+            "compare": args.compare,
+            "overwrite": args.overwrite,
+            "claims": claims,
+        }
         how["progress"] = printer.progress
         results = batch.colorize_files(photos, weights, options, **how, **written)
         with printer.progress(max(1, len(photos)), "photos") as show:
@@ -203,7 +207,10 @@ def _colorize(args: Any, printer: Printer) -> int:
                 tally.note(result)
                 show(number, str(result.job.target))
         for job in videos:
-            tally.note(batch.colorize_video(job, weights, options, **how))
+            result = batch.colorize_video(
+                job, weights, options, max_pixels=written["max_pixels"], **how
+            )
+            tally.note(result)
 
     summary = tally.summary()
 

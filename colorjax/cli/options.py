@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import difflib
 import importlib.util
-import math
 import os
 import signal
 import sys
@@ -258,7 +257,9 @@ def check_extra(what: str, extra: str, *modules: str) -> None:
 
 def check_vividness(value: Any) -> float:
     """Check the value of `--vividness`."""
+    from colorjax.config import MOST_VIVID
+
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
-        raise ConfigError(f"vividness is {value!r}; expected a finite number of at least 0")
+    if not number or not 0 <= value <= MOST_VIVID:
+        raise ConfigError(f"vividness is {value!r}; expected a number from 0 to {MOST_VIVID}")
     return float(value)

@@ -10,7 +10,7 @@ from colorjax.cli.console import Printer
 from colorjax.cli.tally import truncated_line
 from colorjax.errors import OutputError, PhotoError, UsageError
 
-LARGEST_STREAM = 1 << 30  # bytes of a photo on standard input
+LARGEST_STREAM = 1 << 30  # bytes of a photo from or to a standard stream
 
 
 def colorize_stream(
@@ -48,7 +48,11 @@ def colorize_stream(
     weights = load_weights(args.weights)
     name = "standard input" if source == "-" else source
     shown = Printer(quiet=args.quiet, stderr=True) if out == "-" else printer
-    data = _standard_input() if source == "-" else read_bytes(source)
+    data = _standard_input() if source == "-" else read_bytes(source, LARGEST_STREAM + 1)
+    if len(data) > LARGEST_STREAM:
+        most = f"{LARGEST_STREAM / (1 << 30):g} GiB"
+        expected = "a photo, or a file's name" if source == "-" else "an output file"
+        raise PhotoError(f"{name}: longer than {most}; expected {expected}")
     try:
         colored = batch.colorize_bytes(
             data,
@@ -85,16 +89,12 @@ def _is_file(stream: Any) -> bool:
 
 
 def _standard_input() -> bytes:
-    """Read all of standard input, up to a limit."""
+    """Read all of standard input, up to one byte more than the limit."""
     try:
         given: Any = sys.stdin
-        data = given.buffer.read(LARGEST_STREAM + 1)
+        return given.buffer.read(LARGEST_STREAM + 1)
     except (OSError, ValueError, AttributeError) as error:
         found = getattr(error, "strerror", None) or "it is closed"
         raise PhotoError(f"standard input: {found}; expected a photo") from error
     except MemoryError:
         raise PhotoError("standard input: does not fit in memory; expected a file") from None
-    if len(data) > LARGEST_STREAM:
-        most = f"{LARGEST_STREAM / (1 << 30):g} GiB"
-        raise PhotoError(f"standard input: longer than {most}; expected a photo, or a file's name")
-    return data

@@ -75,6 +75,7 @@ def colorize_files(
     *,
     compare: bool = False,
     overwrite: bool = False,
+    claims: Claims | None = None,
     quality: int = 95,
     max_pixels: int = MAX_PIXELS,
     allow_truncated: bool = False,
@@ -92,6 +93,7 @@ def colorize_files(
         options: How the photos are colored.
         compare: Whether to write a sheet with gray and color side by side, too.
         overwrite: Whether to replace existing outputs. Otherwise they are kept.
+        claims: The files that must not be replaced. None means only the photos.
         quality: The quality of lossy formats, 1 to 100.
         max_pixels: The most pixels of one photo.
         allow_truncated: Whether to open photos whose end is missing.
@@ -105,13 +107,13 @@ def colorize_files(
         The result of each job, in the order of the jobs.
     """
     budget = _Budget(_free_memory() // 2 if memory is None else memory)
-    claims = Claims(job.source for job in jobs)
+    known = claims or Claims(job.source for job in jobs)
     for folder in {job.target.parent for job in jobs}:
         remove_temporaries(folder)
 
     def write(target: pathlib.Path, picture: Any) -> None:
         if overwrite:
-            claims.claim(target, overwrite=True)  # again: a folder may have been replaced meanwhile
+            known.claim(target, overwrite=True)  # again: a folder may have been replaced meanwhile
         write_photo(target, picture, quality=quality, overwrite=overwrite)
 
     def work(job: Job) -> Result:
@@ -177,6 +179,8 @@ def colorize_video(
     *,
     compare: bool = False,
     overwrite: bool = False,
+    claims: Claims | None = None,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress = _no_progress,
 ) -> Result:
     """Color a video, in as many variants as `options` asks for. A killed run continues where it stopped.
@@ -187,6 +191,8 @@ def colorize_video(
         options: How the video is colored. Hints follow their things from frame to frame.
         compare: Whether to write a comparison sheet of a still, too.
         overwrite: Whether to replace existing outputs. Otherwise they are kept.
+        claims: The files that must not be replaced. None means only the video.
+        max_pixels: The most pixels of a frame.
         progress: Called before each video is written, with the number of frames and their unit. It returns a context
             manager, whose function is called with the number of finished frames and the name of the video.
 
@@ -195,10 +201,11 @@ def colorize_video(
     """
     targets, missing = _targets(job, options, overwrite=overwrite)
     sheet_too = compare and (overwrite or not os.path.exists(job.sheet))
+    claims = claims or Claims([job.source])
     try:
         if any(missing):
             total = len(ffmpeg.frame_times(job.source))
-            variants = _video_options(job, weights, options)
+            variants = _video_options(job, weights, options, max_pixels)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):
                 with progress(total, "frames") as show:
@@ -208,10 +215,14 @@ def colorize_video(
                         weights,
                         each,
                         overwrite=overwrite,
+                        claims=claims,
+                        max_pixels=max_pixels,
                         show=functools.partial(show, note=str(target)),
                     )
         if sheet_too:
-            before, *after = (Photo(ffmpeg.still(path)) for path in (job.source, *targets))
+            before = Photo(ffmpeg.still(job.source, max_pixels=max_pixels))
+            after = [Photo(ffmpeg.still(path, max_pixels=sys.maxsize)) for path in targets]
+            claims.claim(job.sheet, overwrite=overwrite)
             write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
     except Exception as error:  # one bad video does not stop the others
         return _failed(job, error, targets[-1], overwrite=overwrite)
@@ -313,11 +324,13 @@ def _hinted(options: ColorOptions, job: Job, photo: Photo) -> ColorOptions:
     return dataclasses.replace(options, hints=read_hints(job.hints, photo.pixels.shape))
 
 
-def _video_options(job: Job, weights: Weights, options: ColorOptions) -> list[ColorOptions]:
+def _video_options(
+    job: Job, weights: Weights, options: ColorOptions, max_pixels: int
+) -> list[ColorOptions]:
     """Return the options for each variant of a video."""
     if job.hints is None and options.is_settled:
         return [options]
-    still = Photo(ffmpeg.still(job.source))
+    still = Photo(ffmpeg.still(job.source, max_pixels=max_pixels))
     return variant_options(still, weights, _hinted(options, job, still))
 
 
@@ -338,7 +351,7 @@ def _in_color(photo: Photo) -> bool:
 def _picture(path: pathlib.Path) -> Photo:
     """Read a photo of any size, or a still of a video."""
     if ffmpeg.is_video(path):
-        return Photo(ffmpeg.still(path))
+        return Photo(ffmpeg.still(path, max_pixels=sys.maxsize))
     return read_photo(path, max_pixels=sys.maxsize, allow_truncated=True)
 
 

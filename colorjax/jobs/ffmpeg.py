@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
@@ -13,8 +14,9 @@ from typing import IO
 import numpy as np
 from jaxtyping import UInt8
 
-from colorjax.errors import ColorjaxError, OutputError, PhotoError
+from colorjax.errors import ColorjaxError, PhotoError, TooLargeError
 from colorjax.jobs.matroska import matroska_header
+from colorjax.photos import MAX_PIXELS, most_pixels
 
 SUFFIXES = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .m2ts .mts .wmv .flv .ogv .3gp".split())
 CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # in which H.264 is common
@@ -23,6 +25,7 @@ STILL = 250  # the latest frame that represents a video
 CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
 BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv".split()
 MATROSKA = ".mkv"
+LARGE = re.compile(r"Picture size (\d+)x(\d+) exceeds specified max pixel count (\d+)")
 Frame = UInt8[np.ndarray, "h w 3"]
 
 
@@ -52,14 +55,18 @@ def frame_times(source: pathlib.Path) -> list[float]:
     return times
 
 
-def still(source: pathlib.Path) -> Frame:
+def still(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
     """Return a representative frame of a video: the middle one, but at most frame 250.
+
+    Args:
+        source: The video.
+        max_pixels: As for `decode`.
 
     Raises:
         PhotoError: ffmpeg is not installed, or cannot read the video.
     """
     number = min(STILL, len(frame_times(source)) // 2)
-    with contextlib.closing(decode(source, skip=number)) as frames:
+    with contextlib.closing(decode(source, skip=number, max_pixels=max_pixels)) as frames:
         for frame in frames:
             return frame
     raise PhotoError(f"{source}: frame {number} is missing; expected a video")
@@ -76,9 +83,24 @@ def last_duration(times: list[float]) -> float:
     return times[-1] - times[-2] if len(times) > 1 else 0.04
 
 
-def decode(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
-    """Yield the frames of a video upright, from frame `skip` on."""
-    command = ["ffmpeg", "-v", "error", "-nostdin", *_input(source), "-map", "0:v:0"]
+def decode(
+    source: pathlib.Path, skip: int, *, max_pixels: int = MAX_PIXELS
+) -> Generator[Frame, None, None]:
+    """Yield the frames of a video upright.
+
+    Args:
+        source: The video.
+        skip: The number of the first frame.
+        max_pixels: The most pixels of a frame. Small files may have fewer, as for photos.
+
+    Raises:
+        PhotoError: ffmpeg is not installed, or cannot read the video, or its frames are too large.
+    """
+    inputs = _input(source)
+    size = os.path.getsize(source) if os.path.exists(source) else 0
+    command = ["ffmpeg", "-v", "error", "-nostdin"]
+    most = min(most_pixels(max_pixels, size), 2**31 - 1)  # ffmpeg knows no larger limit
+    command += ["-max_pixels", str(most), *inputs, "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
     with tempfile.TemporaryFile() as said:
         try:
@@ -100,9 +122,10 @@ def decode(source: pathlib.Path, skip: int) -> Generator[Frame, None, None]:
                 process.kill()
             process.stdout.close()
             process.wait()
-        if process.returncode:
-            said.seek(0)
-            raise _failed(source, said.read().decode(errors="surrogateescape"))
+        said.seek(0)
+        told = said.read().decode(errors="surrogateescape")
+        if process.returncode or LARGE.search(told):
+            raise _failed(source, told)
 
 
 @contextlib.contextmanager
@@ -149,10 +172,9 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
 
 
 def concatenate(
-    source: pathlib.Path, target: pathlib.Path, parts: pathlib.Path, step: float
+    source: pathlib.Path, whole: pathlib.Path, parts: pathlib.Path, step: float
 ) -> None:
-    """Concatenate the parts, and add the sound, subtitles and metadata of the source."""
-    whole = parts / f"whole{target.suffix}"
+    """Concatenate the parts into a whole, and add the sound, subtitles and metadata of the source."""
     names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
     command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
@@ -164,10 +186,6 @@ def concatenate(
     )
     if done.returncode:
         raise _failed(source, done.stderr)
-    try:
-        os.replace(whole, target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror})") from None
 
 
 def _plain(path: pathlib.Path) -> str:
@@ -212,6 +230,11 @@ def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
         return PhotoError(
             f"{source}: a playlist, or no video; expected one of {' '.join(SUFFIXES)}"
         )
+    if large := LARGE.search(said):
+        w, h, most = map(int, large.groups())
+        found = f"frames of {w} × {h} = {w * h / 1e6:.6g} megapixels"
+        expected = f"at most {most / 1e6:.6g} in a file of this size"
+        return TooLargeError(f"{source}: {found}; expected {expected}")
     lines = [line for line in said.splitlines() if line.strip()] or ["no message"]
     reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())
     return PhotoError(f"{source}: ffmpeg failed ({reason[:160]}); expected a video")

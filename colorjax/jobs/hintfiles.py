@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from colorjax.errors import HintError, in_one_line
+from colorjax.errors import HintError, TooLargeError, in_one_line
 from colorjax.inference.hints import Hints
 from colorjax.jsontext import parse_json
 from colorjax.photos import read_bytes, read_photo
 
 OPAQUE = 128  # pixels with at least this alpha are hints
+LONGEST = 16 << 20  # bytes of a list of points
 
 
 def read_hints(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
@@ -63,22 +64,30 @@ def find_hints(folder: str | os.PathLike, name: str) -> pathlib.Path | None:
 
 
 def _dots(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
-    dots = read_photo(path).to_8bit()
+    expected = f"the photo's {' × '.join(map(str, shape[:2]))}"
+    try:
+        # at this limit, a blank picture of the photo's size may have any number of bytes
+        dots = read_photo(path, max_pixels=20 * shape[0] * shape[1]).to_8bit()
+    except TooLargeError:
+        raise HintError(f"{path}: too many pixels; expected {expected}") from None
     if dots.alpha is None:
         raise HintError(
             f"{path}: nothing is transparent; expected colored dots on a transparent background"
         )
     if dots.alpha.shape != tuple(shape[:2]):
-        found, expected = (" × ".join(map(str, size)) for size in (dots.alpha.shape, shape[:2]))
-        raise HintError(f"{path}: {found} pixels; expected the photo's {expected}")
+        found = " × ".join(map(str, dots.alpha.shape))
+        raise HintError(f"{path}: {found} pixels; expected {expected}")
     rgb = dots.pixels if dots.pixels.ndim == 3 else np.repeat(dots.pixels[..., None], 3, -1)
     opaque = dots.alpha >= OPAQUE
     return Hints(np.argwhere(opaque), rgb[opaque])
 
 
 def _points(path: str | os.PathLike) -> Hints:
+    data = read_bytes(path, LONGEST + 1)
+    if len(data) > LONGEST:
+        raise HintError(f"{path}: longer than {LONGEST >> 20} MiB; expected fewer points")
     try:
-        points = parse_json(read_bytes(path))
+        points = parse_json(data)
         places = [[_whole(point["y"]), _whole(point["x"])] for point in points]
         colors = [_color(point["rgb"]) for point in points]
     except (ValueError, TypeError, KeyError) as error:

@@ -6,26 +6,37 @@ import hashlib
 import itertools
 import os
 import pathlib
-import shutil
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
-from colorjax.errors import BusyError, OutputError
+from colorjax.errors import BusyError, OutputError, in_one_line
 from colorjax.inference.blending import BlendState
 from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
 from colorjax.jobs.coloring import ColorOptions, FrameMemory, Weights, color_frames
 from colorjax.jobs.matroska import matroska_frame
-from colorjax.photos import Photo, check_replaceable, shorten_name, write_bytes
+from colorjax.jobs.outputs import Claims
+from colorjax.photos import (
+    MAX_PIXELS,
+    Photo,
+    check_replaceable,
+    place_file,
+    shorten_name,
+    write_bytes,
+)
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None
 
+OURS = re.compile(
+    r"run|\d{6}\.(ts|npz)|unfinished\.ts|whole\.\w+|\.colorjax-\w+\.tmp"
+)  # in the folder of parts
 PART = 200  # frames per part; a killed run repeats at most one part
 
 
@@ -36,6 +47,8 @@ def colorize_video(
     options: ColorOptions,
     *,
     overwrite: bool = False,
+    claims: Claims | None = None,
+    max_pixels: int = MAX_PIXELS,
     show: Callable[[int], object] = lambda done: None,
 ) -> None:
     """Color a video. A killed run continues where it stopped.
@@ -46,17 +59,17 @@ def colorize_video(
         weights: (params, config).
         options: As for photos, for one variant. Hints follow their things from frame to frame.
         overwrite: Whether to replace an existing target.
+        claims: The files that must not be replaced. None means only the video.
+        max_pixels: The most pixels of a frame.
         show: Called now and then with the number of finished frames.
 
     Raises:
         PhotoError: ffmpeg is not installed, or cannot read the video.
-        OutputError: the target exists or cannot be written.
+        OutputError: the target exists, is an input or cannot be written, or the folder of parts is another one.
         BusyError: another run is working on it.
     """
-    if os.path.exists(target) and not overwrite:
-        raise OutputError(
-            f"{target}: already exists; expected a new name or permission to overwrite"
-        )
+    claims = claims or Claims([source])
+    claims.claim(target, overwrite=overwrite)
     check_replaceable(target)
     times = ffmpeg.frame_times(source)
     parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
@@ -65,11 +78,13 @@ def colorize_video(
     except OSError as error:
         raise OutputError(f"{parts}: cannot make the folder ({error.strerror})") from None
     with _locked(parts, target):
+        _check_parts(parts)
         _forget_other_runs(parts, _identity(source, weights, options))
         done = len(list(parts.glob("*.ts")))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
-        with contextlib.closing(ffmpeg.decode(source, skip=done * PART)) as frames:
+        decoded = ffmpeg.decode(source, skip=done * PART, max_pixels=max_pixels)
+        with contextlib.closing(decoded) as frames:
             for number in itertools.count(done):
                 first = next(frames, None)
                 if first is None:
@@ -87,9 +102,19 @@ def colorize_video(
                 (memory,) = latest
                 _write_memory(parts / f"{number:06}.npz", memory)
                 os.replace(parts / "unfinished.ts", parts / f"{number:06}.ts")
-        ffmpeg.concatenate(source, target, parts, ffmpeg.last_duration(times))
+        whole = parts / f"whole{target.suffix}"
+        ffmpeg.concatenate(source, whole, parts, ffmpeg.last_duration(times))
+        try:
+            claims.claim(
+                target, overwrite=overwrite
+            )  # again: something may have appeared meanwhile
+            place_file(whole, target, overwrite=overwrite)
+        except OutputError:
+            if not overwrite and os.path.lexists(target):
+                _remove(parts)
+            raise
         show(len(times))
-        shutil.rmtree(parts)
+        _remove(parts)
 
 
 @contextlib.contextmanager
@@ -98,7 +123,10 @@ def _locked(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    folder = os.open(parts, os.O_RDONLY)
+    try:
+        folder = os.open(parts, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:  # a link to another folder
+        raise OutputError(f"{parts}: {error.strerror}; expected a folder of parts") from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -106,6 +134,24 @@ def _locked(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
         raise BusyError(f"{target}: another run is working on it; expected no other run") from None
     finally:
         os.close(folder)
+
+
+def _check_parts(parts: pathlib.Path) -> None:
+    """Check that a folder holds nothing but parts, so that it can be removed."""
+    with os.scandir(parts) as found:
+        for each in found:
+            if not (OURS.fullmatch(each.name) and each.is_file(follow_symlinks=False)):
+                other = f"holds {in_one_line(each.name)}, which is no part of a video"
+                raise OutputError(f"{in_one_line(parts)}: {other}; expected a folder of parts")
+
+
+def _remove(parts: pathlib.Path) -> None:
+    """Remove the folder of parts, unless something else was put into it meanwhile."""
+    with contextlib.suppress(OSError):
+        for path in parts.iterdir():
+            if OURS.fullmatch(path.name):
+                path.unlink()
+        parts.rmdir()
 
 
 def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> bytes:

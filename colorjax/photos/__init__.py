@@ -9,7 +9,7 @@ Import from this package rather than from its modules. `reading` decodes photos,
 from colorjax.photos.drawing import shrink_photo, text_strip
 from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.loading import load_resized, load_square, load_squares
-from colorjax.photos.opening import MAX_PIXELS
+from colorjax.photos.opening import MAX_PIXELS, most_pixels
 from colorjax.photos.photo import Photo, Pixels
 from colorjax.photos.pil import from_pil, is_pil, to_pil
 from colorjax.photos.reading import (
@@ -30,6 +30,7 @@ from colorjax.photos.writing import (
     encode_frames,
     encode_photo,
     format_of,
+    place_file,
     remove_temporaries,
     shorten_name,
     write_bytes,
@@ -57,7 +58,9 @@ __all__ = [
     "load_square",
     "load_squares",
     "memory_needed",
+    "most_pixels",
     "output_suffix",
+    "place_file",
     "read_bytes",
     "read_frames",
     "read_photo",

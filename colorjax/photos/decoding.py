@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from colorjax.photos.formats import TruncatedDataError, UnsupportedError
-from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of
+from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of, read_exif
 from colorjax.photos.profiles import image_to_srgb, levels_to_srgb
 
 _ORIENTATION = 0x0112
@@ -201,7 +201,7 @@ def _unpacked_as(image: Any, rawmode: str) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of a loaded image. Pillow turns TIFFs upright when it loads them."""
     try:
-        return image.getexif().get(_ORIENTATION, 1)
+        return read_exif(image).get(_ORIENTATION, 1)
     except Exception:  # a damaged EXIF block does not damage the photo
         return 1
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+from colorjax.photos.headers import read_exif
+
 _KEPT = {  # what describes the picture; the other entries describe its encoding
     *(
         ExifTags.Base[name]
@@ -66,7 +68,7 @@ def read_metadata(image: Any, width: int, height: int) -> Metadata:
     with contextlib.suppress(Exception):
         dpi = _dpi(image)
     with contextlib.suppress(Exception):
-        exif = _exif(image.getexif(), width, height, dpi)
+        exif = _exif(read_exif(image), width, height, dpi)
     with contextlib.suppress(Exception):
         xmp = image.info.get("xmp", b"")
         xmp = _ORIENTATION.sub(rb"\g<1>1", xmp if isinstance(xmp, bytes) else str(xmp).encode())
@@ -116,7 +118,7 @@ def _is_big(image: Any) -> bool:
 
 
 def _dpi(image: Any) -> tuple[float, float] | None:
-    exif = image.getexif()
+    exif = read_exif(image)
     dpi = image.info.get("dpi")
     if dpi is None and exif.get(ExifTags.Base.ResolutionUnit, 2) in (2, 3):
         inch = 2.54 if exif.get(ExifTags.Base.ResolutionUnit) == 3 else 1

@@ -23,7 +23,10 @@ PIXELS_PER_BYTE = 2_000
 """Pixels that a file may hold per byte, beyond 1/20 of the limit. Deflate compresses 1,032 bytes to one."""
 
 MOST_PARTS = 40_000
-"""The most chunks of a PNG without its pixels, or segments of a JPEG (`headers.count_parts`)."""
+"""The most chunks, blocks, segments or boxes of a file (`headers.count_parts`)."""
+
+LARGEST_WHOLE = 1 << 30
+"""The most bytes of a WebP, AVIF or HEIC, which decoders read as a whole."""
 
 PathLike = str | os.PathLike[str]
 
@@ -77,8 +80,12 @@ def open_photo(
     """
     with decoder_guard(name, max_pixels, truncated=truncated):
         size = file.seek(0, io.SEEK_END)
+        if size > LARGEST_WHOLE and headers.is_held_whole(file):
+            raise formats.UnsupportedError(
+                f"{size} bytes", f"at most {LARGEST_WHOLE} in this format"
+            )
         if headers.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
-            found = f"more than {MOST_PARTS} parts in its header"
+            found = f"more than {MOST_PARTS} parts besides pixels"
             raise formats.UnsupportedError(found, f"at most {MOST_PARTS}")
         if max_pixels is not None:
             most = max(100, max_pixels // 1_000_000)
@@ -117,10 +124,20 @@ def check_size(
         return
     if w * h > max_pixels:
         raise too_large(name, f"{w} × {h} = {w * h / 1e6:.6g} megapixels", max_pixels)
-    most = max_pixels / 20 + PIXELS_PER_BYTE * file_size
+    most = most_pixels(max_pixels, file_size)
     if w * h > most:
         found = f"{w} × {h} = {w * h / 1e6:.6g} megapixels in {file_size} bytes"
         raise _limit_error(name, found, f"at most {most / 1e6:.6g} megapixels in so few bytes")
+
+
+def most_pixels(max_pixels: int, file_size: int) -> int:
+    """Return the most pixels of a picture in a file.
+
+    Args:
+        max_pixels: The limit for files of any size.
+        file_size: The size of the file in bytes.
+    """
+    return min(max_pixels, max_pixels // 20 + PIXELS_PER_BYTE * file_size)
 
 
 def check_frames(number: int, name: PathLike, max_pixels: int) -> None:

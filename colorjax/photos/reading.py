@@ -116,14 +116,18 @@ def decode_frames(
     return _read_frames(io.BytesIO(data), name, max_pixels, allow_truncated)
 
 
-def read_bytes(path: PathLike) -> bytes:
+def read_bytes(path: PathLike, most: int = -1) -> bytes:
     """Return the bytes of a file.
+
+    Args:
+        path: The file.
+        most: The number of bytes to read of a file that has more, or -1 for all.
 
     Raises:
         PhotoError: the file is missing, is not a regular file, or cannot be read.
     """
     with regular_file(path) as file:
-        return file.read()
+        return file.read(most)
 
 
 def output_suffix(path: PathLike) -> str:

@@ -216,10 +216,7 @@ def _write_file(
     path: PathLike, write: Callable[[io.BufferedIOBase], object], *, overwrite: bool
 ) -> None:
     """Do what `write_bytes` does, with a function that writes the content."""
-    if overwrite:
-        check_replaceable(path)
-    else:
-        _check_free(path)
+    _check_target(path, overwrite)
     # named before it exists, so that whatever interrupts the writing, it is removed
     temporary = os.path.join(os.path.dirname(path), f".colorjax-{secrets.token_hex(8)}.tmp")
     try:
@@ -234,8 +231,7 @@ def _write_file(
     except FileExistsError:
         _check_free(path)
     except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(f"{in_one_line(path)}: {found}; expected a writable place") from error
+        raise _cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -277,7 +273,39 @@ def _open_locked(name: str) -> Iterator[io.BufferedIOBase]:
             return
 
 
-def _rename(temporary: str, path: PathLike, overwrite: bool) -> None:
+def place_file(temporary: PathLike, path: PathLike, *, overwrite: bool = False) -> None:
+    """Give a finished file its final name, if that is free or may be overwritten.
+
+    Args:
+        temporary: The finished file, on the same file system. It may keep this name, too.
+        path: The final name.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        OutputError: as for `write_bytes`.
+    """
+    _check_target(path, overwrite)
+    try:
+        _rename(temporary, path, overwrite)
+    except FileExistsError:
+        _check_free(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: PathLike, error: OSError) -> OutputError:
+    found = f"cannot be written ({error.strerror or error})"
+    return OutputError(f"{in_one_line(path)}: {found}; expected a writable place")
+
+
+def _check_target(path: PathLike, overwrite: bool) -> None:
+    if overwrite:
+        check_replaceable(path)
+    else:
+        _check_free(path)
+
+
+def _rename(temporary: PathLike, path: PathLike, overwrite: bool) -> None:
     """Give a file its name. Raise FileExistsError if the name is taken and must not be overwritten."""
     if not overwrite:
         try:

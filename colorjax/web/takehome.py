@@ -36,6 +36,7 @@ PROJECT = ".colorjax"  # suffix of a project file
 CONTENT = "project.json"  # the member of a project file that lists the rest
 LONGEST_NAME = 255
 MOST_CONTENT = 50_000_000  # bytes of CONTENT
+MOST_NAMES = 2_000_000  # bytes of the directory of a project file
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")  # formats that a person can choose
 
 Show = Callable[[int], object]
@@ -163,6 +164,8 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
         PhotoError: it is not a project that colorjax wrote.
     """
     works: list[Work] = []
+    if _has_many_names(path):
+        raise _no_project(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_bomb(archive, path):
@@ -189,6 +192,16 @@ _BROKEN = (
     NotImplementedError,
     RuntimeError,
 )  # raised by archives that colorjax did not write, as is EINVAL for places before the file's beginning
+
+
+def _has_many_names(path: pathlib.Path) -> bool:
+    """Return whether a zip has a long directory, or one in the form for large archives, which is read as a whole."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 42))
+        end = file.read()
+    large, last = end[:-22].startswith(b"PK\6\7"), end[-22:]
+    size = int.from_bytes(last[12:16], "little")
+    return large or not last.startswith(b"PK\5\6") or size > MOST_NAMES
 
 
 def _is_bomb(archive: zipfile.ZipFile, path: pathlib.Path) -> bool:
