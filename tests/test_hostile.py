@@ -175,14 +175,14 @@ def test_scans_are_counted():
         data = encoded(PHOTO, "JPEG", progressive=progressive)
         assert data.count(b"\xff\xda") == expected  # stuffed bytes hide none
         for extra in (b"", b"\xff\xda" * 500):
-            assert photos.headers.count_scans(io.BytesIO(data + extra), 99) == expected
+            assert photos.parts.count_scans(io.BytesIO(data + extra), 99) == expected
         with_thumbnail = encoded(
             PHOTO, "JPEG", progressive=progressive, exif=b"Exif\0\0" + b"\xff\xda" * 500
         )
-        assert photos.headers.count_scans(io.BytesIO(with_thumbnail), 99) == expected
-    assert photos.headers.count_scans(io.BytesIO(encoded(PHOTO, "PNG")), 99) == 0
+        assert photos.parts.count_scans(io.BytesIO(with_thumbnail), 99) == expected
+    assert photos.parts.count_scans(io.BytesIO(encoded(PHOTO, "PNG")), 99) == 0
     long = encoded(noise(1024, 1024, 3), "JPEG", quality=100)
-    assert photos.headers.count_scans(io.BytesIO(long), 99) == 1
+    assert photos.parts.count_scans(io.BytesIO(long), 99) == 1
 
 
 def short_strips(pixels, strips, kept):
@@ -401,7 +401,7 @@ def test_large_parts_count_more_than_once(tmp_path, make, most, more):
             for piece in make(number):
                 file.seek(piece, io.SEEK_CUR) if isinstance(piece, int) else file.write(piece)
             file.truncate()
-            assert (photos.headers.count_parts(file, 40_000, whole=False) <= 40_000) == fits
+            assert (photos.parts.count_parts(file, 40_000, whole=False) <= 40_000) == fits
 
 
 @pytest.mark.req("FIL-046")
@@ -436,7 +436,7 @@ def test_files_that_are_held_as_a_whole_have_a_limit(save, monkeypatch, kind):
 @pytest.mark.req("FIL-046")
 def test_pixels_and_frames_are_no_parts():
     def count(data):
-        return photos.headers.count_parts(io.BytesIO(data), 40_000, whole=True)
+        return photos.parts.count_parts(io.BytesIO(data), 40_000, whole=True)
 
     png = encoded(noise(8, 8), "PNG")
     place = png.index(b"IDAT") - 4

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError, in_one_line
-from colorjax.photos import formats, headers
+from colorjax.photos import formats, headers, parts
 
 MAX_PIXELS = 400_000_000
 """The default limit on the pixels of a photo, checked from its header. The other limits are derived from it."""
@@ -23,7 +23,7 @@ PIXELS_PER_BYTE = 2_000
 """Pixels that a file may hold per byte, beyond 1/20 of the limit. Deflate compresses 1,032 bytes to one."""
 
 MOST_PARTS = 40_000
-"""The most chunks, blocks, segments or boxes of a file (`headers.count_parts`)."""
+"""The most chunks, blocks, segments or boxes of a file (`parts.count_parts`)."""
 
 LARGEST_WHOLE = 1 << 30
 """The most bytes of a WebP, AVIF or HEIC, which decoders read as a whole."""
@@ -84,12 +84,12 @@ def open_photo(
             raise formats.UnsupportedError(
                 f"{size} bytes", f"at most {LARGEST_WHOLE} in this format"
             )
-        if headers.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
+        if parts.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
             found = f"more than {MOST_PARTS} parts besides pixels"
             raise formats.UnsupportedError(found, f"at most {MOST_PARTS}")
         if max_pixels is not None:
             most = max(100, max_pixels // 1_000_000)
-            if headers.count_scans(file, most) > most:
+            if parts.count_scans(file, most) > most:
                 raise _limit_error(name, f"more than {most} scans", f"at most {most}")
         file.seek(0)
         image = headers.open_image(file)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from colorjax.errors import PhotoError, TruncatedError
-from colorjax.photos import decoding, formats, headers
+from colorjax.photos import decoding, formats, headers, parts
 from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.metadata import read_metadata
 from colorjax.photos.opening import (
@@ -202,7 +202,7 @@ def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
     """Return the number of pages or frames, as far as the file is intact. The image keeps its position."""
     if image.format == "TIFF":
         place = file.tell()
-        count = headers.count_pages(file)
+        count = parts.count_pages(file)
         file.seek(place)
         return count
     return getattr(image, "n_frames", 1) if image.format in formats.MULTI_FRAME else 1
