@@ -8,7 +8,7 @@ from colorjax.inference import hints, things
 
 spread = jax.jit(lambda *arrays: hints.spread_hints(*arrays))
 
-ALIKE, SPREAD, SHADES, NEAR, LOCAL, NEXT, DOUBT = 0.52, 0.28, 1.7, 0.9, 0.05, 0.7, 0.005
+ALIKE, SPREAD, SHADES, NEAR, LOCAL, NEXT, DOUBT = 0.5, 0.28, 1.7, 0.9, 0.05, 0.7, 0.005
 SHAPE = (6, 7)
 
 

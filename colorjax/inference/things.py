@@ -5,7 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 SPREAD = 0.28  # mean squared distance of features from their mean in a typical photo
-ALIKE = 0.52  # distance of features between different things in such a photo
+ALIKE = 0.5  # distance of features between different things in such a photo
 SHADES = 1.7  # scale of gray within a thing, in standard deviations of the photo's gray
 NEAR = 0.9  # scale of distance for similar features, in short sides of the photo
 LOCAL = 0.05  # share of the affinity that depends on distance alone
