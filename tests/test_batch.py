@@ -512,7 +512,10 @@ def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path,
     while process.poll() is None and not (out.exists() and files(out)):
         pass
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    try:
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code, error
     assert error.splitlines()[-1].endswith("run the same command again to continue")
     assert not [name for name in files(out) if name.endswith(".tmp")]

@@ -483,7 +483,10 @@ def test_interrupted_command_says_how_to_go_on(album, tmp_path, number, code):
     while not (metrics.exists() and metrics.stat().st_size) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code, err
     assert err.splitlines()[-1].startswith("colorjax: interrupted at step ")
     assert "--resume" in err

@@ -380,11 +380,18 @@ def test_a_full_stdout_ends_no_work(album, tiny_weights, tmp_path):
     found = subprocess.run([*line, str(tmp_path / "closed")], capture_output=True)
     assert (found.returncode, found.stderr) == (0, b"")
     assert len(files(tmp_path / "closed")) == 3
-    photo = [album / "a.jpg", "--weights", tiny_weights, "--out", "-"]
-    with open("/dev/full", "w") as full:
-        found = run("colorize", *photo, stdout=full, stderr=subprocess.PIPE, capture_output=False)
-    assert found.returncode == 2
-    one_line(found.stderr, "standard output")
+    for unbuffered in ("", "1"):
+        photo = ["colorize", album / "a.jpg", "--weights", tiny_weights, "--out", "-"]
+        with open("/dev/full", "w") as full:
+            found = run(
+                *photo,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                capture_output=False,
+                env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            )
+        assert found.returncode == 2
+        one_line(found.stderr, "standard output")
 
 
 @pytest.mark.req("CMD-043")

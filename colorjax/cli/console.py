@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -46,12 +47,17 @@ class _Output(Console):
         if self.quiet:
             return
         self.quiet = True
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.file.fileno())
-            os.close(nowhere)
+        discard(self.file)
         if not self.stderr and not isinstance(error, BrokenPipeError):
             _say(f"standard output: cannot be written ({error.strerror}); the work continues")
+
+
+def discard(stream: Any) -> None:
+    """Send to nowhere what a failed stream still holds, so that Python does not try to write it again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 class Printer:

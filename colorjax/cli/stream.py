@@ -6,7 +6,7 @@ import stat
 import sys
 from typing import Any
 
-from colorjax.cli.console import Printer
+from colorjax.cli.console import Printer, discard
 from colorjax.cli.tally import truncated_line
 from colorjax.errors import OutputError, PhotoError, UsageError
 
@@ -75,6 +75,7 @@ def colorize_stream(
         sys.stdout.buffer.write(colored)
         sys.stdout.buffer.flush()
     except (OSError, ValueError, AttributeError) as error:
+        discard(sys.stdout)
         found = getattr(error, "strerror", None) or "it is closed"
         raise OutputError(f"standard output: cannot be written ({found})") from error
     return 0
