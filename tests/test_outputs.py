@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from commanding import colorize, files
@@ -258,12 +259,13 @@ def test_a_link_that_takes_the_place_of_the_output_folder_leads_over_no_photo(
 ):
     from colorjax.jobs import batch
 
-    usual, out = batch.memory_needed, tmp_path / "out"
+    usual, out, alone = batch.memory_needed, tmp_path / "out", threading.Lock()
 
     def then_linked(path):
-        if out.is_dir() and not out.is_symlink():
-            out.rename(tmp_path / "moved")
-            out.symlink_to(album)
+        with alone:
+            if out.is_dir() and not out.is_symlink():
+                out.rename(tmp_path / "moved")
+                out.symlink_to(album)
         return usual(path)
 
     monkeypatch.setattr(batch, "memory_needed", then_linked)
@@ -392,6 +394,17 @@ def test_a_full_stdout_ends_no_work(album, tiny_weights, tmp_path):
             )
         assert found.returncode == 2
         one_line(found.stderr, "standard output")
+
+
+@pytest.mark.req("CMD-043")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("asked", ["--help", "--version"])
+def test_help_for_a_full_stdout_is_one_line(asked):
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "w") as full:
+        found = run(asked, stdout=full, stderr=subprocess.PIPE, capture_output=False, env=buffered)
+    assert found.returncode == 2
+    one_line(found.stderr, "standard output")
 
 
 @pytest.mark.req("CMD-043")

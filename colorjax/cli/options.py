@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from colorjax.cli.console import Printer
-from colorjax.errors import ConfigError, UsageError, missing_extra
+from colorjax.cli.console import Printer, discard
+from colorjax.errors import ConfigError, OutputError, UsageError, missing_extra
 from colorjax.jsontext import parse_json
 
 COLUMNS = {  # of the table: for each number its heading, with the unit and the better direction, and its format
@@ -72,6 +72,17 @@ class Parser(argparse.ArgumentParser):
             near = [_suggestion(word.partition("=")[0], known) for word in unknown]
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(near[:1])}")
         return parsed
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Write help or the version at once, so that a full stdout is noticed."""
+        super()._print_message(message, file)
+        try:
+            (file or sys.stderr).flush()
+        except OSError as error:
+            discard(file)
+            if not isinstance(error, BrokenPipeError):
+                reason = f"standard output: cannot be written ({error.strerror})"
+                raise OutputError(reason) from error
 
     def _with_subcommand(self, given: list[str]) -> list[str]:
         """Return the arguments with the subcommand that the user left out."""
