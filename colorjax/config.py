@@ -13,7 +13,7 @@ from typing import Any, Literal
 from colorjax.errors import ConfigError
 from colorjax.jsontext import leaves, parse_json
 
-MOST_VIVID = 1000  # the largest vividness
+MAX_VIVIDNESS = 1000  # the largest vividness
 MAX_NUMBER = 1e300  # the largest number in a config; larger integers would overflow a float
 
 
@@ -241,7 +241,7 @@ class Config(Checked):
     source_size: int = number(0, at_least=0, at_most=4096)
     working_size: int = number(0, at_least=0, at_most=4096)
     softness: float = number(1.0, at_least=1, at_most=16)
-    vividness: float = number(1.0, at_least=0, at_most=MOST_VIVID)
+    vividness: float = number(1.0, at_least=0, at_most=MAX_VIVIDNESS)
     knee: float = number(0.0, at_least=0, at_most=10_000)
     framing: Literal["squash", "crop", "whole"] = "squash"
     objective: ObjectiveConfig = ObjectiveConfig()

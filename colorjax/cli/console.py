@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from colorjax.errors import in_one_line
+from colorjax.errors import OutputError, in_one_line
 
 WIDTH = 160  # columns of a table without a terminal
 LINES = 10  # progress lines of a run without a terminal
@@ -58,6 +58,13 @@ def discard(stream: Any) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def stdout_failure(error: Exception) -> OutputError:
+    """Discard what stdout still holds after a failure, and return the error to raise."""
+    discard(sys.stdout)
+    found = getattr(error, "strerror", None) or "it is closed"
+    return OutputError(f"standard output: cannot be written ({found})")
 
 
 class Printer:

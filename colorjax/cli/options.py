@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from colorjax.cli.console import Printer, discard
-from colorjax.errors import ConfigError, OutputError, UsageError, missing_extra
+from colorjax.cli.console import Printer, discard, stdout_failure
+from colorjax.errors import ConfigError, UsageError, missing_extra
 from colorjax.jsontext import parse_json
 
 COLUMNS = {  # of the table: for each number its heading, with the unit and the better direction, and its format
@@ -76,13 +76,14 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         """Write help or the version at once, so that a full stdout is noticed."""
         super()._print_message(message, file)
+        if not file:  # stdout is closed
+            return
         try:
-            (file or sys.stderr).flush()
-        except OSError as error:
+            file.flush()
+        except BrokenPipeError:
             discard(file)
-            if not isinstance(error, BrokenPipeError):
-                reason = f"standard output: cannot be written ({error.strerror})"
-                raise OutputError(reason) from error
+        except OSError as error:
+            raise stdout_failure(error) from error
 
     def _with_subcommand(self, given: list[str]) -> list[str]:
         """Return the arguments with the subcommand that the user left out."""
@@ -268,9 +269,9 @@ def check_extra(what: str, extra: str, *modules: str) -> None:
 
 def check_vividness(value: Any) -> float:
     """Check the value of `--vividness`."""
-    from colorjax.config import MOST_VIVID
+    from colorjax.config import MAX_VIVIDNESS
 
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= MOST_VIVID:
-        raise ConfigError(f"vividness is {value!r}; expected a number from 0 to {MOST_VIVID}")
+    if not number or not 0 <= value <= MAX_VIVIDNESS:
+        raise ConfigError(f"vividness is {value!r}; expected a number from 0 to {MAX_VIVIDNESS}")
     return float(value)

@@ -6,9 +6,9 @@ import stat
 import sys
 from typing import Any
 
-from colorjax.cli.console import Printer, discard
+from colorjax.cli.console import Printer, stdout_failure
 from colorjax.cli.tally import truncated_line
-from colorjax.errors import OutputError, PhotoError, UsageError
+from colorjax.errors import PhotoError, UsageError
 
 LARGEST_STREAM = 1 << 30  # bytes of a photo from or to a standard stream
 
@@ -75,9 +75,7 @@ def colorize_stream(
         sys.stdout.buffer.write(colored)
         sys.stdout.buffer.flush()
     except (OSError, ValueError, AttributeError) as error:
-        discard(sys.stdout)
-        found = getattr(error, "strerror", None) or "it is closed"
-        raise OutputError(f"standard output: cannot be written ({found})") from error
+        raise stdout_failure(error) from error
     return 0
 
 

@@ -151,9 +151,8 @@ def choose_chroma(
         (R − Y, B − Y) in levels.
     """
     if isinstance(config.network, DenseConfig):
-        chroma, doubt = prediction.cells, jnp.ones(prediction.gray.shape)
+        chroma = prediction.cells
     else:
-        doubt = deviation(prediction.cells, config.network)
         if isinstance(tilt, Tilt):
             shares = memberships(prediction.features, jnp.asarray(tilt.anchors))
             tilt = jnp.asarray(tilt.overall)[None, None] + jnp.matmul(
@@ -166,11 +165,12 @@ def choose_chroma(
     else:
         chroma = vividness * chroma
     chroma = config.vividness * chroma
-    return (
-        chroma
-        if prediction.hints is None
-        else spread_hints(chroma, prediction.features, prediction.hints, doubt)
-    )
+    if prediction.hints is None:
+        return chroma
+    doubt = jnp.ones(prediction.gray.shape)
+    if not isinstance(config.network, DenseConfig):
+        doubt = deviation(prediction.cells, config.network)
+    return spread_hints(chroma, prediction.features, prediction.hints, doubt)
 
 
 def render(

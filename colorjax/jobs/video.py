@@ -34,9 +34,8 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
-OURS = re.compile(
-    r"run|\d{6}\.(ts|npz)|unfinished\.ts|whole\.\w+|\.colorjax-\w+\.tmp"
-)  # in the folder of parts
+# the files in a folder of parts
+OURS = re.compile(r"run|\d{6}\.(ts|npz)|unfinished\.ts|whole\.\w+|\.colorjax-\w+\.tmp")
 PART = 200  # frames per part; a killed run repeats at most one part
 
 
@@ -105,9 +104,8 @@ def colorize_video(
         whole = parts / f"whole{target.suffix}"
         ffmpeg.concatenate(source, whole, parts, ffmpeg.last_duration(times))
         try:
-            claims.claim(
-                target, overwrite=overwrite
-            )  # again: something may have appeared meanwhile
+            # again: something may have appeared meanwhile
+            claims.claim(target, overwrite=overwrite)
             place_file(whole, target, overwrite=overwrite)
         except OutputError:
             if not overwrite and os.path.lexists(target):
