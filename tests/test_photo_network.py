@@ -1,5 +1,7 @@
 """The photo network: shapes, bins, decoding."""
 
+import dataclasses
+
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from photo_network import small
 
 import colorjax
+from colorjax.jsontext import leaves
 from colorjax.networks import bins, photo
 
 
@@ -195,6 +198,32 @@ def test_gradient_is_finite():
         truth = jnp.full((1, 33, 47, 3), 100.0)
         gradient = gradients(params, flat, truth, config=conf)
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.req("NET-033")
+@pytest.mark.xfail(strict=True, reason="not written yet")
+def test_new_blocks_of_the_decoder_start_as_the_identity():
+    shallow = small(**{"network.stages": 7}).network
+    deep = dataclasses.replace(shallow, coarse_blocks=3, middle_blocks=2, fine_blocks=2)
+    trained = jax.tree.map(lambda leaf: leaf + 0.1, photo.init_photo(jax.random.key(4), shallow))
+    grown, kept = photo.init_photo(jax.random.key(5), deep), dict(leaves(trained))
+    fresh = [name for name, leaf in leaves(grown) if name not in kept]
+    assert {name.split(".")[0] for name in fresh} == {"up_16", "up_8", "up_4"}
+    both = jax.tree_util.tree_map_with_path(
+        lambda keys, leaf: kept.get(".".join(key.key for key in keys), leaf), grown
+    )
+    assert jax.tree.map(np.shape, both) == jax.tree.map(np.shape, grown)
+    gray = grays(4, 2, 32, 64)
+    np.testing.assert_allclose(
+        apply(both, gray, config=deep), apply(trained, gray, config=shallow), atol=1e-5
+    )
+
+    last = [
+        name for name in fresh if name.endswith("kernel") and not np.any(dict(leaves(both))[name])
+    ]
+    assert len(last) == 4  # two more at stride 16, and one at 8 and at 4
+    gradient = jax.grad(lambda params: jnp.square(apply(params, gray, config=deep)).sum())(both)
+    assert all(np.abs(dict(leaves(gradient))[name]).max() > 0 for name in last)
 
 
 @pytest.mark.req("NET-025")
