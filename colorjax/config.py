@@ -98,6 +98,9 @@ class PhotoConfig(Checked):
         coarse: Channels at stride 16, if that is not the coarsest.
         middle: Channels at stride 8.
         fine: Channels at stride 4.
+        coarse_blocks: Residual blocks at stride 16, if that is not the coarsest.
+        middle_blocks: Residual blocks at stride 8.
+        fine_blocks: Residual blocks at stride 4.
         group: Channels that share a normalization.
         head_width: Channels before the last layer of the head.
         rings: Rings of bins around the neutral bin.
@@ -115,6 +118,9 @@ class PhotoConfig(Checked):
     coarse: int = number(160, at_least=1, at_most=4096)
     middle: int = number(96, at_least=1, at_most=4096)
     fine: int = number(48, at_least=1, at_most=4096)
+    coarse_blocks: int = number(1, at_least=1, at_most=8)
+    middle_blocks: int = number(1, at_least=1, at_most=8)
+    fine_blocks: int = number(1, at_least=1, at_most=8)
     group: int = number(16, at_least=1, at_most=4096)
     head_width: int = number(96, at_least=1, at_most=4096)
     rings: int = number(7, at_least=1, at_most=64)

@@ -201,7 +201,6 @@ def test_gradient_is_finite():
 
 
 @pytest.mark.req("NET-033")
-@pytest.mark.xfail(strict=True, reason="not written yet")
 def test_new_blocks_of_the_decoder_start_as_the_identity():
     shallow = small(**{"network.stages": 7}).network
     deep = dataclasses.replace(shallow, coarse_blocks=3, middle_blocks=2, fine_blocks=2)

@@ -33,7 +33,6 @@ def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
     keys = iter(keys)
     deepest, *skips = _used_stages(config)
     channels = [blocks[-1].outputs for blocks in stages(config.encoder, config.stages)]
-    widths = _widths(config)
     params = {
         "encoder": init_efficientnet(encoder_key, config.encoder, count=config.stages),
         "bottom": {
@@ -42,16 +41,16 @@ def init_photo(key: PRNGKeyArray, config: PhotoConfig) -> PyTree:
         },
     }
     inputs = config.bottom
-    for stage, width in zip(skips, widths, strict=True):
-        params[f"up_{STAGE_STRIDES[stage]}"] = {
+    for stage, (width, blocks) in zip(skips, _decoder(config), strict=True):
+        up = {
             "norm": init_norm(inputs),
             "conv": init_conv(next(keys), 1, 1, inputs, width),
             "skip": init_conv(next(keys), 1, 1, channels[stage], width),
-            "norm_0": init_norm(width),
-            "conv_0": init_conv(next(keys), 3, 3, width, width),
-            "norm_1": init_norm(width),
-            "conv_1": init_conv(next(keys), 3, 3, width, width, gain=0.0),
         }
+        for i in range(2 * blocks):  # two layers per block; the second one starts at zero
+            up[f"norm_{i}"] = init_norm(width)
+            up[f"conv_{i}"] = init_conv(next(keys), 3, 3, width, width, gain=1.0 - i % 2)
+        params[f"up_{STAGE_STRIDES[stage]}"] = up
         inputs = width
     params["head"] = {
         "norm_0": init_norm(inputs),
@@ -115,12 +114,13 @@ def apply_photo_features(
     x, bottom = features[deepest], params["bottom"]
     mean = x.mean((1, 2), keepdims=True)
     x = apply_conv(bottom["conv"], x) + apply_conv(bottom["context"], mean)
-    for stage in skips:
+    for stage, (_, blocks) in zip(skips, _decoder(config), strict=True):
         up, skip = params[f"up_{STAGE_STRIDES[stage]}"], features[stage]
         x = repeat(apply_conv(up["conv"], active(up["norm"], x)), skip.shape)
         x += apply_conv(up["skip"], skip)
-        y = apply_conv(up["conv_0"], active(up["norm_0"], x))
-        x += apply_conv(up["conv_1"], active(up["norm_1"], y))
+        for i in range(0, 2 * blocks, 2):
+            y = apply_conv(up[f"conv_{i}"], active(up[f"norm_{i}"], x))
+            x += apply_conv(up[f"conv_{i + 1}"], active(up[f"norm_{i + 1}"], y))
     head = params["head"]
     x = apply_conv(head["conv_0"], active(head["norm_0"], x))
     features = active(head["norm_1"], x)
@@ -136,6 +136,11 @@ def _used_stages(config: PhotoConfig) -> list[int]:
     return [last[stride] for stride in sorted(last, reverse=True) if stride >= CELL]
 
 
-def _widths(config: PhotoConfig) -> list[int]:
-    """Return the channels of the decoder at each stride below the coarsest, down to 4."""
-    return [config.coarse, config.middle, config.fine][-(len(_used_stages(config)) - 1) :]
+def _decoder(config: PhotoConfig) -> list[tuple[int, int]]:
+    """Return the channels and the residual blocks of the decoder at each stride below the coarsest, down to 4."""
+    levels = [
+        (config.coarse, config.coarse_blocks),
+        (config.middle, config.middle_blocks),
+        (config.fine, config.fine_blocks),
+    ]
+    return levels[-(len(_used_stages(config)) - 1) :]
