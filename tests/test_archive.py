@@ -56,6 +56,26 @@ def test_a_worker_dies_and_no_photo_is_lost(album, tmp_path):
     assert cli.main(["archive", str(album), "--out", str(out), "--workers", "1", "--quiet"]) == 0
 
 
+@pytest.mark.req("CMD-040", "CMD-042")
+def test_a_worker_replaces_no_input_of_the_run(album, tmp_path):
+    conf = colorjax.preset("seed-relu")
+    params = colorjax.init_params(jax.random.key(0), conf)
+    weights.save_weights(tmp_path / "w.safetensors", params, conf)
+    inputs = sorted(map(str, album.iterdir()))
+    worker = archive._Worker(tmp_path / "w.safetensors", ColorOptions(), True, 95, inputs)
+    before = (album / "01.png").read_bytes()
+    (tmp_path / "out").mkdir()
+    for name in ("01.png", "new.png"):
+        target = tmp_path / "out" / name
+        if name == "01.png":
+            os.link(album / name, target)
+        row = {"source": inputs[0], "target": str(target), "name": name, "hints": ""}
+        found = worker(row)
+        assert found["status"] == ("failed" if name == "01.png" else "done")
+        assert ("is an input" in found["error"]) == (name == "01.png")
+    assert (album / "01.png").read_bytes() == before
+
+
 @pytest.mark.req("CMD-040")
 def test_ray_is_an_extra(album, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)

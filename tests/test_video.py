@@ -347,6 +347,8 @@ def test_small_bombs_are_refused(tiny_weights, tmp_path, capsys):
         assert said.count("\n") == 1
         for part in ("bomb.mkv", "3000 × 3000", "--max-megapixels"):
             assert part in said
+    with pytest.raises(errors.TooLargeError, match="3000 × 3000"):
+        ffmpeg.frame_times(path, max_pixels=8_000_000)
     with contextlib.closing(ffmpeg.decode(path, skip=0, max_pixels=200_000_000)) as frames:
         assert next(frames).shape == (3000, 3000, 3)
 

@@ -11,6 +11,7 @@ from typing import Any
 from colorjax.errors import UsageError
 from colorjax.jobs.batch import Job, colorize_files, colorize_video
 from colorjax.jobs.coloring import ColorOptions
+from colorjax.jobs.outputs import Claims
 from colorjax.weights import load_weights
 
 
@@ -78,7 +79,9 @@ def colorize_archive(
         for j in jobs
     ]
     weights = weights and os.path.abspath(weights)
+    inputs = [path for row in rows for path in (row["source"], row["hints"]) if path]
     how = {"weights": weights, "options": options, "overwrite": overwrite, "quality": quality}
+    how["inputs"] = [*inputs, weights] if weights else inputs
     colored = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
         _Worker,
         fn_constructor_kwargs=how,
@@ -92,19 +95,27 @@ def colorize_archive(
 class _Worker:
     """A process that loads the network once and then colors one photo after another."""
 
-    def __init__(self, weights: Any, options: ColorOptions, overwrite: bool, quality: int):
+    def __init__(
+        self,
+        weights: Any,
+        options: ColorOptions,
+        overwrite: bool,
+        quality: int,
+        inputs: Sequence[str],
+    ):
         self.weights, self.options = load_weights(weights), options
-        self.how = {"overwrite": overwrite, "quality": quality, "threads": 1}
+        self.quality = quality
+        self.files = {"overwrite": overwrite, "claims": Claims(inputs)}
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         hints = pathlib.Path(row["hints"]) if row["hints"] else None
         job = Job(pathlib.Path(row["source"]), pathlib.Path(row["target"]), row["name"], hints)
         if job.is_video:
-            result = colorize_video(
-                job, self.weights, self.options, overwrite=self.how["overwrite"]
-            )
+            result = colorize_video(job, self.weights, self.options, **self.files)
         else:
-            (result,) = colorize_files([job], self.weights, self.options, **self.how)
+            (result,) = colorize_files(
+                [job], self.weights, self.options, quality=self.quality, threads=1, **self.files
+            )
         error = str(result.error or "")
         done = ArchiveResult(job.name, result.status, error, os.getpid())
         return dataclasses.asdict(done)

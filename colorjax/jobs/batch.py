@@ -204,7 +204,7 @@ def colorize_video(
     claims = claims or Claims([job.source])
     try:
         if any(missing):
-            total = len(ffmpeg.frame_times(job.source))
+            total = len(ffmpeg.frame_times(job.source, max_pixels=max_pixels))
             variants = _video_options(job, weights, options, max_pixels)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):

@@ -40,13 +40,17 @@ def video_suffix(path: str | os.PathLike) -> str:
     return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
 
-def frame_times(source: pathlib.Path) -> list[float]:
+def frame_times(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> list[float]:
     """Return the time of each frame of a video in seconds, in order.
 
+    Args:
+        source: The video.
+        max_pixels: As for `decode`. ffprobe decodes a frame of some videos.
+
     Raises:
-        PhotoError: ffprobe is not installed, or finds no frames.
+        PhotoError: ffprobe is not installed, or finds no frames, or they are too large.
     """
-    command = ["ffprobe", "-v", "error", "-select_streams", "v:0"]
+    command = ["ffprobe", "-v", "error", *_limit(source, max_pixels), "-select_streams", "v:0"]
     command += ["-show_entries", "packet=pts_time", "-of", "json", *_input(source)]
     packets = json.loads(_run(source, command)).get("packets", [])
     times = sorted(float(packet["pts_time"]) for packet in packets if "pts_time" in packet)
@@ -65,7 +69,7 @@ def still(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
     Raises:
         PhotoError: ffmpeg is not installed, or cannot read the video.
     """
-    number = min(STILL, len(frame_times(source)) // 2)
+    number = min(STILL, len(frame_times(source, max_pixels=max_pixels)) // 2)
     with contextlib.closing(decode(source, skip=number, max_pixels=max_pixels)) as frames:
         for frame in frames:
             return frame
@@ -96,11 +100,8 @@ def decode(
     Raises:
         PhotoError: ffmpeg is not installed, or cannot read the video, or its frames are too large.
     """
-    inputs = _input(source)
-    size = os.path.getsize(source) if os.path.exists(source) else 0
-    command = ["ffmpeg", "-v", "error", "-nostdin"]
-    most = min(most_pixels(max_pixels, size), 2**31 - 1)  # ffmpeg knows no larger limit
-    command += ["-max_pixels", str(most), *inputs, "-map", "0:v:0"]
+    command = ["ffmpeg", "-v", "error", "-nostdin", *_limit(source, max_pixels)]
+    command += [*_input(source), "-map", "0:v:0"]
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
     with tempfile.TemporaryFile() as said:
         try:
@@ -202,6 +203,13 @@ def _input(source: pathlib.Path) -> list[str]:
     if os.path.exists(source) and not os.path.isfile(source):
         raise PhotoError(f"{source}: a folder or a special file; expected a video")
     return ["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", _plain(source)]
+
+
+def _limit(source: pathlib.Path, max_pixels: int) -> list[str]:
+    """Return the option that limits the pixels of a frame."""
+    size = os.path.getsize(source) if os.path.exists(source) else 0
+    most = min(most_pixels(max_pixels, size), 2**31 - 1)  # ffmpeg knows no larger limit
+    return ["-max_pixels", str(most)]
 
 
 def _run(source: pathlib.Path, command: list[str]) -> str:

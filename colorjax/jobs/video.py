@@ -70,7 +70,7 @@ def colorize_video(
     claims = claims or Claims([source])
     claims.claim(target, overwrite=overwrite)
     check_replaceable(target)
-    times = ffmpeg.frame_times(source)
+    times = ffmpeg.frame_times(source, max_pixels=max_pixels)
     parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
     try:
         parts.mkdir(exist_ok=True)

@@ -81,8 +81,12 @@ def look_at(path: pathlib.Path, weights: Weights, *, max_pixels: int = MAX_PIXEL
         PhotoError: the file cannot be read. The error is one line.
     """
     if ffmpeg.is_video(path):
-        frames = len(ffmpeg.frame_times(path))
-        photo, kind, suffix = Photo(ffmpeg.still(path)), "video", ffmpeg.video_suffix(path)
+        frames = len(ffmpeg.frame_times(path, max_pixels=max_pixels))
+        photo, kind, suffix = (
+            Photo(ffmpeg.still(path, max_pixels=max_pixels)),
+            "video",
+            ffmpeg.video_suffix(path),
+        )
     else:
         photo = first_photo(path, max_pixels=max_pixels)
         frames, suffix = count_frames(path), suffix_for(photo, path.suffix)
@@ -115,7 +119,7 @@ def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         PhotoError: the file cannot be read. The error is one line.
     """
     if ffmpeg.is_video(path):
-        return Photo(ffmpeg.still(path))
+        return Photo(ffmpeg.still(path, max_pixels=max_pixels))
     frames = read_frames(path, max_pixels=max_pixels)
     try:
         return next(frames)
