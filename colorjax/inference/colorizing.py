@@ -1,5 +1,6 @@
 """Color for photos of any kind: the pipeline with given or packaged weights."""
 
+import math
 import os
 from typing import Any
 
@@ -9,7 +10,7 @@ from jax.core import Tracer
 from jaxtyping import PyTree, UInt
 
 from colorjax import photos
-from colorjax.config import Config
+from colorjax.config import MAX_VIVIDNESS, Config
 from colorjax.errors import PhotoError, check, described
 from colorjax.inference.hints import Hints
 from colorjax.inference.pipeline import Tilt, choose_colors, predict, render
@@ -42,9 +43,9 @@ def colorize(
 
             Of RGB, only the gray counts. The photo is not modified.
         weights: The path of a weights file, (params, config), or None for the packaged weights.
-        vividness: The strength of the color: 0 is gray, 1 is natural, above 1 is more vivid.
-        temperature: Below 1, uncertain places take their likeliest color. Above 1, they turn gray. Dense networks
-            ignore it.
+        vividness: The strength of the color, from 0 to 1000: 0 is gray, 1 is natural, above 1 is more vivid.
+        temperature: Above 0. Below 1, uncertain places take their likeliest color. Above 1, they turn gray. Dense
+            networks ignore it.
         tilt: A preference for some colors, from `variants.distinct_tilts`.
         hints: Known colors. They are exact at their places, and spread over the things on which they lie.
         value_range: Black and white of a float array, (0, 1) by default. Values outside raise an error.
@@ -57,7 +58,8 @@ def colorize(
 
     Raises:
         PhotoError: a file cannot be read, or an array or image is of a kind that is not listed above.
-        ArgumentError: another argument is of the wrong kind, or the photo is a tracer (use `colorize_gray`).
+        ArgumentError: another argument is of the wrong kind or out of range, or the photo is a tracer (use
+            `colorize_gray`).
         HintError: a hint is outside the photo.
         WeightsError: the weights cannot be read.
 
@@ -72,8 +74,7 @@ def colorize(
         photo,
         "a concrete array; inside jit, grad or vmap use colorize_gray",
     )
-    for name, number in (("vividness", vividness), ("temperature", temperature)):
-        check(isinstance(number, int | float | np.number), name, number, "a number")
+    check_strength(vividness, temperature)
     check(hints is None or isinstance(hints, Hints), "hints", hints, "Hints(places, rgb)")
     weights = resolve_weights(weights)
 
@@ -193,6 +194,27 @@ def colorize_array(
         prediction, weights[1], vividness=vividness, temperature=temperature, tilt=tilt
     )
     return render(photo, coefficients, hints=hints, tile=tile)
+
+
+def check_strength(vividness: Any, temperature: Any) -> None:
+    """Check how vivid a coloring shall be.
+
+    Raises:
+        ArgumentError: the vividness is not in [0, 1000], or the temperature is not finite and above 0.
+    """
+    real = int | float | np.number
+    check(
+        isinstance(vividness, real) and 0 <= vividness <= MAX_VIVIDNESS,
+        "vividness",
+        vividness,
+        f"a number from 0 to {MAX_VIVIDNESS}",
+    )
+    check(
+        isinstance(temperature, real) and 0 < temperature < math.inf,
+        "temperature",
+        temperature,
+        "a finite number above 0",
+    )
 
 
 def resolve_weights(weights: Weights) -> tuple[PyTree, Config]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, UInt, UInt8
 from colorjax.color import apply_chroma, ciede2000, fit_gamut, luma_chroma_to_rgb, rgb_to_lab
 from colorjax.config import Config, DenseConfig
 from colorjax.errors import ConfigError
-from colorjax.inference.colorizing import Weights, resolve_weights
+from colorjax.inference.colorizing import Weights, check_strength, resolve_weights
 from colorjax.inference.hints import Hints
 from colorjax.inference.pipeline import (
     THINGS,
@@ -71,6 +71,7 @@ def colorize_variants(
         tile: As for `colorize`.
 
     Raises:
+        ArgumentError: the vividness or the temperature is not a number in its range.
         ConfigError: the count is below 1, or the network is a dense one, which predicts one color for each place.
 
     Example:
@@ -78,6 +79,7 @@ def colorize_variants(
         >>> [picture.shape for picture in colorjax.colorize_variants(photo, "photo-small", 2)]
         [(48, 64, 3), (48, 64, 3)]
     """
+    check_strength(vividness, temperature)
     weights = resolve_weights(weights)
     prediction = predict(photo, weights, hints=hints)
     settings = {"vividness": vividness, "temperature": temperature}
