@@ -94,6 +94,22 @@ def test_changes_are_undone_and_done_again(work):
 
 
 @pytest.mark.req("APP-019")
+def test_moves_of_the_slider_in_a_row_are_one_change(work):
+    warm = session.change(work, look="warm")
+    slid = warm
+    for vividness in (1.1, 1.2, 1.3):
+        slid = session.change(slid, vividness=vividness)
+    assert session.undo(slid).setting == warm.setting
+    assert session.redo(session.undo(slid)).setting == Setting("warm", 1.3)
+    hinted = session.put(slid, RED)
+    again = session.change(session.change(hinted, vividness=0.5), vividness=0.7)
+    assert session.undo(again).setting == hinted.setting
+    assert session.undo(session.undo(again)).setting == slid.setting
+    back = session.change(again, vividness=1.3)  # as it was: no change is left
+    assert (back.settings, back.at) == (hinted.settings, hinted.at)
+
+
+@pytest.mark.req("APP-019")
 def test_marks_are_bounded(work):
     for number in range(session.MOST_MARKS + 5):
         work = session.put(work, Mark((number % 256, 0, 0), ((number, 0),)))

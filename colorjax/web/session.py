@@ -80,6 +80,8 @@ class Work:
 def change(work: Work, **fields: Any) -> Work:
     """Change settings. The change can be undone, and changes that were undone before are discarded.
 
+    Several changes of the vividness alone in a row become one: a slider moves in many small steps.
+
     Args:
         work: An open file.
         fields: Fields of `Setting` with their new values.
@@ -87,7 +89,14 @@ def change(work: Work, **fields: Any) -> Work:
     setting = dataclasses.replace(work.setting, **fields)
     if setting == work.setting:
         return work
-    settings = (*work.settings[: work.at + 1], setting)
+    settings = work.settings[: work.at + 1]
+    apart_from_vividness = {
+        dataclasses.replace(each, vividness=1.0) for each in (*settings[-2:], setting)
+    }
+    if len(settings) > 1 and len(apart_from_vividness) == 1:
+        settings = settings[:-1]
+    if setting != settings[-1]:
+        settings = (*settings, setting)
     return dataclasses.replace(work, settings=settings, at=len(settings) - 1)
 
 
