@@ -171,7 +171,8 @@ def _window(positions: list[np.ndarray], tile: int) -> int:
 def _channels(part: np.ndarray, ends: UInt32[Array, "tile tile"]) -> Iterator[np.ndarray]:
     """Yield red, green and blue of a tile as planes. NumPy interleaves them faster than XLA on a CPU."""
     green, packed = np.asarray(_green(part, ends)), np.asarray(ends)
-    yield from (packed & 0xFFFF, green, packed >> 16)
+    red_blue = packed.view(part.dtype).reshape(*packed.shape, -1)  # the lower bits come first
+    yield from (red_blue[..., 0], green, red_blue[..., red_blue.shape[-1] // 2])
 
 
 def _scale(photo: Array | np.ndarray) -> int:

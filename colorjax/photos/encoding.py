@@ -56,8 +56,17 @@ def encode(
     if kind == "TIFF":
         _write_tiff(file, [levels], metadata)
         return file.getvalue()
-    Image.fromarray(levels).save(file, kind, **_options(kind, quality, metadata))
+    _image(levels).save(file, kind, **_options(kind, quality, metadata))
     return file.getvalue()
+
+
+def _image(levels: np.ndarray) -> Image.Image:
+    """Return the image of gray, RGB or RGBA levels. `Image.fromarray` would fill RGB with black before it copies."""
+    if levels.shape[2:] != (3,) or levels.dtype != np.uint8:
+        return Image.fromarray(levels)
+    image = Image.new("RGB", levels.shape[1::-1], None)
+    image.frombytes(np.ascontiguousarray(levels).data)
+    return image
 
 
 def encode_pages(
