@@ -8,12 +8,14 @@ import struct
 
 import jax
 import numpy as np
+import photo_network
 import pytest
 import safetensors.numpy
 from dense import PRESETS, small
 
 import colorjax
 from colorjax import weights
+from colorjax.jsontext import leaves
 
 
 def saved(tmp_path, name="seed-relu", **options):
@@ -43,6 +45,63 @@ def test_same_content_same_bytes(tmp_path):
         text = file.metadata()["colorjax"]
     assert json.dumps(json.loads(text), sort_keys=True) == text
     assert str(tmp_path) not in text
+
+
+@pytest.mark.req("FIL-058")
+@pytest.mark.xfail(strict=True, reason="not written yet")
+@pytest.mark.parametrize("bits", [8, 16])
+def test_small_files(tmp_path, bits):
+    conf = photo_network.small()
+    params = jax.tree.map(
+        lambda leaf: np.random.default_rng(leaf.size).normal(size=leaf.shape).astype("f"),
+        colorjax.init_params(jax.random.key(0), conf),
+    )
+    params["head"]["conv_1"]["kernel"][..., 3] = 0  # a channel that is off
+    path = tmp_path / "w.safetensors"
+    colorjax.save_weights(path, params, conf, bits=bits)
+    loaded, _ = colorjax.load_weights(path)
+    for (name, saved_leaf), (_, leaf) in zip(leaves(params), leaves(loaded), strict=True):
+        assert leaf.dtype == np.float32
+        coarse = 2.0**-11 * np.abs(saved_leaf) + 1e-7
+        if bits == 8 and name.endswith("kernel"):
+            coarse = np.abs(saved_leaf).max(tuple(range(leaf.ndim - 1))) / 127 / 2 + 1e-6
+        assert np.all(np.abs(np.asarray(leaf) - saved_leaf) <= coarse), name
+    values = sum(leaf.size for leaf in jax.tree.leaves(params))
+    names = sum(1 for _ in leaves(params))
+    assert path.stat().st_size <= bits / 8 * values * 1.4 + 400 * names
+
+
+@pytest.mark.req("FIL-058")
+@pytest.mark.xfail(strict=True, reason="not written yet")
+@pytest.mark.parametrize("fault", ["missing", "shape", "type", "infinite", "of float16", "alone"])
+def test_wrong_scales_are_one_line(tmp_path, fault):
+    path = tmp_path / "w.safetensors"
+    conf = photo_network.small()
+    params = colorjax.init_params(jax.random.key(0), conf)
+    colorjax.save_weights(path, params, conf, bits=8)
+    tensors = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["colorjax"])
+    kernel = "bottom.conv.kernel"
+    name = f"{kernel}:scale"
+    match fault:
+        case "missing":
+            del tensors[name]
+        case "shape":
+            tensors[name] = tensors[name][:-1]
+        case "type":
+            tensors[name] = tensors[name].astype(np.float16)
+        case "infinite":
+            tensors[name] = np.full_like(tensors[name], np.inf)
+        case "of float16":
+            tensors[kernel] = tensors[kernel].astype(np.float16)
+        case "alone":
+            tensors["bottom.conv.bias:scale"] = np.ones(1, np.float32)
+    sign(header, tensors)
+    safetensors.numpy.save_file(tensors, path, {"colorjax": json.dumps(header)})
+    with pytest.raises(colorjax.ColorjaxError, match="scale") as caught:
+        colorjax.load_weights(path)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.req("FIL-051")
