@@ -39,21 +39,31 @@ class Bottleneck(nn.Module):
 
 
 class Up(nn.Module):
-    """A step of the decoder: twice the size, the encoder's features, two convolutions."""
+    """A step of the decoder: twice the size, the encoder's features, residual blocks."""
 
-    def __init__(self, inputs, skip, width, group):
+    def __init__(self, inputs, skip, width, blocks, group):
         super().__init__()
         self.norm, self.conv = norm(inputs, group), nn.Conv2d(inputs, width, 1)
         self.skip = nn.Conv2d(skip, width, 1)
-        self.norm_0, self.norm_1 = norm(width, group), norm(width, group)
-        self.conv_0, self.conv_1 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                norm(width, group),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+                norm(width, group),
+                nn.ReLU(),
+                nn.Conv2d(width, width, 3, padding=1),
+            )
+            for _ in range(blocks)
+        )
 
     def forward(self, x, feature):
         """Return the features of the next finer stride."""
         x = functional.interpolate(self.conv(functional.relu(self.norm(x))), scale_factor=2)
         x = x + self.skip(feature)
-        y = self.conv_0(functional.relu(self.norm_0(x)))
-        return x + self.conv_1(functional.relu(self.norm_1(y)))
+        for block in self.blocks:
+            x = x + block(x)
+        return x
 
 
 class PhotoNetwork(nn.Module):
@@ -72,11 +82,13 @@ class PhotoNetwork(nn.Module):
         channels = [stages[stage][-1].outputs for stage in self.used]
         self.bottom = nn.Conv2d(channels[0], config.bottom, 1)
         self.context = nn.Conv2d(channels[0], config.bottom, 1)
-        widths = [config.coarse, config.middle, config.fine][-(len(self.used) - 1) :]
+        used = slice(-(len(self.used) - 1), None)
+        widths = [config.coarse, config.middle, config.fine][used]
+        blocks = [config.coarse_blocks, config.middle_blocks, config.fine_blocks][used]
         self.ups = nn.ModuleList(
-            Up(inputs, skip, width, config.group)
-            for inputs, skip, width in zip(
-                [config.bottom, *widths], channels[1:], widths, strict=False
+            Up(inputs, skip, width, count, config.group)
+            for inputs, skip, width, count in zip(
+                [config.bottom, *widths], channels[1:], widths, blocks, strict=False
             )
         )
         self.head_norm_0 = norm(widths[-1], config.group)
@@ -153,7 +165,8 @@ def train_step(config, batch, size):
             network = network.to(memory_format=torch.channels_last)
             inputs = gray.to(memory_format=torch.channels_last)
         for name, parameter in network.named_parameters():  # as the preset freezes them
-            parameter.requires_grad = not name.endswith("depthwise.weight")
+            early = name.startswith(("stem.", "stages.0.", "stages.1."))
+            parameter.requires_grad = not (early or name.endswith("depthwise.weight"))
         learned = [p for p in network.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(learned, 1e-3)
         forward = torch.compile(network) if compiled else network
