@@ -89,15 +89,13 @@ def change(work: Work, **fields: Any) -> Work:
     setting = dataclasses.replace(work.setting, **fields)
     if setting == work.setting:
         return work
-    settings = work.settings[: work.at + 1]
-    apart_from_vividness = {
-        dataclasses.replace(each, vividness=1.0) for each in (*settings[-2:], setting)
-    }
-    if len(settings) > 1 and len(apart_from_vividness) == 1:
-        settings = settings[:-1]
-    if setting != settings[-1]:
-        settings = (*settings, setting)
-    return dataclasses.replace(work, settings=settings, at=len(settings) - 1)
+    settings = [*work.settings[: work.at + 1], setting]
+    moves = {dataclasses.replace(each, vividness=1.0) for each in settings[-3:]}
+    if len(settings) > 2 and len(moves) == 1:  # the last change was of the vividness alone, too
+        del settings[-2]
+        if settings[-1] == settings[-2]:
+            del settings[-1]
+    return dataclasses.replace(work, settings=tuple(settings), at=len(settings) - 1)
 
 
 def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
