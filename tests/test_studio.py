@@ -16,7 +16,7 @@ from PIL import Image
 
 from colorjax import errors, photos
 from colorjax.inference import variants
-from colorjax.web import looks, samples, session, studio, takehome
+from colorjax.web import looks, pictures, samples, session, studio, takehome
 from colorjax.web.session import Mark, Setting
 from colorjax.web.takehome import Wanted
 
@@ -210,15 +210,15 @@ def test_likely_colors_are_shown_at_middling_light(tmp_path, photo_network, leve
 @pytest.mark.req("APP-019")
 def test_a_mark_colors_its_place_only_while_it_is_tried(atelier, work):
     atelier.open(work)
-    before = atelier.after(work.key)
-    tried = atelier.after(work.key, mark=RED)
+    before = atelier.pictures.after(work.key)
+    tried = atelier.pictures.after(work.key, mark=RED)
     assert tried != before
-    assert atelier.after(work.key) == before
+    assert atelier.pictures.after(work.key) == before
     atelier.update(work.key, lambda work: session.put(work, RED))
-    assert atelier.after(work.key) == tried
-    instead = atelier.after(work.key, mark=Mark((10, 10, 200), RED.path), instead_of=0)
+    assert atelier.pictures.after(work.key) == tried
+    instead = atelier.pictures.after(work.key, mark=Mark((10, 10, 200), RED.path), instead_of=0)
     assert instead not in (before, tried)
-    assert len(atelier.palette(work.key, 5, 7)) == 8
+    assert len(atelier.pictures.palette(work.key, 5, 7)) == 8
 
 
 @pytest.mark.req("APP-006", "APP-008")
@@ -484,7 +484,7 @@ def test_the_one_that_is_shown_is_colored_first(atelier, tmp_path):
     assert atelier.items[works[1].key].state == "waiting"
     settle(atelier)
     assert atelier.thumb(works[1].key) != thumb
-    assert len(atelier._views) <= studio.VIEWS
+    assert len(atelier.pictures._views) <= pictures.VIEWS
 
 
 @pytest.mark.req("APP-001", "APP-017")
@@ -507,7 +507,7 @@ def test_the_whole_photo_has_its_own_pixels(atelier, tmp_path, monkeypatch):
     monkeypatch.setattr(looks, "SHOWN", 32)
     work = file(tmp_path, "old.png", encoded(GRAY, "PNG"))
     atelier.open(work)
-    for show in (atelier.before, atelier.after):
+    for show in (atelier.pictures.before, atelier.pictures.after):
         assert max(photos.decode_photo(show(work.key)).pixels.shape) == 32
         whole = photos.decode_photo(show(work.key, whole=True)).pixels
         assert whole.shape[:2] == GRAY.shape

@@ -68,7 +68,8 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             import nicegui  # pyright: ignore[reportMissingImports]
             import uvicorn  # pyright: ignore[reportMissingImports]
 
-            from colorjax.web.page import STATIC, TITLE, add_page
+            from colorjax.web.page import TITLE, add_page
+            from colorjax.web.widgets import STATIC
         except ImportError:
             raise UsageError(
                 "the page needs NiceGUI; expected: pip install 'colorjax[app]'"

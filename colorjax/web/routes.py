@@ -83,7 +83,8 @@ def add_routes(server: Any, studio: Studio) -> None:
 
     @server.get("/photos/{key}/before")
     def before(key: str, whole: bool = False) -> Any:
-        return jpeg(studio.before, key, whole=whole)
+        whole = whole or key in studio.samples  # samples are small
+        return jpeg(studio.pictures.before, key, whole=whole)
 
     @server.get("/photos/{key}/after")
     def after(
@@ -102,7 +103,7 @@ def add_routes(server: Any, studio: Studio) -> None:
             except (ValueError, ColorjaxError):
                 raise HTTPException(400) from None
         return jpeg(
-            studio.after,
+            studio.pictures.after,
             key,
             whole=whole,
             mark=tried,
@@ -116,11 +117,11 @@ def add_routes(server: Any, studio: Studio) -> None:
 
     @server.get("/photos/{key}/look/{name}")
     def look(key: str, name: str) -> Any:
-        return jpeg(studio.look, key, name)
+        return jpeg(studio.pictures.look, key, name)
 
     @server.get("/photos/{key}/palette")
     def palette(key: str, row: int, column: int) -> Any:
-        colors = known(studio.palette, key, row, column)
+        colors = known(studio.pictures.palette, key, row, column)
         return [{"color": color, "name": looks.color_name(color)} for color in colors]
 
     @server.get("/take/{key}")

@@ -1,4 +1,4 @@
-"""The open files, with the pictures that show them, and the threads that color them.
+"""The open files, and the threads that color them.
 
 A studio outlives any page in the browser, so a reload loses nothing. Any thread may use it.
 """
@@ -8,30 +8,21 @@ import dataclasses
 import itertools
 import pathlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from colorjax.errors import ColorjaxError, in_one_line
-from colorjax.jobs.batch import gray_pixels
 from colorjax.jobs.coloring import Weights
 from colorjax.jobs.planning import failure
-from colorjax.photos import MAX_PIXELS, Photo, encode_photo, shrink_photo
-from colorjax.web import looks, session, takehome
+from colorjax.photos import MAX_PIXELS
+from colorjax.web import session, takehome
 from colorjax.web.downloads import AS_IT_IS, Downloads, Job, error_text
-from colorjax.web.looks import View, first_photo, look_at, paint
+from colorjax.web.pictures import Pictures
 from colorjax.web.samples import HERO, write_samples
-from colorjax.web.session import Color, Mark, Setting, Work
+from colorjax.web.session import Work
 from colorjax.web.takehome import Wanted
 
 State = Literal["waiting", "coloring", "done", "failed"]
-VIEWS = 6  # views that are kept
-TRIED = 1024  # longest side in pixels while a color or a vividness is tried
-THUMB = 256  # longest side of a thumbnail in pixels
-QUALITY = 90  # of the JPEGs for the browser
-AT_ONCE = 3  # pictures that are made at the same time
 
 
 @dataclasses.dataclass
@@ -77,14 +68,12 @@ class Studio:
         self.samples: dict[str, Work] = {}
         self.current: str | None = None
         self.revision = 0
-        self._views: OrderedDict[str, View] = OrderedDict()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._looking = threading.Lock()
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._ended = False
+        self.pictures = Pictures(weights, self._work, max_pixels=max_pixels)
         self.downloads = Downloads(
-            weights, folder, self.view, self._lock, self._touch, max_pixels=max_pixels
+            weights, folder, self.pictures.view, self._lock, self._touch, max_pixels=max_pixels
         )
 
     # the strip
@@ -140,7 +129,7 @@ class Studio:
             keys = list(self.items)
             place = keys.index(key)
             item = self.items.pop(key)
-            self._views.pop(key, None)
+            self.pictures.forget(key)
             item.work.path.unlink(missing_ok=True)
             if self.current == key:
                 keys.remove(key)
@@ -182,84 +171,10 @@ class Studio:
         with self._lock:
             return any(session.is_unsaved(item.work) for item in self.items.values())
 
-    # pictures, as the bytes of a JPEG
-
-    def before(self, key: str, *, whole: bool = False) -> bytes:
-        """Return the gray of a photo.
-
-        Args:
-            key: The key of the file.
-            whole: Whether to return the full size.
-        """
-        with self._turns:
-            as_it_is = whole or key in self.samples  # samples are small
-            photo = self._whole(key) if as_it_is else self.view(key).photo
-            return _jpeg(gray_pixels(photo))
-
-    def after(
-        self,
-        key: str,
-        *,
-        whole: bool = False,
-        mark: Mark | None = None,
-        instead_of: int | None = None,
-        vividness: float | None = None,
-    ) -> bytes:
-        """Return a photo in color, with its settings, with one more mark, or with another vividness.
-
-        Args:
-            key: The key of the file.
-            whole: Whether to return the full size.
-            mark: A mark to try.
-            instead_of: The number of the mark that it replaces. None adds it.
-            vividness: A vividness to try. None keeps that of the settings.
-        """
-        with self._turns:
-            view, work = self.view(key), self._work(key)
-            photo = self._whole(key) if whole else None
-            if mark:
-                work = session.put(work, mark, instead_of)
-            if vividness is not None:
-                work = session.change(work, vividness=vividness)
-            if mark or vividness is not None:
-                photo = photo or shrink_photo(view.photo, TRIED)
-            return _jpeg(paint(view, self.weights, work.setting, photo))
-
     def thumb(self, key: str) -> bytes:
         """Return a thumbnail. It is made if the file has not been colored yet."""
         item = self.items.get(key)
-        return item.thumb if item and item.thumb else self._small(key, self._work(key).setting)
-
-    def look(self, key: str, name: str) -> bytes:
-        """Return a thumbnail in a look, with the other settings of the file."""
-        with self._turns:
-            setting = dataclasses.replace(self._work(key).setting, look=name)
-            return self._small(key, setting)
-
-    def palette(self, key: str, row: int, column: int) -> list[Color]:
-        """Return likely colors of a place, as `looks.palette`."""
-        return looks.palette(self.view(key), self.weights, row, column)
-
-    def view(self, key: str) -> View:
-        """Return the view of a file. The file is read if no view of it is kept.
-
-        Raises:
-            PhotoError: the file cannot be read.
-            KeyError: no file has this key.
-        """
-        with self._lock:
-            if key in self._views:
-                self._views.move_to_end(key)
-                return self._views[key]
-        # one at a time, which limits the memory; another thread may have made the view meanwhile
-        with self._looking:
-            if key not in self._views:
-                view = look_at(self._work(key).path, self.weights, max_pixels=self.max_pixels)
-                with self._lock:
-                    self._views[key] = view
-                    while len(self._views) > VIEWS:
-                        self._views.popitem(last=False)
-            return self._views[key]
+        return item.thumb if item and item.thumb else self.pictures.thumbnail(key)
 
     # downloads
 
@@ -310,20 +225,9 @@ class Studio:
                 thread.join(timeout=20)
 
     def _warm_up(self) -> None:
-        """Compile the programs that a first photo needs, before it is opened."""
+        hero = self.samples.get(HERO)
         with contextlib.suppress(Exception):
-            for h, w in ((3, 3), (3, 4), (2, 3), (4, 3), (3, 2)):
-                gray = Photo(np.full((100 * h, 100 * w), 128, np.uint8))
-                if (h, w) == (3, 3) and HERO in self.samples:
-                    gray = first_photo(self.samples[HERO].path)
-                view = looks.of_photo(gray, self.weights)
-                mark = Mark((90, 120, 160), ((20, 20),))
-                for look in looks.looks(self.weights[1]):
-                    paint(view, self.weights, Setting(look))
-                    if self._ended:
-                        return
-                paint(view, self.weights, Setting(marks=(mark,)))
-                looks.palette(view, self.weights, 0, 0)
+            self.pictures.warm_up(hero and hero.path, lambda: self._ended)
 
     def _color_all(self) -> None:
         """Color one file after another until the page ends."""
@@ -351,9 +255,9 @@ class Studio:
             version, work = item.version, item.work
             self._touch()
         try:
-            view = self.view(work.key)
+            view = self.pictures.view(work.key)
             item.told, item.kind, item.shape = view.summary, view.kind, view.shape
-            item.thumb = self._small(work.key, work.setting)
+            item.thumb = self.pictures.thumbnail(work.key)
             item.painted += 1
             state: State = "done"
         except Exception as error:  # one bad file does not stop the others
@@ -363,8 +267,6 @@ class Studio:
             item.state = state if item.version == version else "waiting"
             self._touch()
 
-    # internal
-
     def _touch(self) -> None:
         with self._changed:
             self.revision += 1
@@ -373,17 +275,10 @@ class Studio:
     def _work(self, key: str) -> Work:
         return self.items[key].work if key in self.items else self.samples[key]
 
-    def _whole(self, key: str) -> Photo:
-        return first_photo(self._work(key).path, max_pixels=self.max_pixels)
-
-    def _small(self, key: str, setting: Setting) -> bytes:
-        view = self.view(key)
-        return _jpeg(paint(view, self.weights, setting, shrink_photo(view.small, THUMB)))
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything that the page shows, as plain values."""
+    def strip(self) -> list[dict[str, Any]]:
+        """Return what the strip shows of each file, as plain values."""
         with self._lock:
-            works = [
+            return [
                 {
                     "key": key,
                     "name": in_one_line(item.work.name),
@@ -395,19 +290,3 @@ class Studio:
                 }
                 for key, item in self.items.items()
             ]
-            jobs = [
-                {
-                    "key": job.key,
-                    "name": job.name,
-                    "state": job.state,
-                    "told": job.told,
-                    "done": job.done,
-                    "total": job.total,
-                }
-                for job in self.jobs.values()
-            ]
-            return {"works": works, "jobs": jobs, "current": self.current}
-
-
-def _jpeg(pixels: np.ndarray) -> bytes:
-    return encode_photo(Photo(pixels), "JPEG", quality=QUALITY)
