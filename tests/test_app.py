@@ -639,6 +639,34 @@ def test_two_fingers_zoom(browser, address):
 
 
 @pytest.mark.slow
+@pytest.mark.req("APP-016", "APP-022")
+@pytest.mark.xfail(strict=True, reason="not implemented yet")
+@pytest.mark.parametrize(("width", "height"), [(667, 375), (844, 390)])
+def test_a_phone_held_sideways(browser, address, width, height):
+    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True)
+    page = opened(context.new_page(), address, [])
+    hand_over(page, "paste", "clip.png")
+    colored(page)
+    stage = page.locator(".stage")
+    for place in ("top", "end"):
+        page.evaluate(
+            f"scrollTo(0, {0 if place == 'top' else 'document.documentElement.scrollHeight'})"
+        )
+        box = stage.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= height, place
+        assert box["height"] > 0.75 * height and box["width"] > 0.5 * width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".strip .frame").is_visible()
+    stage.click(position={"x": 100, "y": 100})
+    palette = page.locator(".palette").bounding_box()
+    assert palette["x"] >= 0 and palette["x"] + palette["width"] <= width
+    assert palette["y"] >= 0 and palette["y"] + palette["height"] <= height
+    page.keyboard.press("Escape")
+    close_all(page)
+    context.close()
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-017")
 def test_two_hundred_photos_at_once(page, tmp_path):
     paths = []
