@@ -640,7 +640,6 @@ def test_two_fingers_zoom(browser, address):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-016", "APP-022")
-@pytest.mark.xfail(strict=True, reason="not implemented yet")
 @pytest.mark.parametrize(("width", "height"), [(667, 375), (844, 390)])
 def test_a_phone_held_sideways(browser, address, width, height):
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True)
