@@ -653,13 +653,16 @@ def test_a_phone_held_sideways(browser, address, width, height):
         )
         box = stage.bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= height, place
-        assert box["height"] > 0.75 * height and box["width"] > 0.5 * width
+        assert box["height"] > 0.75 * height
+        assert box["width"] > 0.5 * width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".strip .frame").is_visible()
     stage.click(position={"x": 100, "y": 100})
     palette = page.locator(".palette").bounding_box()
-    assert palette["x"] >= 0 and palette["x"] + palette["width"] <= width
-    assert palette["y"] >= 0 and palette["y"] + palette["height"] <= height
+    assert palette["x"] >= 0
+    assert palette["x"] + palette["width"] <= width
+    assert palette["y"] >= 0
+    assert palette["y"] + palette["height"] <= height
     page.keyboard.press("Escape")
     close_all(page)
     context.close()
@@ -964,6 +967,86 @@ def test_nothing_gets_in(address, method, path):
     for origin in ("http://localhost:3000", "http://127.0.0.1:3000", "null"):
         status, _, _ = client.ask(method, path, Origin=origin, Host=client.host)
         assert status == 403
+
+
+def closed(connection):
+    """Return whether the server closed a connection, perhaps after an answer."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(4096):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        pass
+    return True
+
+
+def dialed(address):
+    host, _, port = address.split("/")[2].partition(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-025")
+@pytest.mark.xfail(strict=True, reason="not implemented yet")
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: "])
+def test_silent_connections_do_not_shut_the_page(address, begun):
+    client = Client(address)
+    with contextlib.ExitStack() as stack:
+        silent = []
+        for _ in range(300):
+            silent.append(stack.enter_context(dialed(address)))
+            silent[-1].sendall(begun)
+        assert client.ask("GET", "/")[0] == 200
+        assert sum(map(closed, silent)) >= 300 - 128
+        assert closed(silent[0])
+        assert not closed(silent[-1])
+        silent[-1].settimeout(60)
+        assert silent[-1].recv(1 << 16) == b""  # in the end, the server closes all of them
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-025")
+@pytest.mark.xfail(strict=True, reason="not implemented yet")
+def test_a_refused_request_ends_its_connection(address):
+    with dialed(address) as connection:
+        host = address.split("/")[2].encode()
+        connection.sendall(
+            b"POST /open?name=a.png HTTP/1.1\r\nHost: "
+            + host
+            + b"\r\nContent-Length: 9999\r\n\r\nx"
+        )
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):  # a byte now and then keeps a connection open that waits for more
+                connection.settimeout(0.1)
+                try:
+                    part = connection.recv(4096)
+                    if not part:
+                        break
+                    answer += part
+                except TimeoutError:
+                    connection.sendall(b"x")
+            else:
+                pytest.fail("still open")
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-025")
+@pytest.mark.xfail(strict=True, reason="not implemented yet")
+def test_a_head_without_end_is_refused(address):
+    with dialed(address) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        for _ in range(64):  # 4 MB
+            connection.sendall(b"X-More: " + b"x" * 65_526 + b"\r\n")
+            if closed(connection):
+                break
+            connection.settimeout(60)
+        else:
+            pytest.fail("4 MB of a head were taken")
 
 
 @pytest.mark.slow
