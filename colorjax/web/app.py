@@ -68,6 +68,7 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
             import nicegui  # pyright: ignore[reportMissingImports]
             import uvicorn  # pyright: ignore[reportMissingImports]
 
+            from colorjax.web.connections import BACKLOG, LONGEST_HEAD, Connection
             from colorjax.web.page import TITLE, add_page
             from colorjax.web.widgets import STATIC
         except ImportError:
@@ -97,6 +98,9 @@ def serving(weights: Weights, *, port: int = 0, max_pixels: int = MAX_PIXELS) ->
         running = uvicorn.Server(
             uvicorn.Config(
                 guard,
+                http=Connection,
+                h11_max_incomplete_event_size=LONGEST_HEAD,
+                backlog=BACKLOG,
                 log_level="critical",
                 proxy_headers=False,
                 timeout_graceful_shutdown=1,

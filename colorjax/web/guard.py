@@ -125,12 +125,14 @@ class Guard:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # not accepted: 403
         else:
-            await self._answer(send, 403, REFUSAL)
+            await self._answer(send, 403, REFUSAL, close=True)
 
-    async def _answer(self, send: Send, status: int, text: str) -> None:
+    async def _answer(self, send: Send, status: int, text: str, *, close: bool = False) -> None:
         """Send an error as JSON, in the form that Starlette uses, too."""
         body = json.dumps({"detail": text}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if close:  # otherwise the server waits for the rest of the request
+            headers.append((b"connection", b"close"))
         await send(
             {"type": "http.response.start", "status": status, "headers": headers + self.headers}
         )
