@@ -271,10 +271,10 @@ _PHOTO = Config(
     network=PhotoConfig(),
     size=96,
     source_size=128,
-    working_size=144,
-    softness=1.06,
-    vividness=1.2,
-    knee=80.0,
+    working_size=224,
+    softness=1.55,
+    vividness=1.15,
+    knee=72.0,
     framing="whole",
     objective=ObjectiveConfig(name="chroma", rebalance=0.5, photo_error=0.4),
     augment=AugmentConfig(
@@ -315,7 +315,7 @@ PRESETS = {
         network=DenseConfig(depth=2, hidden_activation="tanh", output_activation="tanh")
     ),
     "photo": _PHOTO,
-    "photo-small": dataclasses.replace(_PHOTO, working_size=96, softness=1.125),
+    "photo-small": dataclasses.replace(_PHOTO, working_size=96, softness=1.5),
 }
 
 
@@ -331,7 +331,7 @@ def preset(name: str) -> Config:
 
     Example:
         >>> colorjax.preset("photo").working_size
-        144
+        224
     """
     if name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; expected one of {', '.join(PRESETS)}")
