@@ -92,7 +92,7 @@ def test_the_packaged_network(tmp_path, format):
     weights = params, config = load_weights()
     path, _ = export.export_network(tmp_path, weights, format=format)
     found = export.shapes(config)
-    assert len(found) == 19
+    assert len(found) == 17
     largest = 0.0
     for shape in [(1, *each) for each in found] + [(2, *found[0])]:
         ours = np.asarray(jax.jit(colorjax.forward, static_argnums=2)(params, gray(shape), config))
