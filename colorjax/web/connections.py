@@ -22,7 +22,7 @@ class Connection(H11Protocol):
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Start to wait, and close the oldest silent connection if there are too many."""
+        """Start waiting, and close the oldest silent connection if there are too many."""
         super().connection_made(transport)
         self._opened = self.loop.time()
         self._patience = self.loop.call_later(HEAD_WITHIN, self._lose_patience)
@@ -31,7 +31,7 @@ class Connection(H11Protocol):
             min(silent, key=lambda each: each._opened).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
+        """Stop waiting."""
         self._patience.cancel()
         super().connection_lost(exc)
 
