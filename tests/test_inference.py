@@ -227,6 +227,22 @@ def test_what_is_natural(red, blue, knee, asked):
         assert np.hypot(*chosen[:, 0, 0]) <= 1.3 * knee
 
 
+@pytest.mark.req("INF-016")
+@pytest.mark.xfail(strict=True, reason="not implemented")
+@hypothesis.given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 1.0, 1.3]))
+def test_colors_spread_around_their_mean(seed, spread):
+    chroma = np.random.default_rng(seed).uniform(-90, 60, (4, 6, 2)).astype(np.float32)
+    config = configs.replace(colorjax.preset("seed-relu"), {"vividness": 1.3, "spread": spread})
+    seen = pipeline.Prediction(
+        jnp.asarray(chroma), jnp.full((4, 6), 128.0), jnp.zeros((4, 6, 1))
+    )
+    _, chosen = np.split(pipeline.choose_colors(seen, config), 2)
+    mean = chroma.astype(float).mean((0, 1))
+    np.testing.assert_allclose(
+        np.moveaxis(chosen, 0, -1), 1.3 * (mean + spread * (chroma - mean)), atol=2e-3
+    )
+
+
 @pytest.mark.req("INF-014")
 def test_a_knee_holds_back_the_photo_network():
     photo = np.random.default_rng(8).integers(60, 190, (40, 50), np.uint8)
