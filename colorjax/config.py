@@ -227,6 +227,8 @@ class Config(Checked):
         working_size: The short side of the working copy that the photo network sees. 0 means `size`.
         softness: The factor by which the photo network's working copy is shrunk and enlarged again, which softens it. 1
             means sharp.
+        spread: The factor by which predicted chroma differs more from its mean over the photo. Means of distributions
+            pull all things toward one tone.
         vividness: The factor on predicted chroma that `colorize` treats as natural. Means of distributions look dull.
         knee: The length in levels toward which strong predicted chroma is compressed, before that factor. 0 means none.
         framing: "squash" the photo to a square, "crop" its center, or keep it "whole" for random views.
@@ -247,6 +249,7 @@ class Config(Checked):
     source_size: int = number(0, at_least=0, at_most=4096)
     working_size: int = number(0, at_least=0, at_most=4096)
     softness: float = number(1.0, at_least=1, at_most=16)
+    spread: float = number(1.0, at_least=0, at_most=16)
     vividness: float = number(1.0, at_least=0, at_most=MAX_VIVIDNESS)
     knee: float = number(0.0, at_least=0, at_most=10_000)
     framing: Literal["squash", "crop", "whole"] = "squash"

@@ -228,7 +228,6 @@ def test_what_is_natural(red, blue, knee, asked):
 
 
 @pytest.mark.req("INF-016")
-@pytest.mark.xfail(strict=True, reason="not implemented")
 @hypothesis.given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 1.0, 1.3]))
 def test_colors_spread_around_their_mean(seed, spread):
     chroma = np.random.default_rng(seed).uniform(-90, 60, (4, 6, 2)).astype(np.float32)

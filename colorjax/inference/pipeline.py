@@ -141,7 +141,8 @@ def choose_chroma(
 
     Args:
         prediction: As for `choose_colors`.
-        config: The config. Its knee compresses strong colors, and its vividness is a factor on all chroma.
+        config: The config. Its spread makes colors differ more, its knee compresses strong ones, and its vividness is a
+            factor on all chroma.
         vividness: A factor on weak predicted chroma. Above 1, strong chroma gains less. It comes before the knee, so
             even vivid colors stay below the config's vividness times its knee.
         temperature: As for `bins.decode`.
@@ -159,6 +160,9 @@ def choose_chroma(
                 shares, tilt.each, precision="highest"
             )
         chroma = decode(prediction.cells, config.network, temperature=temperature, tilt=tilt)
+    if config.spread != 1:
+        mean = chroma.mean((0, 1), keepdims=True)
+        chroma = mean + config.spread * (chroma - mean)
     if config.knee:
         vivid = strengthen_chroma(chroma, vividness, MUTED * config.knee)
         chroma = compress_chroma(vivid, config.knee)
