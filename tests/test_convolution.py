@@ -10,6 +10,7 @@ from colorjax.networks.convolution import convolve
 SHAPES = {  # batch, height, width, inputs, outputs
     "odd": (3, 5, 7, 4, 6),
     "one pixel": (1, 1, 1, 2, 3),
+    "small and even": (2, 4, 6, 3, 5),
     "large": (2, 32, 32, 64, 64),
     "large and uneven": (4, 16, 24, 80, 96),
     "large and odd": (1, 33, 31, 128, 130),
@@ -84,6 +85,7 @@ def test_where_minimal_filtering_takes_their_place():
         step_text(LARGE, jnp.bfloat16),
         step_text(LARGE, platform="cuda"),
         step_text(SHAPES["odd"]),
+        step_text(SHAPES["small and even"]),
         step_text(SHAPES["large and odd"]),
     ):
         assert others.count("stablehlo.convolution") == 3

@@ -9,11 +9,13 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy_network
 import photo_network
 import pytest
 from safetensors import numpy as safetensors
 
 import colorjax
+from colorjax.jsontext import leaves
 from colorjax.networks import efficientnet
 from colorjax.networks.depthwise import depthwise
 from colorjax.training import encoder
@@ -69,6 +71,42 @@ def test_features_have_their_strides(size):
     )
     for feature, stride in zip(features, efficientnet.STAGE_STRIDES, strict=True):
         assert feature.shape[1:3] == (-(-50 // stride), -(-33 // stride))
+
+
+@pytest.mark.req("NET-030")
+@pytest.mark.parametrize("size", ["lite0", "lite2"])
+def test_blocks_are_the_published_ones(size):
+    blocks = numpy_network.published(size)
+    assert efficientnet.stages(size) == blocks
+    assert efficientnet.stages(size, 3) == blocks[:3]
+    params = jax.eval_shape(lambda: efficientnet.init_efficientnet(jax.random.key(0), size))
+    shapes = {"stem": (3, 3, 1, 32)}
+    for i, stage in enumerate(blocks):
+        for j, (side, _, expand, inputs, outputs) in enumerate(stage):
+            name, between = f"stage_{i}.block_{j}", inputs * expand
+            if expand != 1:
+                shapes[f"{name}.expand"] = (1, 1, inputs, between)
+            shapes[f"{name}.depthwise"] = (side, side, between)
+            shapes[f"{name}.project"] = (1, 1, between, outputs)
+    expected = {f"{name}.kernel": shape for name, shape in shapes.items()}
+    expected |= {f"{name}.bias": shape[-1:] for name, shape in shapes.items()}
+    assert {path: leaf.shape for path, leaf in leaves(params)} == expected
+
+
+@pytest.mark.req("NET-030")
+def test_encoder_equals_numpy():
+    rng = np.random.default_rng(0)
+    params = numpy_network.drawn(
+        lambda: efficientnet.init_efficientnet(jax.random.key(0), "lite0", count=3)
+    )
+    pictures = rng.uniform(0, 255, (2, 21, 34, 1)).astype(np.float32)
+    apply = jax.jit(lambda p, x: efficientnet.apply_efficientnet(p, x, "lite0", count=3))
+    for ours, *theirs in zip(
+        apply(params, pictures),
+        *(numpy_network.encoded(params, each[..., 0], "lite0", 3) for each in pictures),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, np.stack(theirs), atol=1e-4 * np.abs(theirs).max())
 
 
 def published(size):

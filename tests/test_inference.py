@@ -232,9 +232,7 @@ def test_what_is_natural(red, blue, knee, asked):
 def test_colors_spread_around_their_mean(seed, spread):
     chroma = np.random.default_rng(seed).uniform(-90, 60, (4, 6, 2)).astype(np.float32)
     config = configs.replace(colorjax.preset("seed-relu"), {"vividness": 1.3, "spread": spread})
-    seen = pipeline.Prediction(
-        jnp.asarray(chroma), jnp.full((4, 6), 128.0), jnp.zeros((4, 6, 1))
-    )
+    seen = pipeline.Prediction(jnp.asarray(chroma), jnp.full((4, 6), 128.0), jnp.zeros((4, 6, 1)))
     _, chosen = np.split(pipeline.choose_colors(seen, config), 2)
     mean = chroma.astype(float).mean((0, 1))
     np.testing.assert_allclose(

@@ -6,6 +6,7 @@ import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy_network
 import pytest
 from hypothesis import strategies as st
 from photo_network import small
@@ -58,6 +59,40 @@ def test_shapes_and_batches(compute):
         np.testing.assert_allclose(one, head, atol=1e-4, rtol=1e-4)
         mapped = jax.vmap(lambda g: apply(params, g, config=conf.network))(gray)
         np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.req("NET-034")
+@pytest.mark.parametrize("stages", [7, pytest.param(5, marks=pytest.mark.slow)])
+def test_network_equals_numpy(stages):
+    widths = {"bottom": 20, "coarse": 16, "middle": 12, "fine": 8, "head_width": 10}
+    blocks = {"coarse_blocks": 2, "middle_blocks": 1, "fine_blocks": 1, "stages": stages}
+    conf = small(**{f"network.{name}": value for name, value in (widths | blocks).items()})
+    params = numpy_network.drawn(lambda: colorjax.init_params(jax.random.key(0), conf))
+    gray = np.asarray(grays(3, 2, 77, 90))
+    network = jax.jit(photo.apply_photo_features, static_argnames="config")
+    found = network(params, gray, config=conf.network)
+    truth = [numpy_network.colored(params, each, conf.network) for each in gray]
+    for ours, theirs in zip(found, zip(*truth, strict=True), strict=True):
+        theirs = np.stack(theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max())
+
+
+@pytest.mark.req("NET-034")
+def test_initial_parameters():
+    conf = small(**{"network.fine_blocks": 2})
+    params = colorjax.init_params(jax.random.key(0), conf)
+    for path, leaf in leaves(params):
+        *_, layer, name = path.split(".")
+        zero = layer == "conv_1" or (layer == "conv_3" and "up_" in path)
+        if name == "scale":
+            np.testing.assert_array_equal(leaf, 1)
+        elif name == "bias" or zero:
+            np.testing.assert_array_equal(leaf, 0)
+        else:
+            gain = 2 if path.startswith("encoder.") else 1
+            deviation = np.sqrt(gain / np.prod(leaf.shape[:-1]))
+            # five standard errors of a normal sample's deviation
+            np.testing.assert_allclose(np.std(leaf), deviation, rtol=5 / np.sqrt(2 * leaf.size))
 
 
 @pytest.mark.req("NET-021")
