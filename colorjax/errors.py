@@ -71,7 +71,9 @@ class TrainingError(ColorjaxError):
 
 def missing_extra(what: str, extra: str) -> UsageError:
     """Return the error for missing packages of an extra. It says what to install."""
-    return UsageError(f"{what} needs more packages; expected: pip install 'colorjax[{extra}]'")
+    return UsageError(
+        f"{what} needs more packages; install them with: pip install 'colorjax[{extra}]'"
+    )
 
 
 def in_one_line(text: object) -> str:

@@ -22,7 +22,7 @@ MODULES = sorted(
     ".".join(("colorjax", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
     for path in ROOT.rglob("*.py")
 )
-FLOORS = [  # each wing, or module beside the wings, imports from floors above its own line only
+FLOORS = [  # each sub-package, or module beside them, imports from floors above its own line only
     {"errors", "jsontext"},
     {"config", "color"},
     {"networks"},
@@ -134,16 +134,16 @@ def test_public_names_are_the_contract():
 
 @pytest.mark.req("API-002")
 @pytest.mark.parametrize("module", [m for m in MODULES if m != "colorjax"])
-def test_modules_import_from_wings_below(module):
+def test_modules_import_from_subpackages_below(module):
     name = module.removeprefix("colorjax.")
-    wing = name.split(".")[0]
+    package = name.split(".")[0]
     for imported in imports(module):
         if imported.startswith("colorjax."):
             below = imported.removeprefix("colorjax.")
-            within = below.split(".")[0] == wing
+            within = below.split(".")[0] == package
             assert within or floor(below) < floor(name), f"{name} → {below}"
         owner = OWNERS.get(imported.split(".")[0])
-        assert owner is None or wing == owner, f"{name} → {imported}"
+        assert owner is None or package == owner, f"{name} → {imported}"
 
 
 @pytest.mark.req("API-002")

@@ -34,14 +34,14 @@ def test_links_lead_to_files():
 
 
 @pytest.mark.req("API-013")
-def test_reference_names_public_functions_and_wings():
+def test_reference_names_public_functions_and_subpackages():
     reference = "".join(path.read_text() for path in (SPEC / "guide" / "api").glob("*.md"))
     for name in colorjax.__all__:
         if name not in ("color",):
             assert f"`{name}`" in reference, name
-    wings = {path.parent.name for path in (ROOT / "colorjax").glob("*/__init__.py")}
-    for wing in wings - {"cli", "web", "pretrained"}:
-        assert f"colorjax.{wing}" in reference, wing
+    packages = {path.parent.name for path in (ROOT / "colorjax").glob("*/__init__.py")}
+    for package in packages - {"cli", "web", "pretrained"}:
+        assert f"colorjax.{package}" in reference, package
 
 
 @pytest.mark.req("API-013")

@@ -35,7 +35,7 @@ def add_colorize(commands: Any) -> None:
         commands,
         "colorize",
         _colorize,
-        "Color photos and videos at full size. The light of every pixel stays.",
+        "Color photos and videos at full size. Every pixel keeps its brightness.",
         """  colorjax colorize old.jpg                     writes old.color.jpg
   colorjax colorize old.jpg --out new.png --vividness 1.5
   colorjax colorize album --out colored --compare --exclude 'draft-*'
@@ -59,20 +59,20 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument(
         "--keep-color",
         action="store_true",
-        help="blend with the color that a photo has, such as hand coloring; a single tone does not count",
+        help="keep the color that a photo has, such as hand coloring; the tone of a sepia photo is removed",
     )
     parser.add_argument(
         "--variants",
         type=parse_value,
         default=1,
         metavar="N",
-        help="number of plausible colorings of each input: old.color.1.jpg, … (default 1)",
+        help="write N different colorings of each input: old.color.1.jpg, … (default 1)",
     )
     parser.add_argument(
         "--look",
         default="natural",
         metavar="NAME",
-        help="natural, vivid, warm, cool, other-1 or other-2 (default natural)",
+        help="natural (default), vivid, warm, cool, or other likely colors: other-1, other-2",
     )
     parser.add_argument(
         "--list-looks", action="store_true", help="print the names of the looks and exit"
@@ -85,7 +85,7 @@ def add_colorize(commands: Any) -> None:
     parser.add_argument(
         "--hints-dir",
         metavar="FOLDER",
-        help="folder of hint files, found by the names of the inputs",
+        help="folder with a hint file for each input, of the same name",
     )
     parser.add_argument(
         "--compare", action="store_true", help="also write a sheet with gray and color side by side"
@@ -117,7 +117,7 @@ def add_colorize(commands: Any) -> None:
         action="store_true",
         help="open photos even if their end is missing; the missing part is blank",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the result for each input")
+    parser.add_argument("--json", metavar="FILE", help="write the result for each input to FILE")
 
 
 def limit_threads(args: Any) -> None:

@@ -54,7 +54,9 @@ def add_evaluate(commands: Any) -> None:
         action="store_true",
         help="also measure LPIPS, about a second per photo (extra `metrics`)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all numbers, also for each photo")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write all numbers, those of each photo included, to FILE"
+    )
     add_overwrite(parser, "--json file")
 
 

@@ -179,7 +179,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 def add_vividness(parser: argparse.ArgumentParser) -> None:
     """Add `--vividness`."""
-    text = "strength of the color: 0 is gray, 1 (default) natural, 2 doubles weak colors"
+    text = "strength of the color; 0: gray, 1: natural (default), above 1: more vivid"
     parser.add_argument("--vividness", type=parse_value, default=1.0, metavar="X", help=text)
 
 

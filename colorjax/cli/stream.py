@@ -25,7 +25,7 @@ def colorize_stream(
     from colorjax.weights import load_weights
 
     if len(args.inputs) > 1:
-        raise UsageError("- is one photo; expected no other input")
+        raise UsageError("'-' stands for one photo; remove the other inputs")
     for name in ("compare", "gallery", "json", "hints_dir", "open"):
         if getattr(args, name):
             raise UsageError(f"--{name.replace('_', '-')} cannot be used with a standard stream")

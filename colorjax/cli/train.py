@@ -78,12 +78,12 @@ def add_train(commands: Any) -> None:
         "--memory",
         type=parse_value,
         metavar="GB",
-        help="memory for decoded photos; others are read again at each step (default: 40 %% of all)",
+        help="memory for decoded photos; others are read again at each step (default: 40 %% of the computer's)",
     )
     parser.add_argument(
         "--pack",
         metavar="FOLDER",
-        help="keep decoded photos in FOLDER, where they need no memory and the next run finds them",
+        help="store decoded photos in FOLDER instead of memory; the next run uses them again",
     )
     length = parser.add_mutually_exclusive_group()
     length_text = (
@@ -127,7 +127,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="a weights file, `packaged`, `photo-free` or `random` (default: `packaged`; of a dense network `random`)",
+        help="a weights file, `packaged`, `photo-free` or `random` (default: `packaged`, or `random` for a dense network)",
     )
     parser.add_argument(
         "--encoder",

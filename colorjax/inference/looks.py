@@ -63,7 +63,7 @@ def find_look(name: str, config: Config) -> Look:
     """
     offered = looks(config)
     if name not in offered:
-        raise ConfigError(f"there is no look {name!r}; there are {', '.join(offered)}")
+        raise ConfigError(f"unknown look {name!r}; expected one of {', '.join(offered)}")
     return offered[name]
 
 

@@ -276,7 +276,7 @@ def predict_working_copy(params: PyTree, gray: Float[Array, "n m"], config: Conf
 
 
 def _soften(gray: Float[Array, "n m"], softness: float) -> Float[Array, "n m"]:
-    """Soften a working copy. Sharp edges distract the network, which learned from small, soft photos."""
+    """Soften a working copy. Sharp copies lower the accuracy, because the network learned from small, soft photos."""
     if softness == 1:
         return gray
     rows, columns = (jnp.asarray(soften_matrix(side, softness)) for side in gray.shape)

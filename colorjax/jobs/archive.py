@@ -64,7 +64,9 @@ def colorize_archive(
         ray = importlib.import_module("ray")
         ray_data = importlib.import_module("ray.data")
     except ImportError:
-        raise UsageError("archives need Ray; expected: pip install 'colorjax[ray]'") from None
+        raise UsageError(
+            "archives need Ray; install it with: pip install 'colorjax[ray]'"
+        ) from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # Ray logs every run
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level="error")

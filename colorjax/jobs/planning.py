@@ -231,8 +231,8 @@ def failure(source: pathlib.Path, error: Exception) -> ColorjaxError:
     if isinstance(error, ColorjaxError) and (of_place or not isinstance(error, OutputError)):
         return error
     if isinstance(error, MemoryError):
-        return PhotoError(f"{source}: does not fit in memory; expected a smaller one")
+        return PhotoError(f"{source}: too large for this computer's memory")
     if isinstance(error, OutputError):
         return PhotoError(f"{source}: {error}")
     found = in_one_line(error)[:160] or "no message"
-    return PhotoError(f"{source}: failed ({type(error).__name__}: {found}); expected another file")
+    return PhotoError(f"{source}: cannot be colored ({type(error).__name__}: {found})")

@@ -129,7 +129,7 @@ def _locked(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise BusyError(f"{target}: another run is working on it; expected no other run") from None
+        raise BusyError(f"{target}: another run is coloring it; wait until it ends") from None
     finally:
         os.close(folder)
 

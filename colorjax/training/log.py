@@ -19,7 +19,7 @@ from colorjax.evaluation.report import read_metrics, write_curves, write_samples
 from colorjax.inference.pipeline import recolor
 from colorjax.training import runs
 
-SELDOM = 20  # pictures are drawn again after this many times the time that drawing takes
+SELDOM = 100  # pictures are drawn again after this many times the time that drawing takes
 FIRST = 15.0  # seconds until the losses are first drawn between evaluations
 
 

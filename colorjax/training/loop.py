@@ -29,7 +29,7 @@ from colorjax.training.step import TrainState
 from colorjax.weights import save_weights
 
 LONGEST_CHUNK = 50  # steps
-LARGEST_CHUNK = 4_000_000  # bytes of photos; signals are handled between chunks
+LARGEST_CHUNK = 32_000_000  # bytes of photos; signals are handled between chunks
 MAX_FAILED = 5  # steps in a row that are not finite
 COPIES = 6  # most copies of the parameters in memory, as measured; keeping the best takes one more
 SHOWN = 8  # photos on samples.png
