@@ -1034,6 +1034,29 @@ def test_a_refused_request_ends_its_connection(address):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-025")
+def test_a_websocket_outlives_silent_connections(address):
+    client = Client(address)
+    with dialed(address) as socket, dialed(address) as silent:
+        head = client.headers | {
+            "Host": client.host,
+            "Origin": f"http://{client.host}",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        }
+        lines = [f"{name}: {value}" for name, value in head.items()]
+        target = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+        socket.sendall("\r\n".join([f"GET {target} HTTP/1.1", *lines, "", ""]).encode())
+        socket.settimeout(60)
+        assert socket.recv(1 << 16).startswith(b"HTTP/1.1 101")
+        silent.settimeout(60)
+        assert silent.recv(1) == b""  # the time of both is over
+        assert not closed(socket)
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-025")
 def test_a_head_without_end_is_refused(address):
     with dialed(address) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(b"GET / HTTP/1.1\r\n")

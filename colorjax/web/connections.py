@@ -35,6 +35,11 @@ class Connection(H11Protocol):
         self._patience.cancel()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Stop waiting: from now on, another protocol has the connection."""
+        self._patience.cancel()
+        super().handle_websocket_upgrade(event)
+
     @property
     def silent(self) -> bool:
         """Whether no request has arrived yet."""
