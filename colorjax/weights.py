@@ -19,7 +19,7 @@ from colorjax import config as configs
 from colorjax.config import Config
 from colorjax.errors import ConfigError, WeightsError, check
 from colorjax.jsontext import leaves, parse_json
-from colorjax.networks import check_config, init_params
+from colorjax.networks import check_config, parameter_shapes
 from colorjax.photos import write_bytes
 
 FORMAT = 1
@@ -119,7 +119,7 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
 
 def fits(params: PyTree, config: Config) -> bool:
     """Return whether parameters have the names and shapes of a config's network."""
-    return {name: np.shape(leaf) for name, leaf in leaves(params)} == _shapes(config)
+    return jax.tree.map(np.shape, params) == parameter_shapes(config.network, config.size)
 
 
 def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
@@ -167,12 +167,6 @@ def _is_large_kernel(shape):
 def _find(path):
     """Return the path of packaged weights by name, or the path itself."""
     return PACKAGED.get(os.fspath(path or DEFAULT), path)
-
-
-def _shapes(config):
-    """Return the shape of each parameter of a config's network, by dotted name."""
-    expected = jax.eval_shape(lambda: init_params(jax.random.key(0), config))
-    return {name: leaf.shape for name, leaf in leaves(expected)}
 
 
 def _read(path):
@@ -228,7 +222,8 @@ def _header(path, text):
 
 def _check_shapes(path, file, config):
     """Check names, types and shapes of the tensors before allocating memory for them."""
-    there, wanted, kinds = set(file.keys()), _shapes(config), {}
+    wanted = dict(leaves(parameter_shapes(config.network, config.size)))
+    there, kinds = set(file.keys()), {}
     for name in there & {*wanted}:
         if _is_large_kernel(wanted[name]) and file.get_slice(name).get_dtype() == "I8":
             wanted[name + SCALE] = wanted[name][-1:]

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import struct
+import tracemalloc
 
 import jax
 import numpy as np
@@ -299,6 +300,22 @@ def test_hostile_metadata_is_one_line(tmp_path, how, read):
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.req("FIL-057")
+def test_a_huge_network_takes_no_memory(tmp_path):
+    path, params, config = saved(tmp_path)
+    header = json.loads(safetensors.safe_open(path, "numpy").metadata()["colorjax"])
+    header["config"] |= {"size": 1024}
+    header["config"]["network"] |= {"depth": 100}
+    arrays = {name: np.asarray(leaf) for name, leaf in leaves(params)}
+    safetensors.numpy.save_file(arrays, path, {"colorjax": json.dumps(header)})
+    tracemalloc.start()
+    with pytest.raises(colorjax.ColorjaxError, match="its config needs 1048576 × 15728640"):
+        colorjax.load_weights(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 @pytest.mark.req("FIL-057")

@@ -127,7 +127,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument(
         "--init-from",
         metavar="WEIGHTS",
-        help="a weights file, `packaged`, `photo-free` or `random` (default: `packaged`, or `random` for a dense network)",
+        help="a weights file, `packaged`, `photo-free` or `random` (default: `packaged`; dense networks: `random`)",
     )
     parser.add_argument(
         "--encoder",

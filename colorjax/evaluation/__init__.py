@@ -1,7 +1,7 @@
 """Results: metrics, baselines and reports.
 
 Start with `metrics`, which measures one photo and then summarizes many. `baselines` holds colorings that a network has
-to beat, `evaluate` measures weights next to them, and `report` draws curves and sheets. This sub-package imports `inference`,
+to beat, `evaluate` measures weights next to them, and `report` draws curves and sheets. It imports `inference`,
 `photos` and `color`. `metrics` reads no files.
 """
 

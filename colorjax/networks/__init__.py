@@ -1,10 +1,11 @@
 """Networks: pairs of pure functions `init_*` and `apply_*`, and two functions that choose among them by the config.
 
 Start with the two functions here. `dense` has the fully connected networks, `photo` the photo network with its `bins`,
-`efficientnet` encoder and `layers`. `convolution` and `depthwise` are fast convolutions. This sub-package imports `color` and
-`config`.
+`efficientnet` encoder and `layers`. `convolution` and `depthwise` are fast convolutions. It imports `color`
+and `config`.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
-from colorjax.config import Config, DenseConfig
+from colorjax.config import Config, DenseConfig, PhotoConfig
 from colorjax.errors import check, is_numeric
 from colorjax.networks.bins import decode
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
@@ -127,13 +128,22 @@ def check_params(params: PyTree, config: Config) -> None:
         isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"
     )
     found = jax.tree.map(np.shape, params)  # jax2onnx replaces jnp.shape while it traces
-    if found != _shapes(config.network, config.size):
+    if found != parameter_shapes(config.network, config.size):
         check(False, "params", params, "the parameters of the config's network")
 
 
 @functools.lru_cache(maxsize=32)
-def _shapes(network, size):
-    """Return the shapes of a network's parameters."""
+def parameter_shapes(network: DenseConfig | PhotoConfig, size: int) -> PyTree:
+    """Return the shapes of a network's parameters, in a nested dict, without taking memory for values.
+
+    Args:
+        network: The architecture.
+        size: As in `Config`.
+    """
+    if isinstance(
+        network, DenseConfig
+    ):  # the indices of copied gray take memory even while tracing
+        network = dataclasses.replace(network, copy_gray=False)
     config = Config(network=network, size=size)
     params = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))
     return jax.tree.map(lambda leaf: leaf.shape, params)
