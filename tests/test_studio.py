@@ -341,6 +341,20 @@ def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
     assert not again.unsaved()
 
 
+@pytest.mark.req("APP-020")
+def test_a_project_does_not_open_more_files_than_fit(atelier, tmp_path, work, monkeypatch):
+    monkeypatch.setattr(studio, "MOST_FILES", 3)
+    atelier.open(work)
+    atelier.open(file(tmp_path, "b.png", encoded(GRAY, "PNG")))
+    job = atelier.take("project", list(atelier.items))
+    assert job.ended.wait(60)
+    sent = tmp_path / "sent"
+    sent.write_bytes(job.path.read_bytes())
+    with pytest.raises(errors.PhotoError, match=r"^photos\.colorjax: 2 files; only 1 more"):
+        atelier.open_project(sent, "photos.colorjax")
+    assert len(atelier.items) == 2
+
+
 def project(content, files=("0000.png",), compression=zipfile.ZIP_STORED):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", compression) as archive:

@@ -304,7 +304,7 @@ def test_hostile_metadata_is_one_line(tmp_path, how, read):
 
 @pytest.mark.req("FIL-057")
 def test_a_huge_network_takes_no_memory(tmp_path):
-    path, params, config = saved(tmp_path)
+    path, params, _ = saved(tmp_path)
     header = json.loads(safetensors.safe_open(path, "numpy").metadata()["colorjax"])
     header["config"] |= {"size": 1024}
     header["config"]["network"] |= {"depth": 100}

@@ -13,7 +13,6 @@ from colorjax.web.guard import Application, Message, Receive, Send
 from colorjax.web.studio import Studio
 
 LARGEST = 1 << 30  # bytes of an uploaded file
-MOST = 10_000  # open files
 ASKED = re.compile(
     r"/|/favicon\.ico|/_nicegui/[\w.]+/(static|components|libraries|esm)(/[\w@-][\w.@-]*)+|/photos/\w+(/[\w-]+){1,2}|/take/\w+"
 )
@@ -44,6 +43,7 @@ class Entries:
 def add_routes(server: Any, studio: Studio) -> None:
     """Add the routes of the page to a FastAPI server."""
     from fastapi import HTTPException, Request, Response  # pyright: ignore[reportMissingImports]
+    from fastapi.concurrency import run_in_threadpool  # pyright: ignore[reportMissingImports]
     from fastapi.responses import FileResponse  # pyright: ignore[reportMissingImports]
 
     def jpeg(make: Any, *arguments: Any, **options: Any) -> Any:
@@ -58,7 +58,7 @@ def add_routes(server: Any, studio: Studio) -> None:
 
     @server.post("/open")
     async def open_file(request: Request, name: str) -> dict[str, Any]:
-        if len(studio.items) >= MOST:
+        if not studio.room:
             raise HTTPException(429)
         name = in_one_line(name)[-takehome.LONGEST_NAME :] or "photo"
         work = takehome.new_work(name, studio.folder)
@@ -77,7 +77,8 @@ def add_routes(server: Any, studio: Studio) -> None:
             studio.open(work)
             return {"opened": 1}
         try:
-            return {"opened": studio.open_project(work.path, name)}
+            # in a thread, so that the page goes on answering
+            return {"opened": await run_in_threadpool(studio.open_project, work.path, name)}
         except ColorjaxError as error:
             return {"opened": 0, "told": str(error)}
 

@@ -22,6 +22,8 @@ from colorjax.web.samples import HERO, write_samples
 from colorjax.web.session import Work
 from colorjax.web.takehome import Wanted
 
+MOST_FILES = 10_000  # open at once
+
 State = Literal["waiting", "coloring", "done", "failed"]
 
 
@@ -85,6 +87,11 @@ class Studio:
             self.current = self.current or work.key
             self._touch()
 
+    @property
+    def room(self) -> int:
+        """How many more files can be opened."""
+        return max(0, MOST_FILES - len(self.items))
+
     def open_project(self, path: pathlib.Path, name: str) -> int:
         """Add the files of a project with their settings, and return how many there are.
 
@@ -93,10 +100,10 @@ class Studio:
             name: How errors refer to it.
 
         Raises:
-            PhotoError: it is not a project.
+            PhotoError: it is not a project, or has more files than can be opened.
         """
         try:
-            works = takehome.read_project(path, self.folder)
+            works = takehome.read_project(path, self.folder, most=self.room)
         except ColorjaxError as error:
             raise type(error)(error_text(error, path, name)) from None
         finally:

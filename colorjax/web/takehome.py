@@ -153,15 +153,16 @@ def write_project(target: pathlib.Path, works: Sequence[Work]) -> None:
         archive.writestr(CONTENT, json.dumps({"version": 1, "works": content}))
 
 
-def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
+def read_project(path: pathlib.Path, folder: pathlib.Path, *, most: int) -> list[Work]:
     """Open a project file.
 
     Args:
         path: The project file.
         folder: The folder to which its files are copied, under new names.
+        most: The most files that it may have.
 
     Raises:
-        PhotoError: it is not a project that colorjax wrote.
+        PhotoError: it is not a project that colorjax wrote, or has more files.
     """
     works: list[Work] = []
     if _has_many_names(path):
@@ -171,6 +172,8 @@ def read_project(path: pathlib.Path, folder: pathlib.Path) -> list[Work]:
             if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_bomb(archive, path):
                 raise _no_project(path)
             listed = _listed(parse_json(archive.read(CONTENT)), path)
+            if len(listed) > most:
+                raise PhotoError(f"{path}: {len(listed)} files; only {most} more can be open")
             for told in listed:
                 works.append(_work_in(told, path, folder))
                 with archive.open(told["file"]) as source, open(works[-1].path, "xb") as target:
