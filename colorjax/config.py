@@ -276,8 +276,9 @@ _PHOTO = Config(
     source_size=128,
     working_size=224,
     softness=1.55,
-    vividness=1.15,
-    knee=72.0,
+    spread=1.08,
+    vividness=1.1,
+    knee=67.0,
     framing="whole",
     objective=ObjectiveConfig(name="chroma", rebalance=0.5, photo_error=0.4),
     augment=AugmentConfig(
