@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from colorjax.errors import BusyError, OutputError, in_one_line
+from colorjax.errors import BusyError, ExistsError, OutputError, in_one_line
 from colorjax.inference.blending import BlendState
 from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
@@ -107,9 +107,8 @@ def colorize_video(
             # again: something may have appeared meanwhile
             claims.claim(target, overwrite=overwrite)
             place_file(whole, target, overwrite=overwrite)
-        except OutputError:
-            if not overwrite and os.path.lexists(target):
-                _remove(parts)
+        except ExistsError:
+            _remove(parts)
             raise
         show(len(times))
         _remove(parts)
