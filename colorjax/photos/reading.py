@@ -29,7 +29,7 @@ BYTES_PER_PIXEL = {
     "HEIF": 60,
 }  # held from reading to writing, as measured (FIL-044)
 USUAL_BYTES = 40
-BYTES_OF_LENGTH = 3_000_000
+BYTES_OF_LENGTH = 4_000_000
 """Bytes for each squared aspect ratio up to 16 : 1, for the matrices that resize a long photo."""
 LONGEST_SHOWN = 65_535_000  # milliseconds: the longest duration of a frame in PNG
 LARGEST_TIFF = 3_900_000_000  # bytes of pixels; larger files are written as BigTIFF
@@ -260,12 +260,13 @@ def _decode_one(
     *,
     number: int = 0,
     truncated: bool = False,
+    check_all: bool = False,
 ) -> tuple[headers.Opened, Photo]:
-    """Open a file and decode one of its frames."""
+    """Open a file and decode one of its frames, if asked only after a check of their number."""
     with open_photo(file, name, max_pixels, truncated=truncated) as image:
         if number:
             image.seek(number)
-        else:
+        if check_all:
             _check_all_frames(image, file, name, max_pixels)
         photo = decode_frame(image, file)
         if image.format == "TIFF" and not number:
@@ -290,22 +291,27 @@ def _check_all_frames(
 
 
 def _read_first(
-    file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
+    file: io.BufferedIOBase,
+    name: PathLike,
+    max_pixels: int,
+    allow_truncated: bool,
+    *,
+    check_all: bool = False,
 ) -> tuple[headers.Opened, Photo]:
     """Open a file and decode its first frame, or what there is of it if that is allowed."""
     try:
-        return _decode_one(file, name, max_pixels)
+        return _decode_one(file, name, max_pixels, check_all=check_all)
     except TruncatedError:
         if not allow_truncated:
             raise
-    return _decode_one(file, name, max_pixels, truncated=True)
+    return _decode_one(file, name, max_pixels, truncated=True, check_all=check_all)
 
 
 def _read_frames(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
 ) -> Iterator[Photo]:
     # the guard covers single frames: between them the caller runs, with its own warnings and limits
-    image, photo = _read_first(file, name, max_pixels, allow_truncated)
+    image, photo = _read_first(file, name, max_pixels, allow_truncated, check_all=True)
     place = file.tell()
     size = file.seek(0, io.SEEK_END)
     file.seek(place)  # where the decoder continues
