@@ -185,13 +185,12 @@ def _colorize(args: Any, printer: Printer) -> int:
     )
     if args.json:
         claims.claim_alone(args.json, overwrite=args.overwrite)
+        remove_temporaries(os.path.dirname(args.json))
     if args.gallery:
         for page in page_paths(args.gallery, len(jobs) * options.variants):
             claims.claim_alone(page, overwrite=args.overwrite or is_page(page))
         planning.make_folder(pathlib.Path(args.gallery))
-    for folder in (args.gallery, args.json and (os.path.dirname(args.json) or ".")):
-        if folder:
-            remove_temporaries(folder)
+        remove_temporaries(args.gallery)
     photos = [job for job in jobs if not job.is_video]
     videos = [job for job in jobs if job.is_video]
     tally = Tally(printer, failures, variants=args.variants)

@@ -43,7 +43,7 @@ def colorize_stream(
         format_of(out)
         suffix = suffix or os.path.splitext(out)[1]
         claims.claim_alone(out, overwrite=args.overwrite)
-        remove_temporaries(os.path.dirname(out) or ".")
+        remove_temporaries(os.path.dirname(out))
     elif _is_file(sys.stdout):
         claims.claim_alone(sys.stdout.fileno(), overwrite=True)
     weights = load_weights(args.weights)

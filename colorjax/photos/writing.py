@@ -238,11 +238,14 @@ def _write_file(
 
 
 def remove_temporaries(folder: PathLike) -> None:
-    """Remove the temporary files that killed writers left in a folder. Files that are being written stay."""
+    """Remove the temporary files that killed writers left in a folder, "" for the current one.
+
+    Files that are being written stay.
+    """
     if not fcntl:
         return
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
+        for name in os.listdir(folder or "."):
             path = os.path.join(folder, name)
             if _TEMPORARY.fullmatch(name):
                 with (
