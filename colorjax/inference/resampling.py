@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 SLOPE = 0.55  # share of the local slope of chroma over gray; see spec/inference.md
 MOST_KEPT = 64_000_000  # bytes of the matrices of one kind that are kept
-MOST_BLOCKS = 1 << 14  # along a side, or four per cell if that is more
+MOST_BLOCKS = 1 << 13  # along a side, or four per cell if that is more
 _AT_ONCE = 1 << 18  # elements of a matrix that are computed at a time, in float64
 
 Arguments = ParamSpec("Arguments")
