@@ -41,6 +41,10 @@ class OutputError(UsageError):
     """The output already exists, cannot be written, or is an input."""
 
 
+class ExistsError(OutputError):
+    """The output already exists and must not be replaced."""
+
+
 class BusyError(OutputError):
     """Another run is working on the output."""
 

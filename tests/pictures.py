@@ -67,6 +67,8 @@ def cell(kind, mode):
     """Return (file bytes, pixels, alpha, bits) of a picture as another writer makes it, None where refused."""
     if mode.endswith(" 16"):
         return deep_cell(kind, mode.removesuffix(" 16"))
+    if mode.startswith("L ") and mode.endswith(" with alpha"):
+        return shallow_cell(int(mode.split()[1]))
     if mode == "I":
         levels = noise(48, 64, dtype=np.uint32)
         return (
@@ -115,6 +117,28 @@ def cell(kind, mode):
     gray = mode in ("1", "L", "LA")
     bits = 1 if held.mode == "1" else 8
     return data, np.asarray(held.convert("L" if gray else "RGB")), alpha, bits
+
+
+def shallow_cell(depth):
+    """Return a gray PNG of 2 or 4 bits, of which one level is clear."""
+    top = (1 << depth) - 1
+    levels = noise(48, 64) & top
+    bits = np.unpackbits(levels[..., None], axis=-1)[..., -depth:].reshape(48, -1)
+    rows = np.pad(np.packbits(bits, axis=1), [(0, 0), (1, 0)])  # no filter
+    data = PNG + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 48, depth, 0, 0, 0, 0))
+    data += png_chunk(b"tRNS", struct.pack(">H", top - 1))
+    data += png_chunk(b"IDAT", zlib.compress(rows.tobytes())) + png_chunk(b"IEND", b"")
+    alpha = np.where(levels == top - 1, 0, 255).astype(np.uint8)
+    return data, levels * np.uint8(255 // top), alpha, 8
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def png_chunk(name, content):
+    """Return a chunk of a PNG."""
+    check = zlib.crc32(content, zlib.crc32(name))
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
 
 
 def deep_cell(kind, mode):

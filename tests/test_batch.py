@@ -492,6 +492,54 @@ sys.exit(cli.main())
 """
 
 
+@pytest.mark.req("CMD-004", "CMD-022")
+@pytest.mark.parametrize(
+    ("options", "writes"),
+    [
+        (["-", "--out", "out.png"], 1),
+        (["scan-0.png", "--out", "out.png", "--json", "reports/all.json"], 2),
+        (["scan-0.png", "--out", "out.png", "--gallery", "reports"], 2),
+    ],
+    ids=["stream", "report", "gallery"],
+)
+def test_terminated_while_something_is_written(
+    album, tiny_weights, monkeypatch, capsys, options, writes
+):
+    def left(folder):
+        return [name for name in files(folder) if name.endswith(".tmp")]
+
+    def interrupted(descriptor):
+        written.append(descriptor)
+        if len(written) == writes:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def unheard(*_):
+        raise AssertionError("SIGTERM ended the process")
+
+    monkeypatch.chdir(album)
+    (album / "reports").mkdir()
+    data = (album / "scan-0.png").read_bytes()
+    command = [*options, "--weights", tiny_weights]
+    written, before = [], signal.signal(signal.SIGTERM, unheard)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", interrupted)
+            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+            assert colorize(*command) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("run the same command again to continue")
+    assert not left(album)
+    for folder in (album, album / "reports"):  # as if killed
+        (folder / ".colorjax-0123456789abcdef.tmp").write_bytes(b"half")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert colorize(*command) == 0
+    assert left(album) == (
+        ["reports/.colorjax-0123456789abcdef.tmp"] if "reports" not in str(options) else []
+    )
+
+
 @pytest.mark.req("CMD-004")
 @pytest.mark.parametrize(
     ("number", "code"),

@@ -389,11 +389,14 @@ def test_validation_folder(album, tmp_path, capsys):
     )
 
 
-@pytest.mark.req("CMD-011")
+@pytest.mark.req("CMD-011", "CMD-022")
 @pytest.mark.parametrize("size", [[], ["--size", "12"]])
 def test_evaluation_as_json(album, weights, tmp_path, size):
     path = tmp_path / "result.json"
+    left = tmp_path / ".colorjax-0123456789abcdef.tmp"  # as if killed while writing
+    left.write_bytes(b"half")
     assert cli.main(["evaluate", str(album), "--weights", weights, "--json", str(path), *size]) == 0
+    assert not left.exists()
     result = json.loads(path.read_text())
     assert set(result["summary"]) >= {"weights", "gray", "tint", "level tint"}
     assert ("upper bound" in result["summary"]) == bool(size)

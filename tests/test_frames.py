@@ -238,6 +238,14 @@ def test_durations_of_a_png(milliseconds):
         assert abs(frame.milliseconds - milliseconds) <= max(0.5, milliseconds**2 / 65_535_000)
 
 
+@pytest.mark.req("FIL-034")
+def test_plays_are_at_most_what_the_format_holds():
+    frames = [dataclasses.replace(frame, plays=100_000) for frame in FRAMES]
+    for kind, plays in (("PNG", 100_000), ("WEBP", 65_535)):
+        data = photos.encode_frames(frames, kind)
+        assert {frame.plays for frame in photos.decode_frames(data)} == {plays}
+
+
 @pytest.mark.req("FIL-034", "FIL-025")
 def test_an_animated_png_is_what_its_standard_says():
     exif = Image.Exif()

@@ -9,17 +9,20 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 import tifffile
 from commanding import colorize, files
-from pictures import encoded, noise, scene, tiff
+from pictures import encoded, noise, png_header, scene, tiff
 from PIL import Image, ImageFile
 from test_photos import one_line, save
 
+import colorjax
 from colorjax import errors, photos
+from colorjax.photos import tints
 
 __all__ = ["save"]  # the fixture
 PHOTO = scene()
@@ -167,6 +170,36 @@ def test_small_bombs_are_refused(kind):
     )
     if options:
         assert sum(1 for _ in photos.decode_frames(data)) == (1 if kind == "scans" else 1200)
+
+
+@pytest.mark.req("FIL-042")
+@pytest.mark.parametrize("kind", ["frames", "pages"])
+def test_too_many_frames_are_refused_before_a_pixel_is_decoded(monkeypatch, kind):
+    data = bombs()[kind]
+    monkeypatch.setattr(photos.decoding, "decode", None)
+    with pytest.raises(errors.TooLargeError) as caught:
+        next(photos.decode_frames(data, name="many", max_pixels=2_000_000))
+    one_line(caught, "many", "1000 frames")
+
+
+@pytest.mark.req("FIL-042", "FIL-046")
+def test_scans_are_counted_in_a_few_reads():
+    class Counted(io.BytesIO):
+        reads = 0
+
+        def read(self, *size):
+            self.reads += 1
+            return super().read(*size)
+
+    data = encoded(PHOTO, "JPEG")
+    file = Counted(data[:-2] + b"\xff\xda\0\2" * 20_000 + b"\xff\xd9")
+    with (
+        pytest.raises(errors.TooLargeError) as caught,
+        photos.opening.open_photo(file, "many", 10**6),
+    ):
+        pass
+    one_line(caught, "many", "100 scans")
+    assert file.reads < 1000
 
 
 @pytest.mark.req("FIL-042")
@@ -334,6 +367,7 @@ def test_parts_of_a_header_are_limited(save, make, most, in_header):
         (lambda number: with_blocks(b"!\xfe" + b"\1a" * number + b"\0"), 40_000, True),
         (lambda number: with_blocks(b"!\x01\0;" + b"a" * 59 + bytes(1 + number)), 39_998, True),
         (lambda number: with_bytes(b"")[:-2] + b"\xff\xfe\0\2" * number, 39_995, False),
+        (lambda number: webp_with(b"ABCD\0\0\0\0" * number), 39_997, True),  # VP8X, VP8L, EXIF
         (with_boxes, 39_995, True),
     ],
     ids=[
@@ -344,11 +378,19 @@ def test_parts_of_a_header_are_limited(save, make, most, in_header):
         "a comment in pieces",
         "a block that Pillow reads on",
         "segments behind",
+        "chunks of WebP",
         "boxes",
     ],
 )
 def test_parts_of_other_kinds_are_limited(save, make, most, in_header):
     test_parts_of_a_header_are_limited(save, make, most, in_header)
+
+
+def webp_with(chunks):
+    """Return a WebP with more chunks at its end."""
+    data = encoded(noise(8, 8, 3), "WEBP", lossless=True, exif=b"Exif\0\0II*\0" + bytes(10))
+    body = data[8:] + chunks
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def grown(kind, size):
@@ -564,6 +606,66 @@ def test_command_opens_what_there_is(tiny_weights, tmp_path, capfd):
     capfd.readouterr()
     assert colorize(*stream, "--allow-truncated") == 0
     assert "its end is missing" in capfd.readouterr().err
+
+
+@pytest.mark.req("FIL-044")
+@pytest.mark.parametrize("shape", [(1, 1000), (30, 300), (3000, 2), (1000, 1400)])
+def test_memory_is_told_for_every_aspect_ratio(save, shape):
+    from colorjax.inference import tiles
+    from colorjax.inference.pipeline import working_shape
+
+    told = photos.memory_needed(save("a.png", png_header(*shape[::-1])))
+    rgb = noise(*shape, 3)
+    tracemalloc.start()
+    try:
+        tints.is_tinted(rgb)
+        tiles.reduce_gray(rgb, working_shape(shape, colorjax.preset("photo")))
+        assert told / 80 <= tracemalloc.get_traced_memory()[1] <= told
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.req("FIL-044")
+@pytest.mark.parametrize("side", [100, 14_336, 10**6, 4 * 10**8])
+@pytest.mark.parametrize("cells", [4, 224, 3584, 6016])
+def test_a_long_side_has_few_blocks(side, cells):
+    from colorjax.inference import resampling
+
+    block = resampling.block_side(side, cells)
+    assert -(-side // block) <= max(4 * cells, resampling.MOST_BLOCKS)
+    usual = min(256, max(1, side // (2 * cells)))
+    assert block == usual or -(-side // usual) > resampling.MOST_BLOCKS
+
+
+@pytest.mark.req("FIL-044")
+def test_a_very_long_photo_is_averaged_in_few_blocks():
+    rgb = np.zeros((1, 600_001, 3), np.uint16)
+    rgb[:, 300_000:] = 65535
+    from colorjax.inference import tiles
+
+    means = tints._blocks(rgb)[:, 0]
+    assert len(means) <= 1 << 18
+    assert (means[: len(means) // 2 - 1] == 0).all()
+    assert (means[len(means) // 2 + 1 :] == 65535).all()
+    gray = tiles.shrink_gray(np.repeat(rgb[..., 0], 9, 1), (1, 4))
+    np.testing.assert_allclose(gray, [[0, 0, 255, 255]], atol=20)
+
+
+@pytest.mark.req("FIL-044")
+def test_kept_matrices_have_a_bounded_number_of_bytes():
+    from colorjax.inference import resampling
+
+    calls = []
+
+    @resampling._kept
+    def matrix(side):
+        calls.append(side)
+        return np.zeros(side, np.uint8)
+
+    half = resampling.MOST_KEPT // 2
+    for side in (half, 10, half, half + 1, 10, half, 3 * half, 10):
+        assert len(matrix(side)) == side
+    assert calls == [half, 10, half + 1, 10, half, 3 * half, 10]
 
 
 @pytest.mark.req("FIL-044")

@@ -346,6 +346,63 @@ def test_a_photo_that_its_format_cannot_hold_is_its_own_failure(tiny_weights, tm
 
 
 @pytest.mark.slow
+def twice(read, *_):
+    """Return a photo and two variants of it, as `color_file` does with a photo network."""
+    photo = next(read())
+    return photo, [iter([photo]), iter([photo])]
+
+
+@pytest.mark.req("CMD-041", "CMD-004")
+@pytest.mark.parametrize("name", ["a.jpg", "a.mp4"])
+def test_an_output_that_exists_excuses_no_failed_write(
+    album, tiny_weights, tmp_path, capsys, monkeypatch, name
+):
+    from colorjax.jobs import batch
+
+    source, other = album / name, tmp_path / f"a.color.2{name[1:]}"
+    source.write_bytes(OLD)
+    other.write_bytes(b"mine")
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    def film(source, target, *arguments, **options):
+        photos.write_bytes(target, b"new")
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(batch, "color_file", twice)
+    monkeypatch.setattr(batch.ffmpeg, "frame_times", lambda *_, **__: [0.0])
+    monkeypatch.setattr(batch, "_video_options", lambda *_: [None, None])
+    monkeypatch.setattr(batch.video, "colorize_video", film)
+    out = tmp_path / f"a.color{name[1:]}"
+    own = ["--weights", tiny_weights, "--variants", 2, "--out", out]
+    assert colorize(source, *own) == 2
+    captured = capsys.readouterr()
+    one_line(captured.err, tmp_path / f"a.color.1{name[1:]}", "No space left")
+    assert captured.out.splitlines()[-1] == "0 colorized, 1 failed"
+    assert other.read_bytes() == b"mine"
+
+
+@pytest.mark.req("CMD-023", "CMD-042")
+def test_what_another_run_wrote_first_stays_and_the_rest_is_written(
+    album, tiny_weights, capsys, monkeypatch
+):
+    from colorjax.jobs import batch
+
+    first = album / "a.color.1.png"
+
+    def meanwhile(*arguments):
+        first.write_bytes(b"theirs")
+        return twice(*arguments)
+
+    monkeypatch.setattr(batch, "color_file", meanwhile)
+    own = ["--weights", tiny_weights, "--variants", 2, "--format", "png"]
+    assert colorize(album / "a.jpg", *own) == 0
+    assert "1 colorized" in capsys.readouterr().out
+    assert first.read_bytes() == b"theirs"
+    assert photos.read_photo(album / "a.color.2.png").pixels.shape[:2] == (24, 32)
+
+
 @pytest.mark.req("CMD-043")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_stdout_ends_no_work(album, tiny_weights, tmp_path):

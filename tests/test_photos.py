@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from pictures import (
     noise,
     oriented,
     png,
+    png_chunk,
     png_header,
     rgb_profile,
     scene,
@@ -1089,6 +1091,116 @@ def test_spoilt_memories_do_not_spoil_the_photo(save, tmp_path, spoilt, into):
     back = photos.read_photo(tmp_path / f"new{into}")
     assert back.bits == 8
     assert np.abs(back.pixels.astype(int) - photo.pixels).mean() <= 10
+
+
+def with_png_chunks(*chunks):
+    """Return a PNG with more chunks before its pixels."""
+    data = encoded(PHOTO, "PNG")
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+LONG_XMP = XMP.replace(b'Orientation="6"', b'Orientation="1"') + b" " * 1_400_000
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+LONG_PROFILE = struct.pack(">I", 1_300_000) + PROFILE[4:] + bytes(1_300_000 - len(PROFILE))
+ODD_CHUNKS = {
+    "iCCP": (b"iCCP", b"a\0\0" + zlib.compress(LONG_PROFILE)),
+    "iCCP of another method": (b"iCCP", b"a\0\1" + zlib.compress(PROFILE)),
+    "iCCP damaged": (b"iCCP", b"a\0\0damaged"),
+    "iCCP too long": (b"iCCP", b"a\0\0" + zlib.compress(bytes((1 << 24) + 1))),
+    "zTXt": (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(1_400_000))),
+    "zTXt of another method": (b"zTXt", b"Comment\0\1damaged"),
+    "iTXt cut": (b"iTXt", b"XML:com.adobe.xmp\0\1"),
+    **{f"{name} cut": (name.encode(), b"") for name in ("pHYs", "cHRM", "gAMA", "acTL", "sRGB")},
+}
+
+
+@pytest.mark.req("FIL-025")
+@pytest.mark.parametrize("name", ODD_CHUNKS)
+@pytest.mark.parametrize("depth", [8, 16])
+def test_metadata_refuses_no_png(name, depth):
+    data = with_png_chunks(png_chunk(*ODD_CHUNKS[name]))
+    pixels = np.asarray(PHOTO)
+    if depth == 16:
+        pixels = noise(5, 4, 3, dtype=np.uint16)
+        data = png(pixels)
+        data = data[:33] + png_chunk(*ODD_CHUNKS[name]) + data[33:]
+    limit = PngImagePlugin.MAX_TEXT_CHUNK
+    photo = photos.decode_photo(data)
+    assert PngImagePlugin.MAX_TEXT_CHUNK == limit
+    np.testing.assert_allclose(photo.pixels, pixels, atol=1 if name == "iCCP" else 0)
+
+
+@pytest.mark.req("FIL-025")
+def test_metadata_of_a_png_is_found_among_odd_chunks():
+    packed = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(LONG_XMP)
+    wrong = png_chunk(b"tEXt", b"Comment\0old")[:-1] + b"\0"
+    dots = png_chunk(b"pHYs", struct.pack(">IIB", 11811, 11811, 1))
+    again = png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0second")
+    data = with_png_chunks(wrong, dots, wrong, png_chunk(b"iTXt", packed), again, wrong)
+    for order in (data, data[:-12] + wrong + data[-12:]):
+        photo = photos.decode_photo(order)
+        np.testing.assert_array_equal(photo.pixels, np.asarray(PHOTO))
+        assert photo.metadata.xmp == LONG_XMP
+        assert photo.metadata.dpi == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.req("FIL-025")
+def test_repeated_metadata_is_unpacked_once(monkeypatch):
+    packed = b"Raw profile type exif\0\0" + zlib.compress(bytes(1000))
+    unpacked, usual = [], photos.ancillary._fits
+    monkeypatch.setattr(
+        photos.ancillary, "_fits", lambda data: unpacked.append(data) or usual(data)
+    )
+    photos.decode_photo(with_png_chunks(*[png_chunk(b"zTXt", packed)] * 50))
+    assert len(unpacked) == 1
+
+
+@pytest.mark.req("FIL-025", "FIL-037")
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("tag", "inside"),
+    [(0x0110, None), (0x013B, None), (0x4746, None), (0x8298, None), (0xA002, 0x8769), (2, 0x8825)],
+)
+@pytest.mark.parametrize("kind", [2, 5, 9, 10, 12, 13, 99])
+def test_a_mistyped_entry_takes_no_other_with_it(order, tag, inside, kind):
+    """Only the entry of a wrong type may be lost."""
+    entries = {
+        None: [(0x010E, 2, b"kept\0"), (0x0132, 2, b"1936:05:06 07:08:09\0")],
+        0x8769: [(0x9003, 2, b"1935:05:06 07:08:09\0")],
+        0x8825: [(1, 2, b"N\0")],
+    }
+    entries[inside].append((tag, kind, b"\xff" * 24))
+    block = typed_exif(order, entries)
+    exif = Image.Exif()
+    exif.load(photos.decode_photo(encoded(PHOTO, "PNG", exif=b"Exif\0\0" + block)).metadata.exif)
+    assert exif[0x010E] == "kept"
+    assert exif[0x0132] == "1936:05:06 07:08:09"
+    assert exif.get_ifd(0x8769)[0x9003] == "1935:05:06 07:08:09"
+    assert exif.get_ifd(0x8825)[1] == "N"
+
+
+def typed_exif(order, directories):
+    """Return a TIFF of directories, each a list of (tag, type, bytes) under the tag that points to it."""
+    sizes = {2: 1, 5: 8, 9: 4, 10: 8, 12: 8, 13: 4, 99: 1}
+    block = b""
+    pointers = []
+    for pointer, entries in reversed(directories.items()):
+        begin = 8 + len(block)
+        here = sorted(entries + (pointers if pointer is None else []))
+        after, table, values = begin + 2 + 12 * len(here) + 4, b"", b""
+        for tag, kind, value in here:
+            place = struct.pack(order + "I", after + len(values))
+            if tag in directories:
+                place, count = value, 1
+            else:
+                values, count = values + value, len(value) // sizes[kind]
+                if len(value) <= 4:
+                    place, values = value.ljust(4, b"\0"), values[: -len(value)]
+            table += struct.pack(order + "HHI", tag, kind, count) + place
+        block += struct.pack(order + "H", len(here)) + table + bytes(4) + values
+        pointers.append((pointer, 4, struct.pack(order + "I", begin)))
+    head = (b"II*\0" if order == "<" else b"MM\0*") + pointers[-1][2]
+    return head + block
 
 
 @pytest.mark.req("FIL-025")

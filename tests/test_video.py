@@ -429,6 +429,20 @@ def test_without_ffmpeg_one_line(tiny_weights, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.req("VID-004")
+def test_a_film_whose_frames_are_all_hidden_is_one_line(
+    tiny_weights, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "old.mp4").write_bytes(b"film")
+    monkeypatch.setattr(ffmpeg, "frame_times", lambda *_, **__: [0.0, 0.1])
+    monkeypatch.setattr(ffmpeg, "decode", lambda *_, **__: (frame for frame in ()))
+    assert colorize(tmp_path / "old.mp4", "--weights", tiny_weights) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"colorjax: {tmp_path / 'old.mp4'}: no frames; expected a video"
+    assert files(tmp_path) == {"old.mp4"}
+    assert [path.name for path in tmp_path.iterdir()] == ["old.mp4"]
+
+
+@pytest.mark.req("VID-004")
 def test_existing_films_are_kept(network, tiny_weights, tmp_path, capsys):
     for name in ("old.mp4", "old.color.mp4"):
         (tmp_path / name).write_bytes(b"mine")

@@ -17,7 +17,7 @@ from colorjax.cli.colorize import add_colorize, limit_threads
 from colorjax.cli.console import Printer
 from colorjax.cli.evaluate import add_evaluate
 from colorjax.cli.export import add_export
-from colorjax.cli.options import Parser
+from colorjax.cli.options import Parser, handle_termination
 from colorjax.cli.train import add_train, join_processes
 from colorjax.errors import INTERRUPTED, ColorjaxError, UsageError
 
@@ -43,7 +43,8 @@ def main(
 
                 use_compilation_cache()
         loaded()
-        return args.run(args, printer)
+        with handle_termination():
+            return args.run(args, printer)
     except ColorjaxError as error:
         Printer().error(str(error))
         return error.exit_code

@@ -10,7 +10,6 @@ from colorjax.cli.options import (
     add_max_megapixels,
     add_weights,
     check_integer,
-    handle_termination,
     parse_value,
 )
 
@@ -44,7 +43,7 @@ def _app(args: Any, printer: Printer) -> int:
     port = check_integer("port", args.port, 0, 65535)
     max_pixels = 1_000_000 * check_integer("max-megapixels", args.max_megapixels, 1)
     weights = load_weights(args.weights)
-    with handle_termination(), serving(weights, port=port, max_pixels=max_pixels) as served:
+    with serving(weights, port=port, max_pixels=max_pixels) as served:
         printer.line(f"the page is at {served.address} (this computer only); press Ctrl-C to stop")
         if not args.no_browser:
             webbrowser.open(served.once)

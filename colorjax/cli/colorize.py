@@ -17,7 +17,6 @@ from colorjax.cli.options import (
     check_extra,
     check_integer,
     check_vividness,
-    handle_termination,
     parse_value,
 )
 from colorjax.cli.stream import colorize_stream
@@ -142,7 +141,7 @@ def _colorize(args: Any, printer: Printer) -> int:
     from colorjax.jobs.coloring import ColorOptions
     from colorjax.jobs.gallery import is_page, page_paths, write_gallery
     from colorjax.jobs.outputs import Claims
-    from colorjax.photos import write_bytes
+    from colorjax.photos import remove_temporaries, write_bytes
     from colorjax.weights import load_weights
 
     if args.list_looks:
@@ -186,31 +185,32 @@ def _colorize(args: Any, printer: Printer) -> int:
     )
     if args.json:
         claims.claim_alone(args.json, overwrite=args.overwrite)
+        remove_temporaries(os.path.dirname(args.json))
     if args.gallery:
         for page in page_paths(args.gallery, len(jobs) * options.variants):
             claims.claim_alone(page, overwrite=args.overwrite or is_page(page))
         planning.make_folder(pathlib.Path(args.gallery))
+        remove_temporaries(args.gallery)
     photos = [job for job in jobs if not job.is_video]
     videos = [job for job in jobs if job.is_video]
     tally = Tally(printer, failures, variants=args.variants)
 
-    with handle_termination():
-        how: dict[str, Any] = {
-            "compare": args.compare,
-            "overwrite": args.overwrite,
-            "claims": claims,
-        }
-        how["progress"] = printer.progress
-        results = batch.colorize_files(photos, weights, options, **how, **written)
-        with printer.progress(max(1, len(photos)), "photos") as show:
-            for number, result in enumerate(results, 1):
-                tally.note(result)
-                show(number, str(result.job.target))
-        for job in videos:
-            result = batch.colorize_video(
-                job, weights, options, max_pixels=written["max_pixels"], **how
-            )
+    how: dict[str, Any] = {
+        "compare": args.compare,
+        "overwrite": args.overwrite,
+        "claims": claims,
+    }
+    how["progress"] = printer.progress
+    results = batch.colorize_files(photos, weights, options, **how, **written)
+    with printer.progress(max(1, len(photos)), "photos") as show:
+        for number, result in enumerate(results, 1):
             tally.note(result)
+            show(number, str(result.job.target))
+    for job in videos:
+        result = batch.colorize_video(
+            job, weights, options, max_pixels=written["max_pixels"], **how
+        )
+        tally.note(result)
 
     summary = tally.summary()
 

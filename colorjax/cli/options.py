@@ -147,7 +147,8 @@ def handle_termination() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # else a library set it, which Python cannot restore
+                signal.signal(number, handler)
 
 
 def add_command(

@@ -1,16 +1,47 @@
 """Resizing with a pair of small matrices, and coefficients with which upsampled chroma follows edges. Pure."""
 
 import functools
-from typing import Literal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal, ParamSpec
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 SLOPE = 0.55  # share of the local slope of chroma over gray; see spec/inference.md
+MOST_KEPT = 64_000_000  # bytes of the matrices of one kind that are kept
+MOST_BLOCKS = 1 << 13  # along a side, or four per cell if that is more
+_AT_ONCE = 1 << 18  # elements of a matrix that are computed at a time, in float64
+
+Arguments = ParamSpec("Arguments")
 
 
-@functools.lru_cache(maxsize=64)  # photos in a folder often have the same size
+def _kept(function: Callable[Arguments, np.ndarray]) -> Callable[Arguments, np.ndarray]:
+    """Keep the latest results: photos in a folder often have the same size."""
+    results: OrderedDict[object, np.ndarray] = OrderedDict()
+    lock = threading.Lock()
+
+    @functools.wraps(function)
+    def keeping(*arguments: Arguments.args, **options: Arguments.kwargs) -> np.ndarray:
+        call = arguments, tuple(options.items())
+        with lock:
+            if call in results:
+                results.move_to_end(call)
+                return results[call]
+        matrix = function(*arguments, **options)
+        matrix.flags.writeable = False  # it is shared
+        with lock:
+            results[call] = matrix
+            while sum(each.nbytes for each in results.values()) > MOST_KEPT:
+                results.popitem(last=False)
+        return matrix
+
+    return keeping
+
+
+@_kept
 def resize_matrix(
     before: int,
     after: int,
@@ -35,20 +66,22 @@ def resize_matrix(
     function, support = _FILTERS[method]
     scale = (extent or before) / after
     stretch = max(scale, 1.0)
-    centers = (np.arange(after)[:, None] + 0.5) * scale
     pixels = np.arange(before)[None] + 0.5
-    # Pillow uses whole pixels: those whose index lies within the rounded support
     reach = support * stretch
-    first = np.maximum(np.floor(centers - reach + 0.5), 0)
-    last = np.minimum(np.floor(centers + reach + 0.5), before)
-    inside = (pixels - 0.5 >= first) & (pixels - 0.5 < last)
-    weights = np.where(inside, function((pixels - centers) / stretch), 0)
-    weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-    weights.flags.writeable = False  # it is shared
-    return weights
+    matrix = np.empty((after, before), np.float32)
+    rows = max(1, _AT_ONCE // before)
+    for start in range(0, after, rows):
+        centers = (np.arange(start, min(start + rows, after))[:, None] + 0.5) * scale
+        # Pillow uses whole pixels: those whose index lies within the rounded support
+        first = np.maximum(np.floor(centers - reach + 0.5), 0)
+        last = np.minimum(np.floor(centers + reach + 0.5), before)
+        inside = (pixels - 0.5 >= first) & (pixels - 0.5 < last)
+        weights = np.where(inside, function((pixels - centers) / stretch), 0)
+        matrix[start : start + rows] = weights / weights.sum(1, keepdims=True)
+    return matrix
 
 
-@functools.lru_cache(maxsize=64)
+@_kept
 def shrink_matrix(before: int, after: int) -> Float[np.ndarray, "after before"]:
     """Return the matrix that shrinks one axis as `tiles.shrink_gray` does: means of blocks of pixels, then Lanczos.
 
@@ -65,7 +98,7 @@ def shrink_matrix(before: int, after: int) -> Float[np.ndarray, "after before"]:
     return np.repeat(matrix / counts.astype(np.float32), block, axis=1)[:, :before]
 
 
-@functools.lru_cache(maxsize=64)
+@_kept
 def soften_matrix(side: int, softness: float) -> Float[np.ndarray, "side side"]:
     """Return the matrix that softens one axis: it shrinks the axis by a factor, then enlarges it again.
 
@@ -82,11 +115,14 @@ def soften_matrix(side: int, softness: float) -> Float[np.ndarray, "side side"]:
 
 
 def block_side(before: int, after: int) -> int:
-    """Return the side of the blocks that are averaged first. Lanczos keeps two pixels per cell; sums fit in 32 bits."""
-    return min(256, max(1, before // (2 * after)))
+    """Return the side of the blocks that are averaged first. Lanczos keeps two pixels per cell.
+
+    Blocks of up to 256, whose sums fit in 32 bits, suffice except for sides of millions of pixels.
+    """
+    return max(1, min(256, before // (2 * after)), -(-before // max(MOST_BLOCKS, 4 * after)))
 
 
-@functools.lru_cache(maxsize=64)
+@_kept
 def lift_matrix(cells: int, pixels: int) -> Float[np.ndarray, "pixels cells"]:
     """Return the matrix that upsamples cells to pixels: bilinear between centers, constant beyond the last.
 

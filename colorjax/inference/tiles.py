@@ -59,8 +59,9 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
         counts = np.minimum(block, side - block * np.arange(sums.shape[axis]))
         matrix = resize_matrix(len(counts), few, method="lanczos", extent=side / block)
         # at most four pixels per cell, unless blocks of 256 do not reduce a side that far
-        missing = -len(counts) % (4 * few)
-        matrices.append(np.pad(matrix / counts.astype(np.float32), [(0, 0), (0, missing)]))
+        padded = np.zeros((few, len(counts) + -len(counts) % (4 * few)), np.float32)
+        np.divide(matrix, counts.astype(np.float32), out=padded[:, : len(counts)])
+        matrices.append(padded)
     rows, columns = matrices
     gray = np.zeros((rows.shape[1], columns.shape[1]), np.float32)
     weights = (0.21, 0.72, 0.07) if photo.ndim == 3 else (1.0,)
@@ -80,10 +81,12 @@ _resize = jax.jit(resize)
 
 def _block_sums(
     pixels: UInt[np.ndarray, "h w *channels"], block: int, axis: int
-) -> UInt32[np.ndarray, "rows columns *channels"]:
+) -> UInt[np.ndarray, "rows columns *channels"]:
     """Sum blocks of pixels along an axis, with whole strided slices at a time. The last block may be smaller."""
     pixels = np.moveaxis(pixels, axis, 0)
-    total = pixels[::block].astype(np.uint32)
+    # 256 × 256 levels of 16 bits fit in 32 bits
+    wide = np.uint64 if block > 256 else np.promote_types(pixels.dtype, np.uint32)
+    total = pixels[::block].astype(wide)
     for offset in range(1, block):
         part = pixels[offset::block]
         total[: len(part)] += part

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from colorjax.errors import BusyError, ColorjaxError, OutputError
+from colorjax.errors import BusyError, ColorjaxError, ExistsError
 from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import make_sheet
 from colorjax.jobs import ffmpeg, video
@@ -111,10 +111,15 @@ def colorize_files(
     for folder in {job.target.parent for job in jobs}:
         remove_temporaries(folder)
 
-    def write(target: pathlib.Path, picture: Any) -> None:
+    def write(target: pathlib.Path, picture: Any) -> bool:
+        """Write a file, and return whether it was written. False means that another run wrote it first."""
         if overwrite:
             known.claim(target, overwrite=True)  # again: a folder may have been replaced meanwhile
-        write_photo(target, picture, quality=quality, overwrite=overwrite)
+        try:
+            write_photo(target, picture, quality=quality, overwrite=overwrite)
+        except ExistsError:
+            return False
+        return True
 
     def work(job: Job) -> Result:
         targets, missing = _targets(job, options, overwrite=overwrite)
@@ -143,12 +148,16 @@ def colorize_files(
                         for each, variant in zip(begun, colored, strict=True)
                     ]
                     write(job.sheet, side_by_side(first, begun))
-                for target, variant in itertools.compress(
-                    zip(targets, colored, strict=True), missing
-                ):
+                written = [
                     write(target, _shown(variant, progress, total, first, target))
+                    for target, variant in itertools.compress(
+                        zip(targets, colored, strict=True), missing
+                    )
+                ]
         except Exception as error:  # one bad photo does not stop the others
-            return _failed(job, error, targets[-1], overwrite=overwrite)
+            return _failed(job, error)
+        if not any(written):
+            return Result(job, "skipped")
         own = not options.keep_color and _in_color(first)
         return Result(job, "done", truncated=any(cut), in_color=own)
 
@@ -202,13 +211,15 @@ def colorize_video(
     targets, missing = _targets(job, options, overwrite=overwrite)
     sheet_too = compare and (overwrite or not os.path.exists(job.sheet))
     claims = claims or Claims([job.source])
+    status = "skipped"
     try:
         if any(missing):
             total = len(ffmpeg.frame_times(job.source, max_pixels=max_pixels))
             variants = _video_options(job, weights, options, max_pixels)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):
-                with progress(total, "frames") as show:
+                # another run may write it first
+                with contextlib.suppress(ExistsError), progress(total, "frames") as show:
                     video.colorize_video(
                         job.source,
                         target,
@@ -219,14 +230,16 @@ def colorize_video(
                         max_pixels=max_pixels,
                         show=functools.partial(show, note=str(target)),
                     )
+                    status = "done"
         if sheet_too:
             before = Photo(ffmpeg.still(job.source, max_pixels=max_pixels))
             after = [Photo(ffmpeg.still(path, max_pixels=sys.maxsize)) for path in targets]
-            claims.claim(job.sheet, overwrite=overwrite)
-            write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
+            with contextlib.suppress(ExistsError):
+                claims.claim(job.sheet, overwrite=overwrite)
+                write_photo(job.sheet, side_by_side(before, after), overwrite=overwrite)
     except Exception as error:  # one bad video does not stop the others
-        return _failed(job, error, targets[-1], overwrite=overwrite)
-    return Result(job, "done" if any(missing) else "skipped")
+        return _failed(job, error)
+    return Result(job, status)
 
 
 def finished_pairs(jobs: Sequence[Job], *, variants: int = 1) -> Iterator[Pair]:
@@ -334,12 +347,10 @@ def _video_options(
     return variant_options(still, weights, _hinted(options, job, still))
 
 
-def _failed(job: Job, error: Exception, target: pathlib.Path, *, overwrite: bool) -> Result:
+def _failed(job: Job, error: Exception) -> Result:
     """Return the result of a job that raised an error."""
     if isinstance(error, BusyError):
         return Result(job, "busy")
-    if isinstance(error, OutputError) and not overwrite and os.path.exists(target):
-        return Result(job, "skipped")  # another run wrote it first
     return Result(job, "failed", failure(job.source, error))
 
 

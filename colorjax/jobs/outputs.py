@@ -4,7 +4,7 @@ import os
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from colorjax.errors import OutputError, in_one_line
+from colorjax.errors import ExistsError, OutputError, in_one_line
 from colorjax.photos import check_replaceable
 
 Place = str | os.PathLike[str] | int
@@ -35,13 +35,14 @@ class Claims:
             The owner of an earlier claim to the same file, or else `owner`.
 
         Raises:
-            OutputError: the file is an input, or exists and must not be replaced.
+            OutputError: the file is an input.
+            ExistsError: it exists and must not be replaced.
         """
         place = identity(path)
         if place in self.inputs:
             raise OutputError(f"{in_one_line(path)}: is an input; expected another output")
         if not overwrite and not isinstance(path, int) and os.path.lexists(path):
-            raise OutputError(
+            raise ExistsError(
                 f"{in_one_line(path)}: already exists; expected a new name or --overwrite"
             )
         return self.outputs.setdefault(place, owner)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from colorjax.errors import BusyError, OutputError, in_one_line
+from colorjax.errors import BusyError, ExistsError, OutputError, PhotoError, in_one_line
 from colorjax.inference.blending import BlendState
 from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
@@ -101,15 +101,17 @@ def colorize_video(
                 (memory,) = latest
                 _write_memory(parts / f"{number:06}.npz", memory)
                 os.replace(parts / "unfinished.ts", parts / f"{number:06}.ts")
+        if not number:
+            _remove(parts)
+            raise PhotoError(f"{in_one_line(source)}: no frames; expected a video")
         whole = parts / f"whole{target.suffix}"
         ffmpeg.concatenate(source, whole, parts, ffmpeg.last_duration(times))
         try:
             # again: something may have appeared meanwhile
             claims.claim(target, overwrite=overwrite)
             place_file(whole, target, overwrite=overwrite)
-        except OutputError:
-            if not overwrite and os.path.lexists(target):
-                _remove(parts)
+        except ExistsError:
+            _remove(parts)
             raise
         show(len(times))
         _remove(parts)

@@ -12,6 +12,7 @@ from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of, read_
 from colorjax.photos.profiles import image_to_srgb, levels_to_srgb
 
 _ORIENTATION = 0x0112
+_SCALES = {"L;2": 85, "L;4": 17}  # by which Pillow scales samples, but not the clear level
 _TIFF_SAMPLES = ((np.uint8, 8), (np.uint16, 16))
 
 
@@ -67,7 +68,11 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
 
 def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode an image with 1 or 8 bits per channel."""
+    scale = _SCALES.get(rawmode_of(image), 1) if image.format == "PNG" else 1
     image.load()
+    if scale > 1 and isinstance(clear := image.info.get("transparency"), int):
+        image = image.copy()
+        image.info["transparency"] = scale * clear
     profile = image.info.get("icc_profile")
     gray = image.mode in ("1", "L", "LA", "La")
     indexed = image.mode in ("P", "PA")
@@ -98,6 +103,7 @@ def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray
 
     if image.format == "PNG" and image.tell():
         raise UnsupportedError("an animation of 16 bits per channel", "8 bits")
+    file = getattr(image, "fp", None) or file  # of a PNG, without useless chunks
     place = file.tell()
     file.seek(0)
     copy = Image.open(file, formats=[image.format or ""])

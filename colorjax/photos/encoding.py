@@ -17,6 +17,7 @@ from colorjax.photos.formats import MULTI_FRAME, SIXTEEN_BIT, UnsupportedError, 
 from colorjax.photos.metadata import Metadata, save_options, tiff_directory
 
 _LONGEST = {"JPEG": 65500, "WEBP": 16383}  # sides in pixels; libjpeg would print an error
+_MOST_PLAYS = {"WEBP": 65_535}
 _WITH_ALPHA = (*SIXTEEN_BIT, "WEBP", "AVIF", "HEIF", "JPEG2000")
 
 
@@ -113,6 +114,7 @@ def encode_animation(
     if kind == "PNG":
         _write_moving_png(file, images, plays, options)
         return
+    plays = min(plays, _MOST_PLAYS.get(kind, plays))
     # Pillow wants all frames at once, or a file from which it takes them one by one
     with tempfile.TemporaryFile() as kept:
         durations = _write_moving_png(kept, images, plays, {"compress_level": 1})

@@ -15,9 +15,10 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from colorjax.photos.ancillary import LONGEST
 from colorjax.photos.formats import SIXTEEN_BIT, SUFFIXES, UnsupportedError, need_heif
 
-LONGEST_EXIF = 1 << 24
+LONGEST_EXIF = LONGEST
 """The most bytes of EXIF that are looked at, besides those in a TIFF. The decoded form may need 30 times as many."""
 
 _SUBSAMPLING = 530  # YCbCrSubSampling, which Pillow ignores in pixels without compression
@@ -88,6 +89,7 @@ def open_image(file: Any) -> Opened:
         UnsupportedError: the format needs a library that is not installed.
         UnidentifiedImageError: the file is not a photo.
     """
+    file.seek(0)
     start = file.read(64)
     heif = start[4:8] == b"ftyp" and re.search(b"hei[cxms]|hev[cxms]", start) is not None
     if heif:

@@ -136,7 +136,7 @@ def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] |
     """Build an EXIF block from the entries of another that are kept. The other one is not changed."""
     exif = Image.Exif()
     exif.endian = found.endian
-    for tag, value in _copy_entries(found, _KEPT).items():
+    for tag, value in _writable(_copy_entries(found, _KEPT)).items():
         exif[tag] = value
     exif[ExifTags.Base.Software] = "colorjax"
     if dpi:
@@ -153,8 +153,44 @@ def _exif(found: Image.Exif, width: int, height: int, dpi: tuple[float, float] |
 
 
 def _copy_entries(exif: Image.Exif, tags: Container[int]) -> dict[int, Any]:
-    """Return some entries of a main directory, as they are to be written."""
-    return {tag: _value(exif, tag, exif[tag]) for tag in exif if tag in tags}
+    """Return some entries of a main directory, as they are to be written. Those that cannot be read are left out."""
+    copied = {}
+    for tag in exif:
+        if tag in tags:
+            with contextlib.suppress(Exception):
+                copied[tag] = _value(exif, tag, exif[tag])
+    return copied
+
+
+def _writable(entries: dict[int, Any], *inside: int) -> dict[int, Any]:
+    """Return the entries of a directory that can be written.
+
+    Args:
+        entries: The entries.
+        inside: The tags of the directories around this one.
+    """
+    if _can_write(entries, *inside):
+        return entries
+    kept = {}
+    for tag, value in entries.items():
+        value = _writable(value, *inside, tag) if isinstance(value, dict) else value
+        if _can_write({tag: value}, *inside):
+            kept[tag] = value
+    return kept
+
+
+def _can_write(entries: dict[int, Any], *inside: int) -> bool:
+    """Return whether Pillow can write some entries of a directory."""
+    for tag in reversed(inside):
+        entries = {tag: entries}
+    exif = Image.Exif()
+    try:
+        for tag, value in entries.items():
+            exif[tag] = value
+        exif.tobytes()
+    except Exception:  # whatever is raised for a value that does not fit its tag
+        return False
+    return True
 
 
 def _value(exif: Image.Exif, tag: int, value: Any) -> Any:

@@ -11,10 +11,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from colorjax.errors import ColorjaxError, PhotoError, TooLargeError, TruncatedError, in_one_line
-from colorjax.photos import formats, headers, parts
+from colorjax.photos import ancillary, formats, headers, parts
 
 MAX_PIXELS = 400_000_000
 """The default limit on the pixels of a photo, checked from its header. The other limits are derived from it."""
@@ -84,15 +84,14 @@ def open_photo(
             raise formats.UnsupportedError(
                 f"{size} bytes", f"at most {LARGEST_WHOLE} in this format"
             )
-        if parts.count_parts(file, MOST_PARTS, whole=max_pixels is not None) > MOST_PARTS:
+        whole = max_pixels is not None
+        scans = max(100, (max_pixels or 0) // 1_000_000)
+        if parts.count_parts(file, MOST_PARTS, whole=whole, scans=scans) > MOST_PARTS:
             found = f"more than {MOST_PARTS} parts besides pixels"
             raise formats.UnsupportedError(found, f"at most {MOST_PARTS}")
-        if max_pixels is not None:
-            most = max(100, max_pixels // 1_000_000)
-            if parts.count_scans(file, most) > most:
-                raise _limit_error(name, f"more than {most} scans", f"at most {most}")
-        file.seek(0)
-        image = headers.open_image(file)
+        if whole and parts.count_scans(file, scans) > scans:
+            raise _limit_error(name, f"more than {scans} scans", f"at most {scans}")
+        image = headers.open_image(ancillary.without_useless_chunks(file, whole=whole))
         check_size(image, name, max_pixels, size)
         yield image
 
@@ -237,6 +236,9 @@ class _Quiet:
                 self.truncated, self.were = truncated, ImageFile.LOAD_TRUNCATED_IMAGES
                 ImageFile.LOAD_TRUNCATED_IMAGES = truncated
                 self.limit = Image.MAX_IMAGE_PIXELS
+                # a color profile of an ordinary scanner has more than a megabyte
+                self.longest = PngImagePlugin.MAX_TEXT_CHUNK
+                PngImagePlugin.MAX_TEXT_CHUNK = max(self.longest, ancillary.LONGEST)
                 self.filters = warnings.catch_warnings()
                 self.filters.__enter__()
                 warnings.filterwarnings("ignore", module="PIL|tifffile|pillow_heif")
@@ -255,6 +257,7 @@ class _Quiet:
                     _set_libtiff_printer()(self.printer)
                     self.filters.__exit__(None, None, None)
                     Image.MAX_IMAGE_PIXELS = self.limit
+                    PngImagePlugin.MAX_TEXT_CHUNK = self.longest
 
 
 _quiet = _Quiet()

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from colorjax.photos.ancillary import chunks
+
 MOST_PAGES = 200_000
 """Pages are counted up to this number. Frames beyond it count as parts."""
 
@@ -49,18 +51,19 @@ def count_scans(file: Any, most: int) -> int:
     return scans
 
 
-def count_parts(file: Any, most: int, *, whole: bool) -> int:
+def count_parts(file: Any, most: int, *, whole: bool, scans: int = 100) -> int:
     """Count the parts of a file that are read one by one, whatever their size.
 
-    They are chunks of a PNG, blocks of a GIF, segments of a JPEG, boxes of a JPEG 2000 file before its codestream, and
-    entries in the directory of a TIFF that has the most. Pixels and frames do not count, but small pieces of pixels do.
-    Large parts, which decoders hold in memory, count more than once. A segment of EXIF counts as `EXIF_PARTS`, because
-    Pillow copies all earlier ones.
+    They are chunks of a PNG or WebP, blocks of a GIF, segments of a JPEG, boxes of a JPEG 2000 file before its
+    codestream, and entries in the directory of a TIFF that has the most. Pixels and frames do not count, but small
+    pieces of pixels do. Large parts, which decoders hold in memory, count more than once. A segment of EXIF counts as
+    `EXIF_PARTS`, because Pillow copies all earlier ones.
 
     Args:
         file: The file, which is read from its start.
         most: Counting stops above this number.
         whole: Whether to count what is behind the first pixels of a PNG or JPEG, too.
+        scans: Counting stops behind this many scans of a JPEG. `count_scans` tells whether there are more.
     """
     end = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -70,11 +73,13 @@ def count_parts(file: Any, most: int, *, whole: bool) -> int:
     elif start.startswith((b"GIF87a", b"GIF89a")):
         parts = _blocks(file)
     elif start.startswith(b"\xff\xd8"):
-        parts = _segments(file, end, whole)
+        parts = _segments(file, end, scans if whole else 0)
     elif start == b"\0\0\0\x0cjP  \r\n\x87\n":
         parts = _boxes(file, end)
     elif start.startswith((b"II", b"MM")):
         parts = _entries(file, end)
+    elif start.startswith(b"RIFF") and start.endswith(b"WEBP"):
+        parts = _riff(file, end)
     else:
         return 0
     count = 0
@@ -87,12 +92,9 @@ def count_parts(file: Any, most: int, *, whole: bool) -> int:
 
 def _chunks(file: Any, end: int, whole: bool) -> Iterator[int]:
     """Yield the parts as which the chunks of a PNG count."""
-    place, frames, earlier = 8, 0, b""
-    while True:
-        file.seek(place)
-        head = file.read(8)
-        size, kind = int.from_bytes(head[:4], "big"), head[4:]
-        if len(head) < 8 or kind == b"IEND" or (kind == b"IDAT" and not whole):
+    frames, earlier = 0, b""
+    for kind, place, size in chunks(file):
+        if kind == b"IDAT" and not whole:
             return
         if kind in _PIXELS:
             yield size < SMALL_PIECE and earlier in _PIXELS
@@ -102,7 +104,6 @@ def _chunks(file: Any, end: int, whole: bool) -> Iterator[int]:
         else:
             yield _parts_of(size, place, end)
         earlier = kind
-        place += 12 + size
 
 
 def _blocks(file: Any) -> Iterator[int]:
@@ -150,27 +151,43 @@ def _pieces(file: Any) -> Iterator[int]:
         yield size
 
 
-def _segments(file: Any, end: int, whole: bool) -> Iterator[int]:
+def _segments(file: Any, end: int, most_scans: int) -> Iterator[int]:
     """Yield the parts as which the segments of a JPEG, and the bytes before its first scan, count."""
-    place, scanned = 2, False
+    place, scans = 2, 0
     while True:
         file.seek(place)
         head = file.read(10)
-        if len(head) < 4 or head[:2] == b"\xff\xd9" or (head[:2] == b"\xff\xda" and not whole):
+        scans += head[:2] == b"\xff\xda"
+        if len(head) < 4 or head[:2] == b"\xff\xd9" or scans > most_scans:
             return
         size = int.from_bytes(head[2:4], "big")
         if head[0] != 0xFF or head[1] in _ALONE:
             following = _next_marker(file, place + 1)
-            yield 0 if scanned else following - place
+            yield 0 if scans else following - place
             place = following
             continue
-        if head[1] == 0xDA:  # scans have a limit of their own
-            scanned = True
-        elif (head[1], head[4:]) == (0xE1, b"Exif\0\0") and not scanned:
+        if (head[1], head[4:]) == (0xE1, b"Exif\0\0") and not scans:
             yield EXIF_PARTS
-        else:
+        elif head[1] != 0xDA:  # scans have a limit of their own
             yield _parts_of(size, place, end)
         place += 2 + size
+
+
+def _riff(file: Any, end: int) -> Iterator[int]:
+    """Yield the parts as which the chunks of a WebP count. Those inside a frame belong to it."""
+    file.seek(4)
+    end = min(end, 8 + int.from_bytes(file.read(4), "little"))
+    place, frames = 12, 0
+    while place + 8 <= end:
+        file.seek(place)
+        head = file.read(8)
+        kind, size = head[:4], int.from_bytes(head[4:], "little")
+        frames += kind == b"ANMF"
+        if kind == b"ANMF":
+            yield frames > MOST_PAGES
+        else:
+            yield 1 if kind in (b"VP8 ", b"VP8L", b"ALPH") else _parts_of(size, place, end)
+        place += 8 + size + size % 2
 
 
 def _boxes(file: Any, end: int) -> Iterator[int]:

@@ -29,6 +29,8 @@ BYTES_PER_PIXEL = {
     "HEIF": 60,
 }  # held from reading to writing, as measured (FIL-044)
 USUAL_BYTES = 40
+BYTES_OF_LENGTH = 4_000_000
+"""Bytes for each squared aspect ratio up to 16 : 1, for the matrices that resize a long photo."""
 LONGEST_SHOWN = 65_535_000  # milliseconds: the longest duration of a frame in PNG
 LARGEST_TIFF = 3_900_000_000  # bytes of pixels; larger files are written as BigTIFF
 
@@ -155,7 +157,7 @@ def memory_needed(path: PathLike) -> int:
     """Estimate the bytes that a photo file needs from reading to writing it in color. Only the header is read.
 
     Of several pages or frames a few are held at a time. Each frame of an animation adds a byte per pixel, for what
-    decoders and encoders keep of it.
+    decoders and encoders keep of it. For photos longer than 4 : 1, the matrices that resize them are added.
 
     Raises:
         PhotoError: the header is damaged, or the file is not a photo.
@@ -167,7 +169,8 @@ def memory_needed(path: PathLike) -> int:
         if frames > 1:
             held *= min(frames, 3)
             held += 0 if image.format == "TIFF" else frames
-        return w * h * held
+        aspect = min(16, max(w, h) / min(w, h))
+        return w * h * held + round(BYTES_OF_LENGTH * aspect**2 if aspect > 4 else 0)
 
 
 def count_frames(path: PathLike) -> int:
@@ -257,11 +260,14 @@ def _decode_one(
     *,
     number: int = 0,
     truncated: bool = False,
+    check_all: bool = False,
 ) -> tuple[headers.Opened, Photo]:
-    """Open a file and decode one of its frames."""
+    """Open a file and decode one of its frames, if asked only after a check of their number."""
     with open_photo(file, name, max_pixels, truncated=truncated) as image:
         if number:
             image.seek(number)
+        if check_all:
+            _check_all_frames(image, file, name, max_pixels)
         photo = decode_frame(image, file)
         if image.format == "TIFF" and not number:
             bytes_a_page = 3 * photo.pixels[..., 0].size * photo.pixels.itemsize
@@ -272,23 +278,40 @@ def _decode_one(
     return image, dataclasses.replace(photo, truncated=truncated)
 
 
+def _check_all_frames(
+    image: headers.Opened, file: io.BufferedIOBase, name: PathLike, max_pixels: int
+) -> None:
+    """Reject a file of too many frames. Damage between them is reported when it is reached."""
+    try:
+        count = _count_frames(image, file)
+    except Exception:  # decoders raise anything on damaged data
+        image.seek(0)
+        return
+    check_frames(count, name, max_pixels)
+
+
 def _read_first(
-    file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
+    file: io.BufferedIOBase,
+    name: PathLike,
+    max_pixels: int,
+    allow_truncated: bool,
+    *,
+    check_all: bool = False,
 ) -> tuple[headers.Opened, Photo]:
     """Open a file and decode its first frame, or what there is of it if that is allowed."""
     try:
-        return _decode_one(file, name, max_pixels)
+        return _decode_one(file, name, max_pixels, check_all=check_all)
     except TruncatedError:
         if not allow_truncated:
             raise
-    return _decode_one(file, name, max_pixels, truncated=True)
+    return _decode_one(file, name, max_pixels, truncated=True, check_all=check_all)
 
 
 def _read_frames(
     file: io.BufferedIOBase, name: PathLike, max_pixels: int, allow_truncated: bool
 ) -> Iterator[Photo]:
     # the guard covers single frames: between them the caller runs, with its own warnings and limits
-    image, photo = _read_first(file, name, max_pixels, allow_truncated)
+    image, photo = _read_first(file, name, max_pixels, allow_truncated, check_all=True)
     place = file.tell()
     size = file.seek(0, io.SEEK_END)
     file.seek(place)  # where the decoder continues

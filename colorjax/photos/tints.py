@@ -5,6 +5,7 @@ from jaxtyping import Float, UInt
 
 _KNOTS = 64
 _BANDS = 16  # of gray, each with enough blocks for a median
+_MOST_BLOCKS = 1 << 18  # photos of up to 16 : 1 have fewer
 
 
 def is_tinted(rgb: UInt[np.ndarray, "h w 3"]) -> bool:
@@ -60,12 +61,20 @@ def _luma_chroma(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(rgb: np.ndarray) -> np.ndarray:
-    """Return the means of square blocks, as float64 (n, 3): 64 to 127 blocks along the short side, if it allows."""
-    side = max(1, min(rgb.shape[:2]) // 64)
-    step = max(1, side // 8)  # 64 samples per block are enough
-    h, w = (n - n % side if n >= side else n for n in rgb.shape[:2])
-    rows = np.arange(h).reshape(-1, side)[:, ::step]
-    columns = np.arange(w).reshape(-1, side)[:, ::step]
+    """Return the means of square blocks, as float64 (n, 3): 64 to 127 blocks along the short side, if it allows.
+
+    Of very long photos the blocks are as long as `_MOST_BLOCKS` requires.
+    """
+    short, long = sorted(rgb.shape[:2])
+    side = max(1, short // 64)
+    length = max(side, -(-long // (_MOST_BLOCKS // (short // side))))
+    rows, columns = (
+        # 8 to 15 samples per side of a block are enough
+        np.arange(n - n % each).reshape(-1, each)[:, :: max(1, each // 8)]
+        for n, each in zip(
+            rgb.shape[:2], [side if n == short else length for n in rgb.shape[:2]], strict=True
+        )
+    )
     samples = rgb[rows.ravel()][:, columns.ravel()].astype(np.float32)
     return (
         samples.reshape(*rows.shape, *columns.shape, 3)

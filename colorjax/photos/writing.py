@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from colorjax.errors import ColorjaxError, ConfigError, OutputError, in_one_line
+from colorjax.errors import ColorjaxError, ConfigError, ExistsError, OutputError, in_one_line
 from colorjax.photos import encoding, formats
 from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike
@@ -229,7 +229,7 @@ def _write_file(
         if not fcntl:  # Windows renames closed files only
             _rename(temporary, path, overwrite)
     except FileExistsError:
-        _check_free(path)
+        raise _exists(path) from None
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
@@ -238,11 +238,14 @@ def _write_file(
 
 
 def remove_temporaries(folder: PathLike) -> None:
-    """Remove the temporary files that killed writers left in a folder. Files that are being written stay."""
+    """Remove the temporary files that killed writers left in a folder, "" for the current one.
+
+    Files that are being written stay.
+    """
     if not fcntl:
         return
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
+        for name in os.listdir(folder or "."):
             path = os.path.join(folder, name)
             if _TEMPORARY.fullmatch(name):
                 with (
@@ -288,7 +291,7 @@ def place_file(temporary: PathLike, path: PathLike, *, overwrite: bool = False) 
     try:
         _rename(temporary, path, overwrite)
     except FileExistsError:
-        _check_free(path)
+        raise _exists(path) from None
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -331,6 +334,9 @@ def check_replaceable(path: PathLike) -> None:
 
 def _check_free(path: PathLike) -> None:
     if os.path.lexists(path):
-        raise OutputError(
-            f"{in_one_line(path)}: already exists; expected a new name or permission to overwrite"
-        )
+        raise _exists(path)
+
+
+def _exists(path: PathLike) -> ExistsError:
+    expected = "a new name or permission to overwrite"
+    return ExistsError(f"{in_one_line(path)}: already exists; expected {expected}")
