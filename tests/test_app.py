@@ -662,6 +662,15 @@ def test_a_phone_held_sideways(browser, address, width, height):
     assert palette["x"] >= 0
     assert palette["x"] + palette["width"] <= width
     assert palette["y"] >= 0
+@pytest.mark.slow
+@pytest.mark.req("APP-015")
+def test_of_a_folder_every_photo_and_film_is_opened(page):
+    names = ["notes.txt", ".DS_Store", "scan.jfif", "film.m2ts", "film.3gp", "a.J2K", "other.pdf"]
+    hand_over(page, "drop", *[f"album/{name}" for name in names])
+    page.wait_for_function("document.querySelectorAll('.strip li').length == 4")
+    page.locator(".q-notification").get_by_text("2 other files were skipped").wait_for()
+
+
     assert palette["y"] + palette["height"] <= height
     page.keyboard.press("Escape")
     close_all(page)

@@ -1,19 +1,24 @@
 """The page: widgets that show the state of the studio and pass on what the person does. They process no photos."""
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
+from colorjax import photos
+from colorjax.jobs import ffmpeg
 from colorjax.web import looks, session
 from colorjax.web.dialogs import DownloadDialog, keys_dialog
 from colorjax.web.samples import HERO, SAMPLES
 from colorjax.web.session import Mark, Work
 from colorjax.web.studio import Item, Studio
 from colorjax.web.widgets import STATIC, button, component, text, ui
+from colorjax.web.takehome import PROJECT
 
 TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
 EVERY = 0.15  # seconds between refreshes
+OPENED = [*itertools.chain(*photos.SUFFIXES.values()), *ffmpeg.SUFFIXES, PROJECT]
 
 
 def add_page(studio: Studio) -> None:
@@ -34,6 +39,7 @@ class Page:
         ui.colors(primary="#b4532a")
         ui.add_css(STATIC / "page.css")
         self.drop = component("drop")().on("told", lambda event: self._say(event.args))
+        self.drop.props["suffixes"] = OPENED
         self._header()
         with ui.element("main"):
             self.welcome = component("welcome")().on(
