@@ -409,6 +409,7 @@ def test_other_files_are_no_project(atelier, tmp_path, data):
     sent = tmp_path / "sent"
     sent.write_bytes(data)
     with pytest.raises(errors.PhotoError, match=r"photos\.colorjax|the project") as error:
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [], "keep_color": 1}])),
         atelier.open_project(sent, "photos.colorjax")
     assert str(tmp_path) not in str(error.value)
     assert atelier.items == {}
@@ -523,3 +524,50 @@ def test_samples_are_gray_and_open_at_once(atelier):
     assert shown.key not in atelier.samples
     atelier.close(shown.key)
     assert atelier.samples[samples.HERO].path.exists()
+@pytest.mark.req("APP-003")
+def test_a_good_file_is_shown_unless_a_failed_one_was_chosen(atelier, tmp_path):
+    bad = file(tmp_path, "bad.jpg", b"no photo")
+    atelier.open(bad)
+    settle(atelier)
+    assert atelier.shown().work is bad
+    good = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(2)]
+    for work in good:
+        atelier.open(work)
+    assert atelier.shown().work is good[0]
+    atelier.select(bad.key)
+    settle(atelier)
+    assert atelier.shown().work is bad
+
+
+@pytest.mark.req("APP-026")
+def test_the_colors_of_a_file_can_be_kept(atelier, tmp_path, network):
+    work = file(tmp_path, "new.png", encoded(scene(), "PNG"))
+    gray = file(tmp_path, "old.png", encoded(GRAY, "PNG"))
+    for each in (work, gray):
+        atelier.open(each)
+    settle(atelier)
+    assert [item.in_color for item in atelier.items.values()] == [True, False]
+    plain = atelier.pictures.after(work.key)
+    atelier.update(work.key, lambda work: session.change(work, keep_color=True))
+    assert atelier.pictures.after(work.key) != plain
+    shown = looks.paint(atelier.pictures.view(work.key), network, Setting(keep_color=True))
+    job = atelier.take("color", [work.key])
+    assert job.ended.wait(60)
+    np.testing.assert_array_equal(photos.read_photo(job.path).pixels, shown)
+
+
+@pytest.mark.req("APP-002")
+def test_downloads_of_removed_files_are_forgotten(atelier, tmp_path):
+    works = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(2)]
+    for work in works:
+        atelier.open(work)
+    one = atelier.take("color", [works[0].key])
+    both = atelier.take("zip", [work.key for work in works])
+    assert all(job.ended.wait(60) for job in (one, both))
+    atelier.close(works[0].key)
+    assert list(atelier.jobs.values()) == [both]
+    assert not one.path.exists()
+    atelier.close(works[1].key)
+    assert not atelier.jobs
+
+

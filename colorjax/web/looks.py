@@ -17,7 +17,8 @@ from colorjax.inference.looks import Look, look_tilt, looks
 from colorjax.inference.pipeline import Prediction
 from colorjax.inference.variants import likely_colors
 from colorjax.jobs import ffmpeg
-from colorjax.jobs.coloring import ColorOptions, Weights
+from colorjax.jobs.batch import is_in_color
+from colorjax.jobs.coloring import ColorOptions, Weights, finish
 from colorjax.photos import MAX_PIXELS, Photo, count_frames, read_frames, shrink_photo, suffix_for
 from colorjax.web.session import Color, Setting, hints
 
@@ -46,6 +47,7 @@ class View:
         kind: "photo", "pages", "animation" or "video".
         frames: The number of pages or frames.
         suffix: The suffix of the colored file.
+        in_color: Whether the file has color of its own, beyond a single tone.
         seen: The prediction of the network.
     """
 
@@ -55,6 +57,7 @@ class View:
     kind: str
     frames: int
     suffix: str
+    in_color: bool
     seen: Prediction
 
     @property
@@ -109,7 +112,8 @@ def of_photo(
     h, w = photo.pixels.shape[:2]
     shown = shrink_photo(photo, SHOWN)
     seen = pipeline.predict(shown.pixels, weights)
-    return View(shown, shrink_photo(shown, SMALL), (h, w), kind, frames, suffix, seen)
+    small = shrink_photo(shown, SMALL)
+    return View(shown, small, (h, w), kind, frames, suffix, is_in_color(small), seen)
 
 
 def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -143,6 +147,7 @@ def file_options(view: View, weights: Weights, setting: Setting) -> ColorOptions
     """Return the options with which the whole file is colored as in its view."""
     options = color_options(view, weights, setting)
     if options.hints is None:
+        keep_color=setting.keep_color,
         return options
     cells = options.hints.on_cells(view.shape, view.seen.gray.shape)
     return dataclasses.replace(options, followed=start_following(view.seen, cells))
@@ -166,7 +171,8 @@ def paint(
     coefficients = pipeline.choose_colors(
         seen, weights[1], vividness=options.vividness, tilt=options.tilt
     )
-    return pipeline.render((photo or view.photo).to_8bit().pixels, coefficients)
+    photo = (photo or view.photo).to_8bit()
+    return finish(photo, pipeline.render(photo.pixels, coefficients), options).pixels
 
 
 def palette(view: View, weights: Weights, row: int, column: int, count: int = 8) -> list[Color]:

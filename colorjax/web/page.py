@@ -97,6 +97,12 @@ class Page:
             self.vividness.on("change", lambda event: self._vivid(event.args))
             self.vividness.on(
                 "attempt", js_handler=f"value => getElement({self.stage.id}).vivid(value)"
+                with ui.element("div").classes("own") as self.own:
+                    self.colors = text("p")
+                    with ui.element("label"):
+                        self.keep = ui.element("input").props('type="checkbox"')
+                        text("span", "Keep its colors")
+                    self.keep.on("change", lambda event: self._keep(event.args), js_handler=CHECKED)
             )
             self.vividness.props["value"] = 1
             with ui.element("section") as self.set:
@@ -152,6 +158,9 @@ class Page:
 
     def _say(self, text: Any) -> None:
         ui.notify(str(text), position="bottom", multi_line=True, timeout=8000, close_button="OK")
+    def _keep(self, checked: Any) -> None:
+        self._set(session.change, keep_color=checked is True)
+
 
     # display
 
@@ -188,7 +197,7 @@ class Page:
             "width": item.shape[1] or 4,
             "height": item.shape[0] or 3,
             "version": item.version,
-            "base": f"{setting.vividness}-{hash(setting.marks)}",
+            "base": f"{setting.vividness}-{setting.keep_color}-{hash(setting.marks)}",
             "ready": bool(item.shape[0]),
             "told": item.told,
             "failed": item.state == "failed",
@@ -216,6 +225,10 @@ class Page:
                 text("p", "Click the photo where you know the color, or brush over an area.")
             for number, mark in enumerate(marks):
                 name = looks.color_name(mark.color)
+        self.own.set_visibility(item.in_color)
+        used = "are kept" if setting.keep_color else "are not used"
+        self.colors.set_text(f"Already in color; its own colors {used}.")
+        self.keep.props["checked"] = setting.keep_color
                 with ui.element("div").classes("set"):
                     ui.element("span").classes("dot").style(f"background: {_hex(mark.color)}")
                     text("span", f"{name}{', area' if mark.radius else ''}")
@@ -250,6 +263,7 @@ NOTHING = {
     "marks": [],
 }
 EXACT = """() => {
+CHECKED = "event => emit(event.target.checked)"
   const value = name => document.getElementById('exact-' + name).value;
   const color = [1, 3, 5].map(at => parseInt(value('color').slice(at, at + 2), 16));
   const place = name => Math.min(value(name), document.getElementById('exact-' + name).max);

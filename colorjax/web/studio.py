@@ -34,6 +34,8 @@ class Item:
         state: "waiting", "coloring", "done" or "failed".
         told: A summary of the file, or what failed.
         kind: As in `View`.
+        suffix: The suffix of the colored file, or an empty text until the file has been read.
+        in_color: Whether the file has color of its own.
         shape: (h, w). It is (0, 0) until the file has been read.
         version: A number that changes with the settings.
         thumb: A thumbnail in color, as JPEG.
@@ -44,6 +46,8 @@ class Item:
     state: State = "waiting"
     told: str = ""
     kind: str = ""
+    suffix: str = ""
+    in_color: bool = False
     shape: tuple[int, int] = (0, 0)
     version: int = 0
     thumb: bytes = b""
@@ -259,6 +263,7 @@ class Studio:
             item.told, item.kind, item.shape = view.summary, view.kind, view.shape
             item.thumb = self.pictures.thumbnail(work.key)
             item.painted += 1
+            item.suffix, item.in_color = view.suffix, view.in_color
             state: State = "done"
         except Exception as error:  # one bad file does not stop the others
             item.told = error_text(failure(work.path, error), work.path, work.name)
