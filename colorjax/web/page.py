@@ -206,7 +206,7 @@ class Page:
         }
         self.stage.props["photo"] = self.looks.props["photo"] = photo
         self.name.set_text(work.name)
-        self.downloads.show_kind(item.kind)
+        self.downloads.show_item(item)
         self.what.set_text("" if item.state == "failed" else item.told)
         self.vividness.props["value"] = setting.vividness
         self.left.props["max"], self.top.props["max"] = photo["width"] - 1, photo["height"] - 1

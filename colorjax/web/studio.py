@@ -136,6 +136,7 @@ class Studio:
             self.pictures.forget(key)
             item.work.path.unlink(missing_ok=True)
             if self.current == key:
+            self.downloads.forget(self.items.keys())
                 keys.remove(key)
                 self.current = keys[min(place, len(keys) - 1)] if keys else None
             self._touch()
