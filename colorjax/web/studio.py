@@ -71,6 +71,7 @@ class Studio:
         self.items: dict[str, Item] = {}
         self.samples: dict[str, Work] = {}
         self.current: str | None = None
+        self._chosen: str | None = None
         self.revision = 0
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -83,10 +84,10 @@ class Studio:
     # the strip
 
     def open(self, work: Work) -> None:
-        """Add a file to the strip, where it waits to be colored. It is shown if no other file is."""
+        """Add a file to the strip, where it waits to be colored. It is shown if no other good file is."""
         with self._lock:
             self.items[work.key] = Item(work)
-            self.current = self.current or work.key
+            self._show_another()
             self._touch()
 
     def open_project(self, path: pathlib.Path, name: str) -> int:
@@ -122,7 +123,7 @@ class Studio:
         """Show a file, and color it next."""
         with self._lock:
             if key in self.items:
-                self.current = key
+                self.current = self._chosen = key
                 self._touch()
 
     def close(self, key: str) -> None:
@@ -271,7 +272,16 @@ class Studio:
             state = "failed"
         with self._lock:
             item.state = state if item.version == version else "waiting"
+            self._show_another()
             self._touch()
+
+    def _show_another(self) -> None:
+        """If no file is shown, or one that failed and that the person did not choose, show the first good one."""
+        shown = self.shown()
+        if shown and (shown.state != "failed" or self.current == self._chosen):
+            return
+        good = (key for key, item in self.items.items() if item.state != "failed")
+        self.current = next(good, self.current or next(iter(self.items), None))
 
     def _touch(self) -> None:
         with self._changed:
