@@ -485,7 +485,27 @@ def test_the_one_that_is_shown_is_colored_first(atelier, tmp_path):
     assert atelier.items[works[1].key].state == "waiting"
     settle(atelier)
     assert atelier.thumb(works[1].key) != thumb
-    assert len(atelier.pictures._views) <= pictures.VIEWS
+
+
+@pytest.mark.req("APP-017")
+def test_a_file_that_is_opened_again_needs_no_network(atelier, tmp_path, monkeypatch):
+    works = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(12)]
+    for work in works:
+        atelier.open(work)
+    settle(atelier)
+    looked = []
+    look_at = pictures.look_at
+    monkeypatch.setattr(
+        pictures, "look_at", lambda *args, **options: looked.append(1) or look_at(*args, **options)
+    )
+    for work in works:
+        atelier.pictures.after(work.key)
+    assert not looked
+    size = atelier.pictures.view(works[0].key).size
+    monkeypatch.setattr(pictures, "MEMORY", 3 * size)
+    atelier.open(file(tmp_path, "more.png", encoded(GRAY, "PNG")))
+    settle(atelier)
+    assert len(atelier.pictures._views) == 3
 
 
 @pytest.mark.req("APP-001", "APP-017")

@@ -61,6 +61,13 @@ class View:
     seen: Prediction
 
     @property
+    def size(self) -> int:
+        """The memory of the arrays in bytes."""
+        seen = self.seen
+        arrays = (self.photo.pixels, self.small.pixels, seen.cells, seen.gray, seen.features)
+        return sum(each.nbytes for each in arrays)
+
+    @property
     def summary(self) -> str:
         """A description of the file, such as "Photo, 640 × 480"."""
         h, w = self.shape
