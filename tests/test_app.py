@@ -339,13 +339,63 @@ def test_a_place_gets_a_color(page, tmp_path):
 def test_a_place_that_shows_before_turns_to_color(page, tmp_path):
     drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
     colored(page)
-    box = page.locator(".stage .layer img").first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
-    page.locator(".swatches button").first.wait_for()
-    ring = page.locator(".ring.asking").bounding_box()
-    divider = page.locator(".divider").bounding_box()
-    assert divider["x"] + divider["width"] / 2 <= ring["x"]
-    page.locator(".ring.asking").wait_for()
+    page.locator(".stage").get_by_label("Where color begins").fill("60")
+    divider, box = page.locator(".divider"), page.locator(".stage .layer img").first.bounding_box()
+    shown = page.locator(".stage .layer").nth(1)
+    left = divider.bounding_box()["x"]
+    ring = page.locator(".ring.asking")
+    for x, y in (
+        (0.6, 0.3),
+        (0.3, 0.4),
+        (0.8, 0.6),
+    ):  # on the slider's line, and then at once elsewhere
+        page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        page.locator(".swatches button").first.wait_for()
+        place = ring.bounding_box()
+        assert abs(place["x"] + place["width"] / 2 - box["x"] - box["width"] * x) < 6
+        assert not divider.is_visible()
+        inset = shown.evaluate("e => parseFloat(e.style.clipPath.split(' ').pop())")
+        assert inset <= box["x"] - page.locator(".stage").bounding_box()["x"] + 1
+    page.keyboard.press("Escape")
+    divider.wait_for()
+    assert divider.bounding_box()["x"] == left
+    page.locator(".strip .frame").nth(1).click()
+    page.wait_for_function("document.querySelector('.what h1').innerText == 'two.png'")
+    colored(page)
+    assert page.locator(".stage").get_by_label("Where color begins").input_value() == "50"
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-016")
+@pytest.mark.parametrize(("width", "height"), [(1366, 560), (1366, 625), (1280, 900), (390, 844)])
+def test_the_tools_cover_nothing_of_the_photo(page, tmp_path, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    drop(page, tmp_path, tall_png=encoded(scene(900, 600)[..., 1], "PNG"))
+    colored(page)
+    picture = page.locator(".stage .layer img").first.bounding_box()
+    assert picture["y"] + picture["height"] <= page.locator(".tools").bounding_box()["y"]
+    if width > 1000:
+        assert page.evaluate("document.documentElement.scrollHeight") <= height
+        assert picture["height"] > 0.5 * height
+    looks = page.locator(".looks").bounding_box()
+    assert looks["x"] + looks["width"] <= width
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-018")
+def test_a_look_is_chosen_only_after_it_was_seen(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    page.locator(".looks button:disabled").first.wait_for(state="detached")
+    held = []
+    page.route("**/look/*", lambda route: held.append(route))
+    page.locator(".strip .frame").nth(1).click()
+    page.wait_for_function("document.querySelector('.what h1').innerText == 'two.png'")
+    assert page.locator(".looks button:disabled").count() == len(looks.LOOKS)
+    for route in held:
+        route.continue_()
+    page.unroute("**/look/*")
+    page.locator(".looks button:disabled").first.wait_for(state="detached")
 
 
 @pytest.mark.slow
