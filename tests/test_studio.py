@@ -16,7 +16,7 @@ from PIL import Image
 
 from colorjax import errors, photos
 from colorjax.inference import variants
-from colorjax.web import looks, pictures, samples, session, studio, takehome
+from colorjax.web import looks, names, pictures, samples, session, studio, takehome
 from colorjax.web.session import Mark, Setting
 from colorjax.web.takehome import Wanted
 
@@ -218,7 +218,7 @@ def test_a_mark_colors_its_place_only_while_it_is_tried(atelier, work):
     assert atelier.pictures.after(work.key) == tried
     instead = atelier.pictures.after(work.key, mark=Mark((10, 10, 200), RED.path), instead_of=0)
     assert instead not in (before, tried)
-    assert len(atelier.pictures.palette(work.key, 5, 7)) == 8
+    assert atelier.pictures.palette(work.key, 5, 7) == []
 
 
 @pytest.mark.req("APP-006", "APP-008")
@@ -236,7 +236,17 @@ def test_a_mark_colors_its_place_only_while_it_is_tried(atelier, work):
     ],
 )
 def test_colors_have_names(color, name):
-    assert looks.color_name(color) == name
+    assert names.color_name(color) == name
+
+
+@pytest.mark.req("APP-019")
+def test_no_name_is_in_a_palette_twice():
+    everyday = ["red", "orange", "yellow", "green", "teal", "blue", "purple", "pink"]
+    assert names.color_names(looks.EVERYDAY) == everyday
+    grays = [(140, 140, 140), (150, 138, 130), (132, 141, 152), (141, 141, 139), (139, 140, 141)]
+    found = names.color_names([*grays, *grays, *looks.EVERYDAY, (200, 40, 30), (190, 70, 60)])
+    assert len(set(found)) == len(found)
+    assert found[:3] == ["gray", "warm gray", "bluish gray"]
 
 
 @pytest.mark.req("APP-002")
@@ -399,6 +409,7 @@ def changed(data, place):
         project(json.dumps({"works": 2 * json.loads(told())["works"]})),
         project(told(settings=[{"look": 1, "vividness": 1, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": "NaN", "marks": []}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [], "keep_color": 1}])),
         project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 10**399, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1, "marks": [{"color": [1]}]}])),
@@ -409,7 +420,6 @@ def test_other_files_are_no_project(atelier, tmp_path, data):
     sent = tmp_path / "sent"
     sent.write_bytes(data)
     with pytest.raises(errors.PhotoError, match=r"photos\.colorjax|the project") as error:
-        project(told(settings=[{"look": "x", "vividness": 1, "marks": [], "keep_color": 1}])),
         atelier.open_project(sent, "photos.colorjax")
     assert str(tmp_path) not in str(error.value)
     assert atelier.items == {}
@@ -523,27 +533,6 @@ def test_a_file_is_taken_out_and_its_neighbor_shown(atelier, tmp_path):
     atelier.close("none")
 
 
-@pytest.mark.req("APP-016")
-def test_the_whole_photo_has_its_own_pixels(atelier, tmp_path, monkeypatch):
-    monkeypatch.setattr(looks, "SHOWN", 32)
-    work = file(tmp_path, "old.png", encoded(GRAY, "PNG"))
-    atelier.open(work)
-    for show in (atelier.pictures.before, atelier.pictures.after):
-        assert max(photos.decode_photo(show(work.key)).pixels.shape) == 32
-        whole = photos.decode_photo(show(work.key, whole=True)).pixels
-        assert whole.shape[:2] == GRAY.shape
-
-
-@pytest.mark.req("APP-015")
-def test_samples_are_gray_and_open_at_once(atelier):
-    atelier.samples = samples.write_samples(atelier.folder)
-    assert set(atelier.samples) == set(samples.SAMPLES)
-    atelier.open_sample(samples.HERO)
-    shown = atelier.shown().work
-    assert photos.read_photo(shown.path).pixels.ndim == 2
-    assert shown.key not in atelier.samples
-    atelier.close(shown.key)
-    assert atelier.samples[samples.HERO].path.exists()
 @pytest.mark.req("APP-003")
 def test_a_good_file_is_shown_unless_a_failed_one_was_chosen(atelier, tmp_path):
     bad = file(tmp_path, "bad.jpg", b"no photo")
@@ -591,3 +580,24 @@ def test_downloads_of_removed_files_are_forgotten(atelier, tmp_path):
     assert not atelier.jobs
 
 
+@pytest.mark.req("APP-016")
+def test_the_whole_photo_has_its_own_pixels(atelier, tmp_path, monkeypatch):
+    monkeypatch.setattr(looks, "SHOWN", 32)
+    work = file(tmp_path, "old.png", encoded(GRAY, "PNG"))
+    atelier.open(work)
+    for show in (atelier.pictures.before, atelier.pictures.after):
+        assert max(photos.decode_photo(show(work.key)).pixels.shape) == 32
+        whole = photos.decode_photo(show(work.key, whole=True)).pixels
+        assert whole.shape[:2] == GRAY.shape
+
+
+@pytest.mark.req("APP-015")
+def test_samples_are_gray_and_open_at_once(atelier):
+    atelier.samples = samples.write_samples(atelier.folder)
+    assert set(atelier.samples) == set(samples.SAMPLES)
+    atelier.open_sample(samples.HERO)
+    shown = atelier.shown().work
+    assert photos.read_photo(shown.path).pixels.ndim == 2
+    assert shown.key not in atelier.samples
+    atelier.close(shown.key)
+    assert atelier.samples[samples.HERO].path.exists()

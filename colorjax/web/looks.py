@@ -24,15 +24,15 @@ from colorjax.web.session import Color, Setting, hints
 
 SHOWN = 2048  # longest side in pixels of the photo in the browser; at 100 % it loads the full size
 SMALL = 512  # longest side in pixels of the photo from which thumbnails are made
-EVERYDAY = (  # offered for a network that predicts only one color at each place
-    (196, 150, 124),
-    (120, 160, 205),
-    (110, 140, 80),
-    (150, 110, 75),
-    (190, 70, 60),
-    (60, 85, 150),
-    (215, 180, 90),
-    (140, 140, 140),
+EVERYDAY = (  # offered at every place: red, orange, yellow, green, teal, blue, purple and pink
+    (205, 60, 50),
+    (225, 130, 40),
+    (225, 200, 60),
+    (70, 150, 70),
+    (40, 150, 150),
+    (60, 110, 200),
+    (150, 75, 180),
+    (225, 120, 165),
 )
 
 
@@ -147,6 +147,7 @@ def color_options(view: View, weights: Weights, setting: Setting) -> ColorOption
         vividness=look.vivid * setting.vividness,
         hints=hints(setting.marks, view.shape),
         tilt=look_tilt(view.seen, look, weights[1]),
+        keep_color=setting.keep_color,
     )
 
 
@@ -154,7 +155,6 @@ def file_options(view: View, weights: Weights, setting: Setting) -> ColorOptions
     """Return the options with which the whole file is colored as in its view."""
     options = color_options(view, weights, setting)
     if options.hints is None:
-        keep_color=setting.keep_color,
         return options
     cells = options.hints.on_cells(view.shape, view.seen.gray.shape)
     return dataclasses.replace(options, followed=start_following(view.seen, cells))
@@ -187,56 +187,16 @@ def palette(view: View, weights: Weights, row: int, column: int, count: int = 8)
 
     Args:
         view: The view of the file.
-        weights: (params, config).
+        weights: (params, config). A network that predicts only one color at each place has no likely colors.
         row: The row in pixels of the full size. A place outside stands for the nearest one inside.
         column: The column, likewise.
         count: The most colors.
     """
     if isinstance(weights[1].network, DenseConfig):
-        return list(EVERYDAY[:count])
+        return []
     place = (row / view.shape[0], column / view.shape[1])
     found, _ = likely_colors(view.seen, weights[1], place, count)
     return [(int(r), int(g), int(b)) for r, g, b in found]
-
-
-def color_name(color: Color) -> str:
-    """Return the name of a color, such as "dark grayish blue", for screen readers."""
-    red, green, blue = (each / 255 for each in color)
-    high, low = max(red, green, blue), min(red, green, blue)
-    light, strength = (high + low) / 2, high - low
-    if strength < 0.06:
-        tone = "black" if light < 0.12 else "white" if light > 0.92 else "gray"
-        return tone if tone != "gray" else f"{_shade(light)}gray"
-    hue = 60 * (
-        (green - blue) / strength % 6
-        if high == red
-        else (blue - red) / strength + 2
-        if high == green
-        else (red - green) / strength + 4
-    )
-    name = next(name for least, name in reversed(_HUES) if hue >= least)
-    if name in ("orange", "yellow") and (light < 0.45 or strength < 0.45):
-        name = "brown" if light < 0.5 else "beige"
-    pale = "grayish " if strength < 0.18 and name not in ("brown", "beige") else ""
-    return f"{_shade(light)}{pale}{name}"
-
-
-_HUES = (
-    (0, "red"),
-    (15, "orange"),
-    (45, "yellow"),
-    (70, "green"),
-    (165, "teal"),
-    (195, "blue"),
-    (255, "violet"),
-    (290, "purple"),
-    (320, "pink"),
-    (345, "red"),
-)
-
-
-def _shade(light: float) -> str:
-    return "dark " if light < 0.3 else "light " if light > 0.7 else ""
 
 
 def _look(setting: Setting, config: Config) -> Look:

@@ -120,7 +120,7 @@ class Studio:
             self.select(work.key)
 
     def select(self, key: str) -> None:
-        """Show a file, and color it next."""
+        """Show a file that the person chose, and color it next."""
         with self._lock:
             if key in self.items:
                 self.current = self._chosen = key
@@ -136,8 +136,8 @@ class Studio:
             item = self.items.pop(key)
             self.pictures.forget(key)
             item.work.path.unlink(missing_ok=True)
-            if self.current == key:
             self.downloads.forget(self.items.keys())
+            if self.current == key:
                 keys.remove(key)
                 self.current = keys[min(place, len(keys) - 1)] if keys else None
             self._touch()
@@ -263,9 +263,9 @@ class Studio:
         try:
             view = self.pictures.view(work.key)
             item.told, item.kind, item.shape = view.summary, view.kind, view.shape
+            item.suffix, item.in_color = view.suffix, view.in_color
             item.thumb = self.pictures.thumbnail(work.key)
             item.painted += 1
-            item.suffix, item.in_color = view.suffix, view.in_color
             state: State = "done"
         except Exception as error:  # one bad file does not stop the others
             item.told = error_text(failure(work.path, error), work.path, work.name)
