@@ -228,9 +228,11 @@ def downloaded(page, what):
     return download.value.suggested_filename, path.read_bytes()
 
 
-def wanted(page, suffix):
+def wanted(page, suffix, label):
     page.get_by_role("button", name="Download").click()
+    page.get_by_text("Format and quality").click()
     page.get_by_label("Format").select_option(suffix)
+    page.get_by_role("button", name=f"Download this photo ({label})").wait_for()
     close(page)
 
 
@@ -275,7 +277,7 @@ def test_a_person_colors_a_photo(page, asked, address, tmp_path):
         page.get_by_role("button", name="Undo").click()
     assert page.get_by_role("button", name="Undo").is_disabled()
 
-    wanted(page, ".jpg")
+    wanted(page, ".jpg", "JPEG")
     name, jpeg = downloaded(page, "This photo")
     assert name == "old.color.jpg"
     assert photos.decode_photo(jpeg).format == "JPEG"
@@ -298,16 +300,25 @@ def test_a_place_gets_a_color(page, tmp_path):
     page.mouse.click(*at)
     swatches = page.locator(".swatches button")
     swatches.first.wait_for()
-    assert 2 <= swatches.count() <= 8
+    assert 2 + 8 <= swatches.count() <= 8 + 8
+    named = swatches.evaluate_all("all => all.map((e) => e.getAttribute('aria-label'))")
+    assert len(set(named)) == len(named)
+    palette = page.locator(".palette").bounding_box()  # beside the photo
+    assert palette["x"] >= box["x"] + box["width"]
+    assert palette["y"] >= box["y"]
     ring = page.locator(".ring.asking").bounding_box()
     assert abs(ring["x"] + ring["width"] / 2 - at[0]) < 6
     with another(page):  # what one points at is shown
         swatches.nth(1).hover()
-    name = swatches.nth(1).get_attribute("aria-label")
-    swatches.nth(1).click()
+    name = swatches.last.get_attribute("aria-label").split()[-1]
+    swatches.last.click()
     page.locator(".set").wait_for()
     assert name in page.locator(".set").inner_text()
     assert page.locator(".ring").get_attribute("aria-label").startswith(f"Color 1, {name}")
+    page.locator(".set .again").click()
+    page.get_by_role("dialog", name="Colors for this place").wait_for()
+    assert "chosen" in page.locator(".ring").get_attribute("class")
+    page.locator(".palette").get_by_role("button", name="Close").click()
     _, hinted = downloaded(page, "This photo")
     assert hinted != plain
     assert lost_light(hinted) <= 50  # no ring in it
@@ -329,22 +340,72 @@ def test_a_place_gets_a_color(page, tmp_path):
     page.locator(".ring").nth(1).click()
     page.get_by_role("button", name="Remove this color").click()
     page.locator(".set").nth(1).wait_for(state="detached")
-    page.locator(".set button").click()
+    page.locator(".set .away").click()
     page.locator(".set").wait_for(state="detached")
 
 
 @pytest.mark.slow
-@pytest.mark.req("APP-019")
-def test_a_place_that_shows_before_turns_to_color(page, tmp_path):
-    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+@pytest.mark.req("APP-016", "APP-019")
+def test_the_slider_is_back_after_a_palette(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO, "PNG"))
     colored(page)
-    box = page.locator(".stage .layer img").first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
-    page.locator(".swatches button").first.wait_for()
-    ring = page.locator(".ring.asking").bounding_box()
-    divider = page.locator(".divider").bounding_box()
-    assert divider["x"] + divider["width"] / 2 <= ring["x"]
-    page.locator(".ring.asking").wait_for()
+    page.locator(".stage").get_by_label("Where color begins").fill("60")
+    divider, box = page.locator(".divider"), page.locator(".stage .layer img").first.bounding_box()
+    shown = page.locator(".stage .layer").nth(1)
+    left = divider.bounding_box()["x"]
+    ring = page.locator(".ring.asking")
+    for x, y in (
+        (0.6, 0.3),
+        (0.3, 0.4),
+        (0.8, 0.6),
+    ):  # on the slider's line, and then at once elsewhere
+        page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        page.locator(".swatches button").first.wait_for()
+        place = ring.bounding_box()
+        assert abs(place["x"] + place["width"] / 2 - box["x"] - box["width"] * x) < 6
+        assert not divider.is_visible()
+        inset = shown.evaluate("e => parseFloat(e.style.clipPath.split(' ').pop())")
+        assert inset <= box["x"] - page.locator(".stage").bounding_box()["x"] + 1
+    page.keyboard.press("Escape")
+    divider.wait_for()
+    assert divider.bounding_box()["x"] == left
+    page.locator(".strip .frame").nth(1).click()
+    page.wait_for_function("document.querySelector('.what h1').innerText == 'two.png'")
+    colored(page)
+    assert page.locator(".stage").get_by_label("Where color begins").input_value() == "50"
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-016")
+@pytest.mark.parametrize(("width", "height"), [(1366, 560), (1366, 625), (1280, 900), (390, 844)])
+def test_the_tools_cover_nothing_of_the_photo(page, tmp_path, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    drop(page, tmp_path, tall_png=encoded(scene(900, 600)[..., 1], "PNG"))
+    colored(page)
+    picture = page.locator(".stage .layer img").first.bounding_box()
+    assert picture["y"] + picture["height"] <= page.locator(".tools").bounding_box()["y"]
+    if width > 1000:
+        assert page.evaluate("document.documentElement.scrollHeight") <= height
+        assert picture["height"] > 0.5 * height
+    looks = page.locator(".looks").bounding_box()
+    assert looks["x"] + looks["width"] <= width
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-018")
+def test_a_look_is_chosen_only_after_it_was_seen(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    page.locator(".looks button:disabled").first.wait_for(state="detached")
+    held = []
+    page.route("**/look/*", lambda route: held.append(route))
+    page.locator(".strip .frame").nth(1).click()
+    page.wait_for_function("document.querySelector('.what h1').innerText == 'two.png'")
+    assert page.locator(".looks button:disabled").count() == len(looks.LOOKS)
+    for route in held:
+        route.continue_()
+    page.unroute("**/look/*")
+    page.locator(".looks button:disabled").first.wait_for(state="detached")
 
 
 @pytest.mark.slow
@@ -460,6 +521,7 @@ def test_a_photo_is_taken_out_of_the_strip(page, tmp_path):
     for removed, left in (("one", "two"), ("two", "three")):
         page.get_by_role("button", name=f"Remove {removed}.png").press("Enter")
         page.wait_for_function(f"document.querySelector('.what h1').innerText == '{left}.png'")
+        page.wait_for_function(f"document.activeElement.title == '{left}.png'")
     page.get_by_role("button", name="Remove three.png").press("Enter")
     page.locator(".welcome").wait_for()
 
@@ -488,13 +550,17 @@ def test_a_failed_file_has_no_settings_and_no_path(page, tmp_path):
     page.locator(".vividness").wait_for(state="hidden")
     assert not page.get_by_text("Colors you set").is_visible()
     page.get_by_role("button", name="Download").click()
-    for what in ("This photo", "Compare picture", "All as a zip"):
+    assert not page.get_by_role("button", name="All as a zip").is_visible()  # it is one file
+    for what in ("This photo", "Compare picture"):
         page.get_by_role("button", name=what).click()
         page.locator(".jobs p").last.get_by_text("bad.jpg").wait_for()
     told = page.locator(".jobs").inner_text()
     assert "not a photo" in told
     assert app.PREFIX not in told
     close(page)
+    assert "not a photo" in page.locator(".failure").inner_text()
+    page.locator(".failure").get_by_role("button", name="Remove").click()
+    page.locator(".welcome").wait_for()
 
 
 @pytest.mark.slow
@@ -522,9 +588,13 @@ def test_messages_are_not_in_the_way(page, tmp_path):
 def test_a_photo_says_that_it_is_being_colored(page, tmp_path):
     held = []
     page.route("**/after?*", lambda route: held.append(route))
+    page.evaluate("""() => new MutationObserver(() => {
+      window.said = [...(window.said || []), document.querySelector(".stage .waiting")?.innerText];
+    }).observe(document.querySelector(".stage"), { subtree: true, childList: true, characterData: true })""")
     drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    page.locator(".stage .thumb").wait_for()
+    assert page.locator(".stage .waiting").inner_text() == "Opening …"
     page.locator(".what").get_by_text("160 × 120").wait_for()
-    assert page.locator(".stage .waiting").inner_text() == "Coloring …"
     while not held:
         page.wait_for_timeout(20)
     held[0].continue_()
@@ -594,6 +664,15 @@ def test_a_folder_is_dropped(page):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-015")
+def test_of_a_folder_every_photo_and_film_is_opened(page):
+    names = ["notes.txt", ".DS_Store", "scan.jfif", "film.m2ts", "film.3gp", "a.J2K", "other.pdf"]
+    hand_over(page, "drop", *[f"album/{name}" for name in names])
+    page.wait_for_function("document.querySelectorAll('.strip li').length == 4")
+    page.locator(".q-notification").get_by_text("2 other files were skipped").wait_for()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-015")
 def test_a_folder_without_photos_is_said(page):
     hand_over(page, "drop", "album/notes.txt")
     page.locator(".q-notification").get_by_text("no photos or videos").wait_for()
@@ -657,7 +736,7 @@ def test_a_phone_held_sideways(browser, address, width, height):
         assert box["width"] > 0.5 * width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".strip .frame").is_visible()
-    stage.click(position={"x": 100, "y": 100})
+    stage.click(position={"x": box["width"] / 2 - 60, "y": 100})
     palette = page.locator(".palette").bounding_box()
     assert palette["x"] >= 0
     assert palette["x"] + palette["width"] <= width
@@ -701,7 +780,7 @@ def test_a_video_is_colored_in_the_background(page, tmp_path):
     assert name == "old.color.mp4"
     assert data[4:8] == b"ftyp"
     page.get_by_role("button", name="Download").click()
-    assert "is ready" in page.locator(".jobs").inner_text()
+    assert "Saved to your downloads" in page.locator(".jobs").inner_text()
 
 
 @pytest.mark.slow
@@ -748,12 +827,18 @@ def test_page_is_for_all(page, tmp_path, width):
     page.wait_for_function("document.activeElement.closest('.swatches')")
     page.keyboard.press("Enter")
     page.locator(".set").wait_for()
+    page.wait_for_function("document.activeElement.matches('.cross')")
     # by numbers
     page.get_by_text("Exact place").click()
     page.get_by_label("From the left").fill("40")
     page.get_by_label("From the top").fill("30")
     page.get_by_role("button", name="Set this color").press("Enter")
     page.locator(".set").nth(1).wait_for()
+    # a palette is closed, and the focus is back
+    page.locator(".set .again").first.press("Enter")
+    page.wait_for_function("document.activeElement.closest('.swatches')")
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.matches('.set .again')")
     # a ring, by its key
     page.locator(".ring").first.press("Delete")
     page.locator(".set").nth(1).wait_for(state="detached")
@@ -798,6 +883,7 @@ def test_a_phone_cuts_nothing_off(page):
     tools.get_by_label("Size of the brush").wait_for()
     assert tools.evaluate("e => e.scrollWidth <= e.clientWidth")
     page.get_by_role("button", name="Download").click()
+    page.get_by_text("Format and quality").click()
     assert page.get_by_label("Format").evaluate(
         """e => {
           const copy = e.parentNode.appendChild(e.cloneNode(true));
@@ -872,6 +958,7 @@ def test_fields_keep_what_was_entered(page, tmp_path):
     assert left.input_value() == "0"
 
     page.get_by_role("button", name="Download").click()
+    page.get_by_text("Format and quality").click()
     quality = page.get_by_label("Quality")
     quality.fill("60")
     quality.press("Tab")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from colorjax import errors, photos
 from colorjax.inference import variants
-from colorjax.web import looks, pictures, samples, session, studio, takehome
+from colorjax.web import looks, names, pictures, samples, session, studio, takehome
 from colorjax.web.session import Mark, Setting
 from colorjax.web.takehome import Wanted
 
@@ -218,7 +218,7 @@ def test_a_mark_colors_its_place_only_while_it_is_tried(atelier, work):
     assert atelier.pictures.after(work.key) == tried
     instead = atelier.pictures.after(work.key, mark=Mark((10, 10, 200), RED.path), instead_of=0)
     assert instead not in (before, tried)
-    assert len(atelier.pictures.palette(work.key, 5, 7)) == 8
+    assert atelier.pictures.palette(work.key, 5, 7) == []
 
 
 @pytest.mark.req("APP-006", "APP-008")
@@ -236,7 +236,17 @@ def test_a_mark_colors_its_place_only_while_it_is_tried(atelier, work):
     ],
 )
 def test_colors_have_names(color, name):
-    assert looks.color_name(color) == name
+    assert names.color_name(color) == name
+
+
+@pytest.mark.req("APP-019")
+def test_no_name_is_in_a_palette_twice():
+    everyday = ["red", "orange", "yellow", "green", "teal", "blue", "purple", "pink"]
+    assert names.color_names(looks.EVERYDAY) == everyday
+    grays = [(140, 140, 140), (150, 138, 130), (132, 141, 152), (141, 141, 139), (139, 140, 141)]
+    found = names.color_names([*grays, *grays, *looks.EVERYDAY, (200, 40, 30), (190, 70, 60)])
+    assert len(set(found)) == len(found)
+    assert found[:3] == ["gray", "warm gray", "bluish gray"]
 
 
 @pytest.mark.req("APP-002")
@@ -413,6 +423,7 @@ def changed(data, place):
         project(json.dumps({"works": 2 * json.loads(told())["works"]})),
         project(told(settings=[{"look": 1, "vividness": 1, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": "NaN", "marks": []}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [], "keep_color": 1}])),
         project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 10**399, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1, "marks": [{"color": [1]}]}])),
@@ -498,7 +509,27 @@ def test_the_one_that_is_shown_is_colored_first(atelier, tmp_path):
     assert atelier.items[works[1].key].state == "waiting"
     settle(atelier)
     assert atelier.thumb(works[1].key) != thumb
-    assert len(atelier.pictures._views) <= pictures.VIEWS
+
+
+@pytest.mark.req("APP-017")
+def test_a_file_that_is_opened_again_needs_no_network(atelier, tmp_path, monkeypatch):
+    works = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(12)]
+    for work in works:
+        atelier.open(work)
+    settle(atelier)
+    looked = []
+    look_at = pictures.look_at
+    monkeypatch.setattr(
+        pictures, "look_at", lambda *args, **options: looked.append(1) or look_at(*args, **options)
+    )
+    for work in works:
+        atelier.pictures.after(work.key)
+    assert not looked
+    size = atelier.pictures.view(works[0].key).size
+    monkeypatch.setattr(pictures, "MEMORY", 3 * size)
+    atelier.open(file(tmp_path, "more.png", encoded(GRAY, "PNG")))
+    settle(atelier)
+    assert len(atelier.pictures._views) == 3
 
 
 @pytest.mark.req("APP-001", "APP-017")
@@ -514,6 +545,53 @@ def test_a_file_is_taken_out_and_its_neighbor_shown(atelier, tmp_path):
     atelier.close(works[0].key)
     assert atelier.shown() is None
     atelier.close("none")
+
+
+@pytest.mark.req("APP-003")
+def test_a_good_file_is_shown_unless_a_failed_one_was_chosen(atelier, tmp_path):
+    bad = file(tmp_path, "bad.jpg", b"no photo")
+    atelier.open(bad)
+    settle(atelier)
+    assert atelier.shown().work is bad
+    good = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(2)]
+    for work in good:
+        atelier.open(work)
+    assert atelier.shown().work is good[0]
+    atelier.select(bad.key)
+    settle(atelier)
+    assert atelier.shown().work is bad
+
+
+@pytest.mark.req("APP-026")
+def test_the_colors_of_a_file_can_be_kept(atelier, tmp_path, network):
+    work = file(tmp_path, "new.png", encoded(scene(), "PNG"))
+    gray = file(tmp_path, "old.png", encoded(GRAY, "PNG"))
+    for each in (work, gray):
+        atelier.open(each)
+    settle(atelier)
+    assert [item.in_color for item in atelier.items.values()] == [True, False]
+    plain = atelier.pictures.after(work.key)
+    atelier.update(work.key, lambda work: session.change(work, keep_color=True))
+    assert atelier.pictures.after(work.key) != plain
+    shown = looks.paint(atelier.pictures.view(work.key), network, Setting(keep_color=True))
+    job = atelier.take("color", [work.key])
+    assert job.ended.wait(60)
+    np.testing.assert_array_equal(photos.read_photo(job.path).pixels, shown)
+
+
+@pytest.mark.req("APP-002")
+def test_downloads_of_removed_files_are_forgotten(atelier, tmp_path):
+    works = [file(tmp_path, f"{i}.png", encoded(GRAY, "PNG")) for i in range(2)]
+    for work in works:
+        atelier.open(work)
+    one = atelier.take("color", [works[0].key])
+    both = atelier.take("zip", [work.key for work in works])
+    assert all(job.ended.wait(60) for job in (one, both))
+    atelier.close(works[0].key)
+    assert list(atelier.jobs.values()) == [both]
+    assert not one.path.exists()
+    atelier.close(works[1].key)
+    assert not atelier.jobs
 
 
 @pytest.mark.req("APP-016")

@@ -42,8 +42,8 @@ OTHER = 37.5  # levels of chroma beyond which a color is another one
 COLORED = 14.0  # least length in levels of a chroma with a clear hue
 ALIKE = 40.0  # degrees within which hues are similar
 MIDDLE = 140  # gray of the colors of a palette
-APART = 8.0  # least CIEDE2000 between two colors of a palette
-VIVID = 1.5  # factor on the chroma of the colors of a palette
+APART = 10.0  # least CIEDE2000 between two colors of a palette
+VIVID = 2.2  # factor on the chroma of the colors of a palette
 
 
 def colorize_variants(

@@ -158,7 +158,7 @@ def colorize_files(
             return _failed(job, error)
         if not any(written):
             return Result(job, "skipped")
-        own = not options.keep_color and _in_color(first)
+        own = not options.keep_color and is_in_color(first)
         return Result(job, "done", truncated=any(cut), in_color=own)
 
     # the first one alone: otherwise several threads would compile the same program
@@ -354,7 +354,7 @@ def _failed(job: Job, error: Exception) -> Result:
     return Result(job, "failed", failure(job.source, error))
 
 
-def _in_color(photo: Photo) -> bool:
+def is_in_color(photo: Photo) -> bool:
     """Return whether a photo has color of its own, beyond a single tone."""
     return photo.pixels.ndim == 3 and not is_tinted(photo.pixels)
 

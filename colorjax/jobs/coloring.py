@@ -102,7 +102,7 @@ def color_file(
     pictures = variants.colorize_variants(
         first.pixels, weights, options.variants, vividness=options.vividness, hints=options.hints
     )
-    return first, [iter([_finish(first, rgb, options)]) for rgb in pictures]
+    return first, [iter([finish(first, rgb, options)]) for rgb in pictures]
 
 
 def _middle(read: Callable[[], Iterator[Photo]]) -> Photo:
@@ -151,7 +151,7 @@ def color_photo(photo: Photo, weights: Weights, options: ColorOptions = ColorOpt
     rgb = colorizing.colorize_array(
         photo.pixels, weights, vividness=options.vividness, tilt=options.tilt, hints=options.hints
     )
-    return _finish(photo, rgb, options)
+    return finish(photo, rgb, options)
 
 
 def color_frames(
@@ -186,7 +186,7 @@ def color_frames(
         coefficients = pipeline.choose_colors(
             prediction, weights[1], vividness=options.vividness, tilt=options.tilt
         )
-        return _finish(frame, pipeline.render(frame.pixels, coefficients), options)
+        return finish(frame, pipeline.render(frame.pixels, coefficients), options)
 
     if hints is None:
         colored = _map_ahead(lambda frame: color_photo(frame, weights, options), frames)
@@ -231,8 +231,14 @@ def _map_ahead(
             yield waiting.popleft()[1].result()
 
 
-def _finish(photo: Photo, rgb: np.ndarray, options: ColorOptions) -> Photo:
-    """Return the photo with new pixels, blended with its own color if the options ask for that."""
+def finish(photo: Photo, rgb: np.ndarray, options: ColorOptions) -> Photo:
+    """Return a photo with new pixels, blended with its own color if the options ask for that.
+
+    Args:
+        photo: The photo.
+        rgb: The same photo in color.
+        options: How it was colored.
+    """
     if options.keep_color and photo.pixels.ndim == 3:
         tint = tint_of(photo.pixels) if is_tinted(photo.pixels) else blending.NO_TINT
         rgb = blending.blend_own_color(photo.pixels, rgb, tint)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from colorjax.web.downloads import Job
-from colorjax.web.studio import Studio
+from colorjax.web.studio import Item, Studio
 from colorjax.web.takehome import SUFFIXES, Wanted
 from colorjax.web.widgets import VALUE, button, component, text, ui
 
@@ -23,12 +23,19 @@ KEYS = (
     ("Page Up, Page Down", "previous photo, next photo"),
     ("Delete", "on a ring: remove its color"),
 )
-FORMATS = {"": "Same as the photo", ".png": "PNG", ".jpg": "JPEG", ".webp": "WebP", ".tif": "TIFF"}
+FORMATS = {
+    "": "Same as the photo",
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".webp": "WebP",
+    ".tif": "TIFF",
+    ".avif": "AVIF",
+}
 THIS = {  # for each kind of file
-    "photo": "This photo",
-    "pages": "These pages",
-    "animation": "This animation",
-    "video": "This video",
+    "photo": "this photo",
+    "pages": "these pages",
+    "animation": "this animation",
+    "video": "this video",
 }
 
 
@@ -58,24 +65,33 @@ class DownloadDialog:
         self.studio, self.drop, self.say = studio, drop, say
         self.wanted = Wanted()
         self.shown: list[Any] = []
+        self.into_folder: set[str] = set()  # keys of downloads that are not in the browser's folder
         with ui.dialog() as self.dialog, ui.element("div").classes("sheet"):
             text("h2", "Download your photos")
-            with ui.element("div").classes("wanted"):
-                self._choices()
-            with ui.element("div").classes("takes"):
-                self._takes()
+            self._takes()
+            with ui.element("details") as self.choices:
+                text("summary", "Format and quality")
+                with ui.element("div").classes("wanted"):
+                    self._choices()
             text("p", "To color a folder on disk without this page: colorjax colorize FOLDER")
             self.jobs = ui.element("div").classes("jobs").props('role="status"')
             button("Close").on("click", self.dialog.close)
         self.dialog.props('aria-label="Download your photos"')
         self.open = self.dialog.open
 
-    def show_kind(self, kind: str) -> None:
-        """Name the file that is shown by its kind."""
-        self.this.set_text(THIS.get(kind, THIS["photo"]))
+    def show_item(self, item: Item) -> None:
+        """Name the file that is shown by its kind and the format of its download."""
+        video = item.kind == "video"
+        suffix = item.suffix if video else self.wanted.suffix or item.suffix
+        written = f" ({FORMATS.get(suffix) or suffix[1:].upper()})" if suffix else ""
+        self.this.set_text(f"Download {THIS.get(item.kind, THIS['photo'])}{written}")
+        self.choices.set_visibility(not video)
+        for each in self.several:
+            each.set_visibility(len(self.studio.items) > 1)
 
     def show_jobs(self, jobs: Sequence[Job]) -> None:
         """Show the state of the latest downloads."""
+        jobs = [job for job in jobs if job.told or job.key not in self.into_folder]
         shown = [(job.key, job.name, job.state, job.told, job.done, job.total) for job in jobs]
         if shown == self.shown:
             return
@@ -92,31 +108,37 @@ class DownloadDialog:
             for suffix, label in FORMATS.items():
                 text("option", label).props(f'value="{suffix}"')
         choice.on("change", lambda event: self._want(suffix=event.args), js_handler=VALUE)
-        text("label", "Quality of JPEG and WebP").props('for="quality"')
+        text("label", "Quality of JPEG, WebP and AVIF").props('for="quality"')
         component("field")().props('type="number" id="quality" min="1" max="100" value="95"').on(
             "change", lambda event: self._want(quality=event.args), js_handler=VALUE
         )
 
     def _takes(self) -> None:
-        self.this = _take_button(
-            THIS["photo"], "in color, at full size", functools.partial(self._take, "color")
-        )
-        for what, label, does in (
-            ("zip", "All as a zip", "each with its own settings"),
-            ("compare", "Compare picture", "before and after side by side"),
-            ("project", "Project file", "drop it here later to continue"),
-        ):
-            _take_button(label, does, functools.partial(self._take, what))
-        _take_button(
-            "Into a folder",
-            "all files, each under its own name",
-            lambda event: self._take_into_folder(event.args),
-            js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
-        )
+        with button("").classes("primary") as first:
+            self.this = text("span", "Download this photo")
+        first.on("click", functools.partial(self._take, "color"))
+        with ui.element("div").classes("takes"):
+            zipped, _, _ = [
+                _take_button(label, does, functools.partial(self._take, what))
+                for what, label, does in (
+                    ("zip", "All as a zip", "each with its own settings"),
+                    ("compare", "Compare picture", "before and after side by side"),
+                    ("project", "Project file", "drop it here later to continue"),
+                )
+            ]
+            folder = _take_button(
+                "Into a folder",
+                "all files, each under its own name",
+                lambda event: self._take_into_folder(event.args),
+                js_handler=f"async () => emit(await getElement({self.drop.id}).ask())",
+            )
+        self.several = [zipped, folder.classes("into-folder")]
 
     def _want(self, *, suffix: Any = None, quality: Any = None) -> None:
         if suffix is not None:
             self.wanted = self.wanted._replace(suffix=suffix if suffix in SUFFIXES else None)
+            if item := self.studio.shown():
+                self.show_item(item)
         if str(quality) in map(str, range(1, 101)):
             self.wanted = self.wanted._replace(quality=int(quality))
 
@@ -138,6 +160,7 @@ class DownloadDialog:
         saved = 0
         for key in [*self.studio.items] if chosen else []:
             job = self.studio.take("color", [key], self.wanted)
+            self.into_folder.add(job.key)
             await asyncio.to_thread(job.ended.wait)
             if job.told:
                 self.say(job.told)
@@ -149,18 +172,17 @@ class DownloadDialog:
 
 
 def _take_button(label: str, does: str, handler: Any, **options: Any) -> Any:
-    """Add a button that starts a download, and return its label."""
+    """Add a button that starts a download."""
     with ui.element("button").props('type="button"') as made:
-        shown = text("b", label)
+        text("b", label)
         text("span", does)
-    made.on("click", handler, **options)
-    return shown
+    return made.on("click", handler, **options)
 
 
 def _show_job(job: Job) -> None:
     if job.state == "done":
         text("a", job.name).props(f'href="/take/{job.key}" download')
-        text("span", "is ready")
+        text("span", "Saved to your downloads")
     if job.told:
         text("span", job.told)
     if job.state == "working":

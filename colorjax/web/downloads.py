@@ -5,7 +5,7 @@ import functools
 import pathlib
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal
 
 from colorjax.errors import in_one_line
@@ -29,6 +29,7 @@ class Job:
         key: A secret name.
         name: The name of the file for the person.
         path: Where the file is written.
+        files: The keys of the files.
         total: At least 1: the frames of a single file, or the number of files.
         done: How many of `total` are finished.
         state: "working", "done" or "failed".
@@ -39,6 +40,7 @@ class Job:
     key: str
     name: str
     path: pathlib.Path
+    files: frozenset[str]
     total: int
     done: int = 0
     state: Literal["working", "done", "failed"] = "working"
@@ -98,19 +100,34 @@ class Downloads:
             "project": self._make_project,
         }[what]
         key = secrets.token_hex(16)
-        job = Job(key, "", self.folder / key, max(1, len(works)))
+        files = frozenset(work.key for work in works)
+        job = Job(key, "", self.folder / key, files, max(1, len(works)))
         with self._lock:
             self.jobs[key] = job
             ended = [old for old in self.jobs.values() if old.ended.is_set()]
             for old in ended[: max(0, len(ended) - JOBS + 1)]:
-                self.jobs.pop(old.key)
-                old.path.unlink(missing_ok=True)
+                self._drop(old)
             self._changed()
         run = functools.partial(
             self._run, job, works, functools.partial(make, job, works, wanted), finished
         )
         threading.Thread(target=run, daemon=True).start()
         return job
+
+    def forget(self, opened: Collection[str]) -> None:
+        """Drop the finished downloads of which no file is open any more.
+
+        Args:
+            opened: The keys of the open files.
+        """
+        with self._lock:
+            for job in list(self.jobs.values()):
+                if job.ended.is_set() and job.files.isdisjoint(opened):
+                    self._drop(job)
+
+    def _drop(self, job: Job) -> None:
+        self.jobs.pop(job.key)
+        job.path.unlink(missing_ok=True)
 
     def _run(
         self,

@@ -17,21 +17,22 @@ from colorjax.inference.looks import Look, look_tilt, looks
 from colorjax.inference.pipeline import Prediction
 from colorjax.inference.variants import likely_colors
 from colorjax.jobs import ffmpeg
-from colorjax.jobs.coloring import ColorOptions, Weights
+from colorjax.jobs.batch import is_in_color
+from colorjax.jobs.coloring import ColorOptions, Weights, finish
 from colorjax.photos import MAX_PIXELS, Photo, count_frames, read_frames, shrink_photo, suffix_for
 from colorjax.web.session import Color, Setting, hints
 
 SHOWN = 2048  # longest side in pixels of the photo in the browser; at 100 % it loads the full size
 SMALL = 512  # longest side in pixels of the photo from which thumbnails are made
-EVERYDAY = (  # offered for a network that predicts only one color at each place
-    (196, 150, 124),
-    (120, 160, 205),
-    (110, 140, 80),
-    (150, 110, 75),
-    (190, 70, 60),
-    (60, 85, 150),
-    (215, 180, 90),
-    (140, 140, 140),
+EVERYDAY = (  # offered at every place: red, orange, yellow, green, teal, blue, purple and pink
+    (205, 60, 50),
+    (225, 130, 40),
+    (225, 200, 60),
+    (70, 150, 70),
+    (40, 150, 150),
+    (60, 110, 200),
+    (150, 75, 180),
+    (225, 120, 165),
 )
 
 
@@ -46,6 +47,7 @@ class View:
         kind: "photo", "pages", "animation" or "video".
         frames: The number of pages or frames.
         suffix: The suffix of the colored file.
+        in_color: Whether the file has color of its own, beyond a single tone.
         seen: The prediction of the network.
     """
 
@@ -55,7 +57,15 @@ class View:
     kind: str
     frames: int
     suffix: str
+    in_color: bool
     seen: Prediction
+
+    @property
+    def size(self) -> int:
+        """The memory of the arrays in bytes."""
+        seen = self.seen
+        arrays = (self.photo.pixels, self.small.pixels, seen.cells, seen.gray, seen.features)
+        return sum(each.nbytes for each in arrays)
 
     @property
     def summary(self) -> str:
@@ -109,7 +119,8 @@ def of_photo(
     h, w = photo.pixels.shape[:2]
     shown = shrink_photo(photo, SHOWN)
     seen = pipeline.predict(shown.pixels, weights)
-    return View(shown, shrink_photo(shown, SMALL), (h, w), kind, frames, suffix, seen)
+    small = shrink_photo(shown, SMALL)
+    return View(shown, small, (h, w), kind, frames, suffix, is_in_color(small), seen)
 
 
 def first_photo(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -136,6 +147,7 @@ def color_options(view: View, weights: Weights, setting: Setting) -> ColorOption
         vividness=look.vivid * setting.vividness,
         hints=hints(setting.marks, view.shape),
         tilt=look_tilt(view.seen, look, weights[1]),
+        keep_color=setting.keep_color,
     )
 
 
@@ -166,7 +178,8 @@ def paint(
     coefficients = pipeline.choose_colors(
         seen, weights[1], vividness=options.vividness, tilt=options.tilt
     )
-    return pipeline.render((photo or view.photo).to_8bit().pixels, coefficients)
+    photo = (photo or view.photo).to_8bit()
+    return finish(photo, pipeline.render(photo.pixels, coefficients), options).pixels
 
 
 def palette(view: View, weights: Weights, row: int, column: int, count: int = 8) -> list[Color]:
@@ -174,56 +187,16 @@ def palette(view: View, weights: Weights, row: int, column: int, count: int = 8)
 
     Args:
         view: The view of the file.
-        weights: (params, config).
+        weights: (params, config). A network that predicts only one color at each place has no likely colors.
         row: The row in pixels of the full size. A place outside stands for the nearest one inside.
         column: The column, likewise.
         count: The most colors.
     """
     if isinstance(weights[1].network, DenseConfig):
-        return list(EVERYDAY[:count])
+        return []
     place = (row / view.shape[0], column / view.shape[1])
     found, _ = likely_colors(view.seen, weights[1], place, count)
     return [(int(r), int(g), int(b)) for r, g, b in found]
-
-
-def color_name(color: Color) -> str:
-    """Return the name of a color, such as "dark grayish blue", for screen readers."""
-    red, green, blue = (each / 255 for each in color)
-    high, low = max(red, green, blue), min(red, green, blue)
-    light, strength = (high + low) / 2, high - low
-    if strength < 0.06:
-        tone = "black" if light < 0.12 else "white" if light > 0.92 else "gray"
-        return tone if tone != "gray" else f"{_shade(light)}gray"
-    hue = 60 * (
-        (green - blue) / strength % 6
-        if high == red
-        else (blue - red) / strength + 2
-        if high == green
-        else (red - green) / strength + 4
-    )
-    name = next(name for least, name in reversed(_HUES) if hue >= least)
-    if name in ("orange", "yellow") and (light < 0.45 or strength < 0.45):
-        name = "brown" if light < 0.5 else "beige"
-    pale = "grayish " if strength < 0.18 and name not in ("brown", "beige") else ""
-    return f"{_shade(light)}{pale}{name}"
-
-
-_HUES = (
-    (0, "red"),
-    (15, "orange"),
-    (45, "yellow"),
-    (70, "green"),
-    (165, "teal"),
-    (195, "blue"),
-    (255, "violet"),
-    (290, "purple"),
-    (320, "pink"),
-    (345, "red"),
-)
-
-
-def _shade(light: float) -> str:
-    return "dark " if light < 0.3 else "light " if light > 0.7 else ""
 
 
 def _look(setting: Setting, config: Config) -> Look:

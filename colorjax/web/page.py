@@ -1,18 +1,24 @@
 """The page: widgets that show the state of the studio and pass on what the person does. They process no photos."""
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
+from colorjax import photos
+from colorjax.jobs import ffmpeg
 from colorjax.web import looks, session
 from colorjax.web.dialogs import DownloadDialog, keys_dialog
+from colorjax.web.names import color_name
 from colorjax.web.samples import HERO, SAMPLES
-from colorjax.web.session import Mark, Work
+from colorjax.web.session import Work
 from colorjax.web.studio import Item, Studio
+from colorjax.web.takehome import PROJECT
 from colorjax.web.widgets import STATIC, button, component, text, ui
 
 TITLE = "colorjax"
 LOGO = (STATIC / "mark.svg").read_text()
+OPENED = [*itertools.chain(*photos.SUFFIXES.values()), *ffmpeg.SUFFIXES, PROJECT]
 EVERY = 0.15  # seconds between refreshes
 
 
@@ -30,10 +36,10 @@ class Page:
     def __init__(self, studio: Studio) -> None:
         """Lay out the widgets."""
         self.studio, self.seen = studio, -1
-        self.marks_shown: tuple[Mark, ...] | None = None
         ui.colors(primary="#b4532a")
         ui.add_css(STATIC / "page.css")
         self.drop = component("drop")().on("told", lambda event: self._say(event.args))
+        self.drop.props["suffixes"] = OPENED
         self._header()
         with ui.element("main"):
             self.welcome = component("welcome")().on(
@@ -77,32 +83,53 @@ class Page:
         self.stage.on("unmark", lambda event: self._set(session.remove, event.args))
         self.stage.on("undo", lambda: self._set(session.undo))
         self.stage.on("redo", lambda: self._set(session.redo))
-        self.looks = component("looks")().on("choose", lambda event: self._look(event.args))
-        self.stage.props["photo"] = self.looks.props["photo"] = NOTHING
-        self.looks.props["looks"] = [
-            {"name": name, "label": look.label}
-            for name, look in looks.looks(self.studio.weights[1]).items()
-        ]
+        self.stage.on("close", lambda: self.studio.close(self.studio.current or ""))
         with ui.element("aside").classes("panel").props('aria-label="Settings"'):
+            self.palette = component("palette")()
+            self.stage.on("asked", js_handler=f"asked => getElement({self.palette.id}).show(asked)")
+            for event, does in (
+                ("attempt", "attempt"),
+                ("give", "give"),
+                ("leave", "leave"),
+                ("unmark", "take"),
+            ):
+                self.palette.on(event, js_handler=self._to_stage(does))
             with ui.element("div").classes("what"):
                 self.name = text("h1")
                 self.what = text("p")
+                with ui.element("div").classes("own") as self.own:
+                    self.colors = text("p")
+                    with ui.element("label"):
+                        self.keep = ui.element("input").props('type="checkbox"')
+                        text("span", "Keep its colors")
+                    self.keep.on("change", lambda event: self._keep(event.args), js_handler=CHECKED)
             self.vividness = component("vividness")()
             self.vividness.on("change", lambda event: self._vivid(event.args))
-            self.vividness.on(
-                "attempt", js_handler=f"value => getElement({self.stage.id}).vivid(value)"
-            )
+            self.vividness.on("attempt", js_handler=self._to_stage("vivid"))
             self.vividness.props["value"] = 1
+            self.looks = component("looks")().on("choose", lambda event: self._look(event.args))
+            self.looks.props["looks"] = [
+                {"name": name, "label": look.label}
+                for name, look in looks.looks(self.studio.weights[1]).items()
+            ]
             with ui.element("section") as self.set:
                 text("h2", "Colors you set")
-                self.marks = ui.element("div").classes("marks")
+                self.marks = component("marks")()
+                self.marks.on("unmark", lambda event: self._set(session.remove, event.args))
+                self.marks.on("again", js_handler=self._to_stage("again"))
+                self.marks.on("hover", js_handler=self._to_stage("hover"))
                 with ui.element("details"):
                     text("summary", "Exact place")
                     self._exact()
+        self._show_photo(NOTHING)
         self.strip = component("strip")()
         self.strip.on("choose", lambda event: self.studio.select(event.args))
         self.strip.on("clear", self.studio.clear)
         self.strip.on("close", lambda event: self.studio.close(event.args))
+
+    def _to_stage(self, method: str) -> str:
+        """Return a handler in the browser that passes what an event tells to a method of the stage."""
+        return f"(...told) => getElement({self.stage.id}).{method}(...told)"
 
     def _exact(self) -> None:
         """Add fields for a place in pixels."""
@@ -130,6 +157,9 @@ class Page:
     def _look(self, name: Any) -> None:
         if name in list(looks.looks(self.studio.weights[1])):  # any value, also one without a hash
             self._set(session.change, look=name)
+
+    def _keep(self, checked: Any) -> None:
+        self._set(session.change, keep_color=checked is True)
 
     def _vivid(self, value: Any) -> None:
         try:
@@ -170,7 +200,7 @@ class Page:
         marks = [
             {
                 "color": mark.color,
-                "name": looks.color_name(mark.color),
+                "name": color_name(mark.color),
                 "path": mark.path,
                 "radius": mark.radius,
             }
@@ -182,40 +212,33 @@ class Page:
             "width": item.shape[1] or 4,
             "height": item.shape[0] or 3,
             "version": item.version,
-            "base": f"{setting.vividness}-{hash(setting.marks)}",
+            "base": f"{setting.vividness}-{setting.keep_color}-{hash(setting.marks)}",
             "ready": bool(item.shape[0]),
+            "painted": item.painted,
             "told": item.told,
             "failed": item.state == "failed",
             "marks": marks,
             "look": setting.look,
         }
-        self.stage.props["photo"] = self.looks.props["photo"] = photo
+        self._show_photo(photo)
         self.name.set_text(work.name)
-        self.downloads.show_kind(item.kind)
+        self.downloads.show_item(item)
         self.what.set_text("" if item.state == "failed" else item.told)
         self.vividness.props["value"] = setting.vividness
+        self.own.set_visibility(item.in_color)
+        used = "are kept" if setting.keep_color else "are not used"
+        self.colors.set_text(f"Already in color; its own colors {used}.")
+        self.keep.props["checked"] = setting.keep_color
         self.left.props["max"], self.top.props["max"] = photo["width"] - 1, photo["height"] - 1
         for each in (self.vividness, self.set):
             each.set_visibility(item.state != "failed")
         _enable(self.undo, work.at > 0)
         _enable(self.redo, work.at < len(work.settings) - 1)
-        if self.marks_shown != setting.marks:
-            self.marks_shown = setting.marks
-            self._show_marks(setting.marks)
 
-    def _show_marks(self, marks: tuple[Mark, ...]) -> None:
-        self.marks.clear()
-        with self.marks:
-            if not marks:
-                text("p", "Click the photo where you know the color, or brush over an area.")
-            for number, mark in enumerate(marks):
-                name = looks.color_name(mark.color)
-                with ui.element("div").classes("set"):
-                    ui.element("span").classes("dot").style(f"background: {_hex(mark.color)}")
-                    text("span", f"{name}{', area' if mark.radius else ''}")
-                    button("", "close", f'aria-label="Remove {name}"').on(
-                        "click", functools.partial(self._set, session.remove, number)
-                    )
+    def _show_photo(self, photo: dict[str, Any]) -> None:
+        for each in (self.stage, self.palette, self.looks):
+            each.props["photo"] = photo
+        self.marks.props["marks"] = photo["marks"]
 
 
 def _applied(function: Callable[..., Work], arguments: Any, fields: Any, work: Work) -> Work:
@@ -230,10 +253,6 @@ def _press(name: str) -> str:
     return f"() => document.getElementById('{name}').click()"
 
 
-def _hex(color: session.Color) -> str:
-    return "#" + bytes(color).hex()
-
-
 NOTHING = {
     "key": "",
     "name": "",
@@ -241,8 +260,10 @@ NOTHING = {
     "height": 3,
     "version": 0,
     "ready": False,
+    "painted": 0,
     "marks": [],
 }
+CHECKED = "event => emit(event.target.checked)"
 EXACT = """() => {
   const value = name => document.getElementById('exact-' + name).value;
   const color = [1, 3, 5].map(at => parseInt(value('color').slice(at, at + 2), 16));

@@ -15,7 +15,7 @@ from colorjax.web import looks, session
 from colorjax.web.looks import View, first_photo, look_at, paint
 from colorjax.web.session import Color, Mark, Setting, Work
 
-VIEWS = 6  # views that are kept
+MEMORY = 512_000_000  # bytes of the views that are kept; at least one is
 TRIED = 1024  # longest side in pixels while a color or a vividness is tried
 THUMB = 256  # longest side of a thumbnail in pixels
 QUALITY = 90  # of the JPEGs for the browser
@@ -109,7 +109,7 @@ class Pictures:
             view = look_at(self._find(key).path, self.weights, max_pixels=self.max_pixels)
             with self._lock:
                 self._views[key] = view
-                while len(self._views) > VIEWS:
+                while len(self._views) > 1 and self._size() > MEMORY:
                     self._views.popitem(last=False)
             return view
 
@@ -143,6 +143,9 @@ class Pictures:
             if key in self._views:
                 self._views.move_to_end(key)
             return self._views.get(key)
+
+    def _size(self) -> int:
+        return sum(view.size for view in self._views.values())
 
     def _whole(self, key: str) -> Photo:
         return first_photo(self._find(key).path, max_pixels=self.max_pixels)

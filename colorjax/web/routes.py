@@ -10,6 +10,7 @@ from colorjax.errors import ColorjaxError, in_one_line
 from colorjax.jsontext import parse_json
 from colorjax.web import looks, session, takehome
 from colorjax.web.guard import Application, Message, Receive, Send
+from colorjax.web.names import color_names
 from colorjax.web.studio import Studio
 
 LARGEST = 1 << 30  # bytes of an uploaded file
@@ -122,8 +123,11 @@ def add_routes(server: Any, studio: Studio) -> None:
 
     @server.get("/photos/{key}/palette")
     def palette(key: str, row: int, column: int) -> Any:
-        colors = known(studio.pictures.palette, key, row, column)
-        return [{"color": color, "name": looks.color_name(color)} for color in colors]
+        likely = known(studio.pictures.palette, key, row, column)
+        colors = [*likely, *looks.EVERYDAY]
+        named = zip(colors, color_names(colors), strict=True)
+        swatches = [{"color": color, "name": name} for color, name in named]
+        return {"likely": swatches[: len(likely)], "everyday": swatches[len(likely) :]}
 
     @server.get("/take/{key}")
     def take(key: str) -> Any:

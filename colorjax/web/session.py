@@ -44,11 +44,13 @@ class Setting:
         look: The name of a look, from `inference.looks.looks`.
         vividness: As in `ColorOptions`, a factor on that of the look.
         marks: The colors that were set. Where two overlap, their mean applies.
+        keep_color: Whether to blend with the color that the file has, instead of replacing it.
     """
 
     look: str = NATURAL
     vividness: float = 1.0
     marks: tuple[Mark, ...] = ()
+    keep_color: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -206,12 +208,14 @@ def setting_from(found: Any) -> Setting:
     """
     try:
         look, vividness, marks = found["look"], found["vividness"], found["marks"]
-    except (KeyError, TypeError):
+        keep_color = found.get("keep_color", False)  # older projects do not have it
+    except (KeyError, TypeError, AttributeError):
         raise _wrong("a setting") from None
     fits = isinstance(look, str) and isinstance(marks, list) and len(marks) <= MOST_MARKS
+    fits = fits and isinstance(keep_color, bool)
     if not fits or type(vividness) not in (int, float) or not is_vividness(float(vividness)):
         raise _wrong("a setting")
-    return Setting(look, float(vividness), tuple(map(mark_from, marks)))
+    return Setting(look, float(vividness), tuple(map(mark_from, marks)), keep_color)
 
 
 def is_vividness(value: float) -> bool:

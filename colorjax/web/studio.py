@@ -36,6 +36,8 @@ class Item:
         state: "waiting", "coloring", "done" or "failed".
         told: A summary of the file, or what failed.
         kind: As in `View`.
+        suffix: The suffix of the colored file, or an empty text until the file has been read.
+        in_color: Whether the file has color of its own.
         shape: (h, w). It is (0, 0) until the file has been read.
         version: A number that changes with the settings.
         thumb: A thumbnail in color, as JPEG.
@@ -46,6 +48,8 @@ class Item:
     state: State = "waiting"
     told: str = ""
     kind: str = ""
+    suffix: str = ""
+    in_color: bool = False
     shape: tuple[int, int] = (0, 0)
     version: int = 0
     thumb: bytes = b""
@@ -69,6 +73,7 @@ class Studio:
         self.items: dict[str, Item] = {}
         self.samples: dict[str, Work] = {}
         self.current: str | None = None
+        self._chosen: str | None = None
         self.revision = 0
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -81,10 +86,10 @@ class Studio:
     # the strip
 
     def open(self, work: Work) -> None:
-        """Add a file to the strip, where it waits to be colored. It is shown if no other file is."""
+        """Add a file to the strip, where it waits to be colored. It is shown if no other good file is."""
         with self._lock:
             self.items[work.key] = Item(work)
-            self.current = self.current or work.key
+            self._show_another()
             self._touch()
 
     @property
@@ -122,10 +127,10 @@ class Studio:
             self.select(work.key)
 
     def select(self, key: str) -> None:
-        """Show a file, and color it next."""
+        """Show a file that the person chose, and color it next."""
         with self._lock:
             if key in self.items:
-                self.current = key
+                self.current = self._chosen = key
                 self._touch()
 
     def close(self, key: str) -> None:
@@ -138,6 +143,7 @@ class Studio:
             item = self.items.pop(key)
             self.pictures.forget(key)
             item.work.path.unlink(missing_ok=True)
+            self.downloads.forget(self.items.keys())
             if self.current == key:
                 keys.remove(key)
                 self.current = keys[min(place, len(keys) - 1)] if keys else None
@@ -264,6 +270,7 @@ class Studio:
         try:
             view = self.pictures.view(work.key)
             item.told, item.kind, item.shape = view.summary, view.kind, view.shape
+            item.suffix, item.in_color = view.suffix, view.in_color
             item.thumb = self.pictures.thumbnail(work.key)
             item.painted += 1
             state: State = "done"
@@ -272,7 +279,16 @@ class Studio:
             state = "failed"
         with self._lock:
             item.state = state if item.version == version else "waiting"
+            self._show_another()
             self._touch()
+
+    def _show_another(self) -> None:
+        """If no file is shown, or one that failed and that the person did not choose, show the first good one."""
+        shown = self.shown()
+        if shown and (shown.state != "failed" or self.current == self._chosen):
+            return
+        good = (key for key, item in self.items.items() if item.state != "failed")
+        self.current = next(good, self.current or next(iter(self.items), None))
 
     def _touch(self) -> None:
         with self._changed:

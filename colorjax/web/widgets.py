@@ -19,8 +19,9 @@ VALUE = "event => emit(event.target.value)"  # a handler that passes on what a f
 
 @functools.cache
 def component(name: str) -> Any:
-    """Return the element class of a component, which is a file in `static`."""
-    return types.new_class(name, (ui.element,), {"component": STATIC / f"{name}.js"})
+    """Return the element class of a component, which is a file in `static` and may import modules in `static/parts`."""
+    options = {"component": STATIC / f"{name}.js", "esm": {"parts": STATIC / "parts"}}
+    return types.new_class(name, (ui.element,), options)
 
 
 def text(tag: str, content: str = "") -> Any:

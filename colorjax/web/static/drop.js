@@ -1,6 +1,4 @@
 // Uploads of chosen or dropped files or of a whole folder, one after another. Saving of downloads into a folder.
-const KNOWN = /\.(jpe?g|png|tiff?|webp|gif|bmp|avif|hei[cf]|jp2|mp4|m4v|mov|mkv|avi|webm|mpe?g|colorjax)$/i;
-
 async function within(entry) { // all files of a folder, sorted by name
   if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
   const reader = entry.createReader(), entries = [];
@@ -10,15 +8,15 @@ async function within(entry) { // all files of a folder, sorted by name
     entries.push(...some);
   }
   const files = await Promise.all(entries.map(within));
-  return files.flat().filter(fits);
+  return files.flat().filter((file) => !file.name.startsWith(".")); // hidden files
 }
-const fits = (file) => !file.name.startsWith(".") && KNOWN.test(file.name);
 
 export default {
+  props: { suffixes: Array }, // of the files that can be opened
   emits: ["told"],
   template: `
 <div class="drop" :class="{over}">
-  <input id="choose-files" type="file" multiple tabindex="-1" aria-label="Photos to open" @change="chosen($event, false)">
+  <input id="choose-files" type="file" multiple :accept="suffixes.join()" tabindex="-1" aria-label="Photos to open" @change="chosen($event, false)">
   <input id="choose-folder" type="file" webkitdirectory tabindex="-1" aria-label="A folder to open" @change="chosen($event, true)">
   <div class="veil" v-if="over"><p>Drop photos, videos or a folder</p></div>
   <p class="sending" v-if="all" role="status">Opening {{ sent + 1 }} of {{ all }} … <progress :max="all" :value="sent" aria-label="Files opened"></progress></p>
@@ -34,6 +32,7 @@ export default {
     on("dragleave", () => (this.over = Math.max(0, this.over - 1)));
     on("dragover", () => {});
     on("drop", (event) => this.dropped(event));
+    document.body.classList.toggle("no-folders", !window.showDirectoryPicker);
     addEventListener("paste", (event) => this.send([...(event.clipboardData?.files || [])]));
   },
   methods: {
@@ -41,7 +40,7 @@ export default {
       const files = [...event.target.files];
       event.target.value = "";
       files.sort((a, b) => (a.webkitRelativePath || "").localeCompare(b.webkitRelativePath || "", undefined, { numeric: true }));
-      folder ? this.found(files.filter(fits)) : this.send(files);
+      folder ? this.found(files.filter((file) => !/(^|\/)\./.test(file.webkitRelativePath))) : this.send(files);
     },
     async dropped(event) {
       this.over = 0;
@@ -50,9 +49,12 @@ export default {
       const files = entries.every(Boolean) ? (await Promise.all(entries.map(within))).flat() : [...event.dataTransfer.files];
       this.found(files);
     },
-    found(files) {
-      if (files.length) this.send(files);
-      else this.$emit("told", "There are no photos or videos in this folder.");
+    found(files) { // of what was dropped or is in a folder, open what can be opened
+      const fits = files.filter((file) => this.suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix)));
+      const others = files.length - fits.length;
+      if (!fits.length) this.$emit("told", "There are no photos or videos in this folder.");
+      else if (others) this.$emit("told", others == 1 ? "1 other file was skipped." : `${others} other files were skipped.`);
+      this.send(fits);
     },
     async send(files) {
       if (!files.length) return;

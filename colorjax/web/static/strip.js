@@ -5,12 +5,15 @@ const KINDS = { video: "movie", animation: "animation", pages: "auto_stories" };
 export default {
   props: { works: Array, current: String, unsaved: Boolean },
   emits: ["choose", "close", "clear"],
-  created() { this.KINDS = KINDS; },
+  created() {
+    this.KINDS = KINDS;
+    this.removed = null;
+  },
   template: `
 <nav class="strip" aria-label="Open photos" @keydown="key">
   <div class="sum">
     <p role="status"><b>{{ works.length }} {{ works.length == 1 ? "file" : "files" }}</b>
-      <span>{{ ended < works.length ? done + " colored" : failed ? failed + " failed" : "all colored" }}</span></p>
+      <span v-if="works.length > 1">{{ ended < works.length ? done + " colored" : failed ? failed + " failed" : "all colored" }}</span></p>
     <progress v-if="ended < works.length" :max="works.length" :value="ended" aria-label="Files that are colored"></progress>
     <button v-else-if="works.length > 1" class="plain" @click="clear">Remove all</button>
   </div>
@@ -32,7 +35,14 @@ export default {
     failed() { return this.works.filter((work) => work.state == "failed").length; },
     ended() { return this.done + this.failed; },
   },
-  watch: { current() { this.$nextTick(this.reveal); } },
+  watch: {
+    current() { this.$nextTick(this.reveal); },
+    "works.length": { flush: "post", handler() { // the focus goes to the frame that took the place of the removed one
+      const frames = this.removed == null ? [] : this.$refs.list.querySelectorAll(".frame");
+      if (this.removed != null) (frames[Math.min(this.removed, frames.length - 1)] || document.querySelector(".welcome .primary"))?.focus();
+      this.removed = null;
+    } },
+  },
   mounted() {
     addEventListener("beforeunload", (event) => this.unsaved && event.preventDefault());
     addEventListener("keydown", (event) => {
@@ -47,7 +57,11 @@ export default {
   methods: {
     state: (work) => [work.told, STATES[work.state]].filter(Boolean).join(", "),
     clear() { if (!this.unsaved || confirm("Remove all files? Settings that you have not downloaded will be lost.")) this.$emit("clear"); },
-    close(work) { if (!work.unsaved || confirm(`Remove ${work.name}? Its settings, which you have not downloaded, will be lost.`)) this.$emit("close", work.key); },
+    close(work) {
+      if (work.unsaved && !confirm(`Remove ${work.name}? Its settings, which you have not downloaded, will be lost.`)) return;
+      this.removed = this.works.indexOf(work);
+      this.$emit("close", work.key);
+    },
     reveal() {
       const frame = this.$refs.list?.querySelector("[aria-current]"), list = this.$refs.list;
       if (frame) list.scrollLeft = frame.parentNode.offsetLeft - list.offsetLeft - list.clientWidth / 2 + frame.clientWidth / 2;

@@ -30,7 +30,7 @@ export default {
     </template>
   </div>
 </div>`,
-  data: () => ({ at: 50, after: null }),
+  data: () => ({ at: 28, after: null }),
   async mounted() {
     if (!this.hero) return;
     const answer = await fetch(`/photos/${this.hero}/after`);

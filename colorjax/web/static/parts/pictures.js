@@ -1,0 +1,89 @@
+// How the stage loads its pictures: first the thumbnail, then the shown size, and the full size when the zoom needs it.
+const SHOWN = 2048; // longest side in pixels of the server's pictures; beyond it, the full size is loaded
+const KEPT = 12; // pictures that are kept
+
+const made = []; // addresses of pictures, in the order in which they were made
+
+async function picture(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(answer.statusText);
+  const source = URL.createObjectURL(await answer.blob());
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  made.push(source);
+  if (made.length > KEPT) URL.revokeObjectURL(made.shift());
+  return source;
+}
+
+export default {
+  data: () => ({ before: null, after: null, trial: null }),
+  created() {
+    this.turn = 0; // counts what is tried
+    this.full = ""; // the version that is shown at full size
+  },
+  computed: {
+    thumb() { // shown until the pictures are loaded
+      const { key, painted, failed } = this.photo;
+      return painted && !failed && !(this.before && this.after) ? `/photos/${key}/thumb?v=${painted}` : null;
+    },
+  },
+  watch: {
+    "photo.key": "open",
+    "photo.version": "color",
+    "photo.ready"(ready) { if (ready && !this.before) this.open(); },
+  },
+  methods: {
+    address(what, more = "") { return `/photos/${this.photo.key}/${what}?v=${this.photo.version}${more}`; },
+    async open() {
+      this.dismiss();
+      this.before = this.after = null;
+      this.full = "";
+      this.split = 0.5;
+      this.fit();
+      this.$nextTick(this.measure); // the tools may have appeared
+      scrollTo(0, 0);
+      if (!this.photo.ready) return;
+      const key = this.photo.key, coloring = this.color();
+      const before = await picture(this.address("before")).catch(() => null);
+      if (key != this.photo.key) return;
+      this.before = before;
+      await coloring;
+    },
+    async color() { // load the latest coloring; what was tried stays until then
+      const asked = this.address("after");
+      if (!this.photo.ready) return;
+      const after = await picture(asked).catch(() => null);
+      if (asked != this.address("after")) return;
+      this.halt();
+      [this.after, this.trial, this.full] = [after, null, ""];
+      this.sharpen();
+    },
+    sharpen() { // load the full size when the zoom needs it
+      clearTimeout(this.patience);
+      const { key, version, width, height } = this.photo, longest = Math.max(width, height);
+      const wanted = `${key} ${version}`;
+      const shows = longest > SHOWN && this.scale * devicePixelRatio > (1.1 * SHOWN) / longest;
+      if (!shows || this.full == wanted) return;
+      this.patience = setTimeout(async () => {
+        const both = ["before", "after"].map((what) => picture(this.address(what, "&whole=true")));
+        const [before, after] = await Promise.all(both).catch(() => []);
+        if (after && wanted == `${this.photo.key} ${this.photo.version}`) {
+          [this.before, this.after, this.full] = [before, after, wanted];
+        }
+      }, 250);
+    },
+    vivid(vividness) { this.preview(vividness == null ? null : `&vividness=${vividness}`); }, // preview a vividness
+    preview(more) {
+      const turn = this.halt();
+      this.pause = setTimeout(async () => {
+        const trial = more && await picture(this.address("after", more)).catch(() => null);
+        if (turn == this.turn) this.trial = trial;
+      }, 40);
+    },
+    halt() { // forget what is being tried, and return the number of the next turn
+      clearTimeout(this.pause);
+      return ++this.turn;
+    },
+  },
+};
