@@ -1411,7 +1411,7 @@ def test_uploads_are_limited(network, tmp_path, monkeypatch):
         assert client.post("/open?name=a.png", content=bytes(1001)).status_code == 413
         assert list(tmp_path.iterdir()) == []
         assert client.post("/open?name=a.png", content=bytes(1000)).status_code == 200
-        monkeypatch.setattr(routes, "MOST", 1)
+        monkeypatch.setattr(studio, "MOST_FILES", 1)
         assert client.post("/open?name=a.png", content=b"").status_code == 429
     assert len(atelier.items) == 1
 
