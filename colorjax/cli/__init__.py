@@ -2,7 +2,7 @@
 
 Start with `main` here. `options` holds the parser, the shared options and the checks of their values, `console` prints,
 and `cache` keeps compiled programs. Each subcommand module adds its options and imports what it runs only when it
-runs, so that `colorjax --help` is fast. It may import everything.
+runs, so that `colorjax --help` is fast. This package may import everything.
 """
 
 import contextlib

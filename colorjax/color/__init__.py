@@ -2,7 +2,7 @@
 
 Start with `luma`: gray, chroma, the gamut, and the function that keeps the light promise. `spaces` converts between
 sRGB, XYZ and CIELAB, `difference` holds CIEDE2000, and `planes` splits pixels into channels. All functions are pure
-and work pixel by pixel. It imports nothing else of colorjax.
+and work pixel by pixel. This package imports nothing else of colorjax.
 """
 
 from colorjax.color.difference import ciede2000

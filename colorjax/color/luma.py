@@ -17,6 +17,7 @@ from colorjax.errors import check, is_numeric
 
 # The weights of gray in hundredths: integers, so that gray of integer levels is exact.
 _RED, _GREEN, _BLUE = 21, 72, 7
+LUMA_WEIGHTS = np.array([_RED, _GREEN, _BLUE]) / 100
 
 
 def rgb_to_gray(

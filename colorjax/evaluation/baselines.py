@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-LUMA_WEIGHTS = np.array([0.21, 0.72, 0.07])
+from colorjax.color.luma import LUMA_WEIGHTS
+
 PIXELS = 2_000_000  # to fit the tints
 SMALL = 64  # largest side in pixels for which the mean photo is stored
 

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import PyTree, UInt8
 
 from colorjax.color import rgb_to_luma_chroma
+from colorjax.color.luma import LUMA_WEIGHTS
 from colorjax.config import Config, DenseConfig
 from colorjax.evaluation import metrics
-from colorjax.evaluation.baselines import LUMA_WEIGHTS, apply_baselines
+from colorjax.evaluation.baselines import apply_baselines
 from colorjax.evaluation.metrics import compare, measure, summarize
 from colorjax.inference.colorizing import colorize_array
 from colorjax.inference.hints import Hints

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, UInt, UInt32
 
 from colorjax.color import fit_red_blue, rgb_to_luma100, solve_green
+from colorjax.color.luma import LUMA_WEIGHTS
 from colorjax.inference.resampling import block_side, lift_positions, resize_matrix
 
 TILE = 256
@@ -64,7 +65,7 @@ def reduce_gray(photo: UInt[np.ndarray, "h w *channels"], shape: tuple[int, int]
         matrices.append(padded)
     rows, columns = matrices
     gray = np.zeros((rows.shape[1], columns.shape[1]), np.float32)
-    weights = (0.21, 0.72, 0.07) if photo.ndim == 3 else (1.0,)
+    weights = LUMA_WEIGHTS.tolist() if photo.ndim == 3 else (1.0,)
     for channel, weight in zip(np.atleast_3d(sums).transpose(2, 0, 1), weights, strict=True):
         gray[: len(sums), : sums.shape[1]] += np.float32(weight / _scale(photo)) * channel
     return Reduced(rows, gray, columns)

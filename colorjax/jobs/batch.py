@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from colorjax.color.luma import LUMA_WEIGHTS
 from colorjax.errors import BusyError, ColorjaxError, ExistsError
-from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import make_sheet
 from colorjax.jobs import ffmpeg, video
 from colorjax.jobs.coloring import ColorOptions, Weights, color_file, counted, variant_options

@@ -1,7 +1,7 @@
 """Networks: pairs of pure functions `init_*` and `apply_*`, and two functions that choose among them by the config.
 
 Start with the two functions here. `dense` has the fully connected networks, `photo` the photo network with its `bins`,
-`efficientnet` encoder and `layers`. `convolution` and `depthwise` are fast convolutions. It imports `color`
+`efficientnet` encoder and `layers`. `convolution` and `depthwise` are fast convolutions. This package imports `color`
 and `config`.
 """
 

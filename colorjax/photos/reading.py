@@ -27,7 +27,7 @@ BYTES_PER_PIXEL = {
     "JPEG2000": 60,
     "AVIF": 60,
     "HEIF": 60,
-}  # held from reading to writing, as measured (FIL-044)
+}  # held from reading to writing, as measured
 USUAL_BYTES = 40
 BYTES_OF_LENGTH = 4_000_000
 """Bytes for each squared aspect ratio up to 16 : 1, for the matrices that resize a long photo."""

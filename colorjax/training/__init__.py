@@ -3,5 +3,5 @@
 Read `step` first, with `losses` and `optimizer`: state in, state out, no files. `loop` runs it: chunks of steps,
 evaluations, checkpoints. `compiled` holds the jitted functions, `devices` distributes the work, `runs` and
 `checkpoint` manage the run folder, `log` writes metrics and pictures, `encoder` reads the pretrained encoder. This
-sub-package imports `data`, `evaluation`, `networks`, `weights` and what they import.
+package imports `data`, `evaluation`, `networks`, `weights` and what they import.
 """

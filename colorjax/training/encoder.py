@@ -12,7 +12,7 @@ from colorjax.config import Config, PhotoConfig
 from colorjax.errors import WeightsError
 from colorjax.networks import init_params
 
-UNUSED = ("top", "classifier")  # layers in the file that only its test uses
+CLASSIFIER_LAYERS = ("top", "classifier")  # in the file, but not in the photo network
 
 
 def load_encoder(path: str | os.PathLike, config: Config) -> PyTree:

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree, UInt8
 
+from colorjax.color.luma import LUMA_WEIGHTS
 from colorjax.config import Config
 from colorjax.errors import missing_extra
-from colorjax.evaluation.baselines import LUMA_WEIGHTS
 from colorjax.evaluation.report import read_metrics, write_curves, write_samples
 from colorjax.inference.pipeline import recolor
 from colorjax.training import runs

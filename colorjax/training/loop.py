@@ -12,11 +12,12 @@ import jax
 import numpy as np
 from jaxtyping import Int, PyTree, UInt8
 
+from colorjax.color.luma import LUMA_WEIGHTS
 from colorjax.config import Config
 from colorjax.data import datasets, order
 from colorjax.data.loader import Loader
 from colorjax.errors import ConfigError, TrainingError
-from colorjax.evaluation.baselines import LUMA_WEIGHTS, fit_baselines
+from colorjax.evaluation.baselines import fit_baselines
 from colorjax.evaluation.report import read_metrics
 from colorjax.networks import init_params
 from colorjax.training import devices, runs
