@@ -117,11 +117,6 @@ def load_weights(path: str | os.PathLike | None = None) -> tuple[PyTree, Config]
     return jax.device_put(params), config  # once, not at each call
 
 
-def fits(params: PyTree, config: Config) -> bool:
-    """Return whether parameters have the names and shapes of a config's network."""
-    return jax.tree.map(np.shape, params) == parameter_shapes(config.network, config.size)
-
-
 def load_record(path: str | os.PathLike | None = None) -> dict[str, Any]:
     """Read the record that `save_weights` stored next to the parameters.
 

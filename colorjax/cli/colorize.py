@@ -199,8 +199,8 @@ def _colorize(args: Any, printer: Printer) -> int:
         "compare": args.compare,
         "overwrite": args.overwrite,
         "claims": claims,
+        "progress": printer.progress,
     }
-    how["progress"] = printer.progress
     results = batch.colorize_files(photos, weights, options, **how, **written)
     with printer.progress(max(1, len(photos)), "photos") as show:
         for number, result in enumerate(results, 1):

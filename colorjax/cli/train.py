@@ -277,9 +277,9 @@ def _start(args: argparse.Namespace, config: configs.Config) -> tuple[Any, dict[
     """Return the parameters to start from, or None for random ones, and the facts about their origin for the record."""
     import jax
 
-    from colorjax.networks import init_params
+    from colorjax.networks import fits, init_params
     from colorjax.training.encoder import load_encoder
-    from colorjax.weights import PACKAGED, fits, load_record, load_weights
+    from colorjax.weights import PACKAGED, load_record, load_weights
 
     if args.encoder and args.init_from:
         raise UsageError("--encoder and --init-from: expected only one of them")

@@ -19,7 +19,14 @@ from colorjax.color.luma import LUMA_WEIGHTS
 from colorjax.errors import BusyError, ColorjaxError, ExistsError
 from colorjax.evaluation.report import make_sheet
 from colorjax.jobs import ffmpeg, video
-from colorjax.jobs.coloring import ColorOptions, Weights, color_file, counted, variant_options
+from colorjax.jobs.coloring import (
+    ColorOptions,
+    Weights,
+    color_file,
+    counted,
+    is_in_color,
+    variant_options,
+)
 from colorjax.jobs.gallery import Pair
 from colorjax.jobs.hintfiles import read_hints
 from colorjax.jobs.outputs import Claims
@@ -39,7 +46,6 @@ from colorjax.photos import (
     suffix_for,
     write_photo,
 )
-from colorjax.photos.tints import is_tinted
 
 Progress = Callable[[int, str], contextlib.AbstractContextManager[Callable[..., Any]]]
 
@@ -352,11 +358,6 @@ def _failed(job: Job, error: Exception) -> Result:
     if isinstance(error, BusyError):
         return Result(job, "busy")
     return Result(job, "failed", failure(job.source, error))
-
-
-def is_in_color(photo: Photo) -> bool:
-    """Return whether a photo has color of its own, beyond a single tone."""
-    return photo.pixels.ndim == 3 and not is_tinted(photo.pixels)
 
 
 def _picture(path: pathlib.Path) -> Photo:

@@ -231,6 +231,11 @@ def _map_ahead(
             yield waiting.popleft()[1].result()
 
 
+def is_in_color(photo: Photo) -> bool:
+    """Return whether a photo has color of its own, beyond a single tone."""
+    return photo.pixels.ndim == 3 and not is_tinted(photo.pixels)
+
+
 def finish(photo: Photo, rgb: np.ndarray, options: ColorOptions) -> Photo:
     """Return a photo with new pixels, blended with its own color if the options ask for that.
 

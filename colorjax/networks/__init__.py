@@ -127,9 +127,14 @@ def check_params(params: PyTree, config: Config) -> None:
     check(
         isinstance(params, dict), "params", params, "a dict of parameters, as init_params gives it"
     )
-    found = jax.tree.map(np.shape, params)  # jax2onnx replaces jnp.shape while it traces
-    if found != parameter_shapes(config.network, config.size):
+    if not fits(params, config):
         check(False, "params", params, "the parameters of the config's network")
+
+
+def fits(params: PyTree, config: Config) -> bool:
+    """Return whether parameters have the names and shapes of a config's network."""
+    found = jax.tree.map(np.shape, params)  # jax2onnx replaces jnp.shape while it traces
+    return found == parameter_shapes(config.network, config.size)
 
 
 @functools.lru_cache(maxsize=32)
@@ -140,9 +145,8 @@ def parameter_shapes(network: DenseConfig | PhotoConfig, size: int) -> PyTree:
         network: The architecture.
         size: As in `Config`.
     """
-    if isinstance(
-        network, DenseConfig
-    ):  # the indices of copied gray take memory even while tracing
+    if isinstance(network, DenseConfig):
+        # the indices of copied gray take memory even while tracing
         network = dataclasses.replace(network, copy_gray=False)
     config = Config(network=network, size=size)
     params = jax.eval_shape(lambda key: init_params(key, config), jax.random.key(0))

@@ -4,7 +4,7 @@ Import from this package rather than from its modules. `reading` decodes photos,
 `loading` makes small arrays for training, `search` finds files, and `drawing` makes pictures for people. Behind these,
 `formats` names the formats, `opening` turns all faults into one kind of error, `headers` reads headers, `parts` counts
 what decoders read one by one, `ancillary` hides useless chunks of PNGs from them, and `decoding`, `encoding`,
-`metadata`, `profiles` and `tints` do the work. Only this sub-package uses Pillow and tifffile.
+`metadata`, `profiles` and `tints` do the work. Only this package uses Pillow and tifffile.
 """
 
 from colorjax.photos.drawing import shrink_photo, text_strip

@@ -71,9 +71,8 @@ def _blocks(rgb: np.ndarray) -> np.ndarray:
     rows, columns = (
         # 8 to 15 samples per side of a block are enough
         np.arange(n - n % each).reshape(-1, each)[:, :: max(1, each // 8)]
-        for n, each in zip(
-            rgb.shape[:2], [side if n == short else length for n in rgb.shape[:2]], strict=True
-        )
+        for n in rgb.shape[:2]
+        for each in [side if n == short else length]
     )
     samples = rgb[rows.ravel()][:, columns.ravel()].astype(np.float32)
     return (

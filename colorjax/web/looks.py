@@ -17,8 +17,7 @@ from colorjax.inference.looks import Look, look_tilt, looks
 from colorjax.inference.pipeline import Prediction
 from colorjax.inference.variants import likely_colors
 from colorjax.jobs import ffmpeg
-from colorjax.jobs.batch import is_in_color
-from colorjax.jobs.coloring import ColorOptions, Weights, finish
+from colorjax.jobs.coloring import ColorOptions, Weights, finish, is_in_color
 from colorjax.photos import MAX_PIXELS, Photo, count_frames, read_frames, shrink_photo, suffix_for
 from colorjax.web.session import Color, Setting, hints
 
