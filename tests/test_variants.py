@@ -82,6 +82,26 @@ def test_a_thing_of_certain_hue_keeps_its_color():
     assert min(each[:, SIDE // 2 :].min() for each in moved) > 20
 
 
+@pytest.mark.req("INF-030")
+@pytest.mark.xfail(strict=True, reason="INF-030: the sky keeps its color")
+def test_the_sky_keeps_its_color():
+    config = photo_weights()[1]
+    blue, red, green = (bin_of(config, hue) for hue in (2.2, 0.0, -2.4))
+    likely = {blue: np.log(0.65), red: np.log(0.35)}
+    prediction, config = drawn(*[{b: 15 + p for b, p in likely.items()}] * 2)
+    lawn = np.s_[SIDE // 3 : SIDE // 2]
+    cells = prediction.cells.at[lawn].set(0.0).at[lawn, :, green].set(15.0)
+    features = prediction.features.at[:].set(0.0).at[lawn].set(3.0)
+    prediction = dataclasses.replace(prediction, cells=cells, features=features)
+    natural, other = (
+        pipeline.choose_chroma(prediction, config, tilt=tilt)
+        for tilt in variants.distinct_tilts(prediction, config, 2)
+    )
+    moved = np.linalg.norm(np.asarray(other - natural), axis=-1)
+    assert moved[: SIDE // 2].max() < 2
+    assert moved[SIDE // 2 :].min() > 20
+
+
 @pytest.mark.req("INF-031")
 def test_palette_is_of_the_thing():
     config = photo_weights()[1]
