@@ -83,7 +83,6 @@ def test_a_thing_of_certain_hue_keeps_its_color():
 
 
 @pytest.mark.req("INF-030")
-@pytest.mark.xfail(strict=True, reason="INF-030: the sky keeps its color")
 def test_the_sky_keeps_its_color():
     config = photo_weights()[1]
     blue, red, green = (bin_of(config, hue) for hue in (2.2, 0.0, -2.4))

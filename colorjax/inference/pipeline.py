@@ -26,10 +26,10 @@ from colorjax.config import Config, DenseConfig
 from colorjax.errors import PhotoError
 from colorjax.inference.hints import CellHints, Hints, pad_rows, spread_hints
 from colorjax.inference.resampling import SLOPE, guided_coefficients, soften_matrix
-from colorjax.inference.things import describe, memberships
+from colorjax.inference.things import describe, memberships, skies
 from colorjax.inference.tiles import TILE, Reduced, paint, photo_luma100, reduce_gray, resize
 from colorjax.networks import forward
-from colorjax.networks.bins import decode, deviation
+from colorjax.networks.bins import bin_centers, decode, deviation
 from colorjax.networks.photo import CELL, apply_photo_features
 
 MUTED = 0.6  # of the knee: such chroma gains half as much from vividness as weak chroma
@@ -62,7 +62,7 @@ class Tilt(NamedTuple):
     Attributes:
         overall: Added everywhere.
         anchors: Features that represent things, from `things.anchors`.
-        each: Added to each thing.
+        each: Added to each thing, except where it is sky.
     """
 
     overall: Float[Array | np.ndarray, " bins"]
@@ -156,6 +156,7 @@ def choose_chroma(
     else:
         if isinstance(tilt, Tilt):
             shares = memberships(prediction.features, jnp.asarray(tilt.anchors))
+            shares *= 1 - skies(prediction.cells, bin_centers(config.network))[..., None]
             tilt = jnp.asarray(tilt.overall)[None, None] + jnp.matmul(
                 shares, tilt.each, precision="highest"
             )

@@ -1,5 +1,6 @@
-"""Which places of a photo belong to one thing, judged by the network's features. Pure."""
+"""Which places of a photo belong to one thing, judged by the network's features, and which are sky. Pure."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -13,6 +14,10 @@ NEXT = 0.7  # scale of distance for that share, in cells
 CANDIDATES = 1024  # most candidates for anchors; of more cells, every n-th is used
 SHARP = 3.5  # how much more a cell belongs to its nearest anchor than to others
 FAINT = 1e-4  # cells with less affinity belong to no thing
+COLORED = 14.0  # least length in levels of a chroma with a clear hue
+SKY_HUE = 125.0  # degrees of (R − Y, B − Y)
+BLUES = 40.0  # degrees: the standard deviation of the hues of skies
+SKY = (0.5, 0.6)  # of the colors that are likely for a cell: the least and the sure share of blue
 
 
 def describe(
@@ -93,6 +98,26 @@ def memberships(
     near = jnp.exp(-SHARP * squared_distances(cells, anchors))
     shares = near / (near.sum(-1, keepdims=True) + FAINT)
     return shares.reshape(*features.shape[:2], -1)
+
+
+def skies(
+    logits: Float[Array, "n m bins"], centers: Float[np.ndarray, "bins 2"]
+) -> Float[Array, "n m"]:
+    """Return how surely each cell is sky, in [0, 1]: likely blue, as are all cells above it.
+
+    Args:
+        logits: Of the chroma bins, from the photo network.
+        centers: The chroma of the bins, from `bin_centers`.
+    """
+    red, blue = centers.T
+    turn = np.angle(np.exp(1j * (np.arctan2(blue, red) - np.radians(SKY_HUE))))
+    colored = (np.hypot(red, blue) >= COLORED).astype(np.float32)
+    blues = colored * np.exp(-(np.degrees(turn) ** 2) / (2 * BLUES**2))
+    both = jnp.stack([blues, colored], -1, dtype=np.float32)
+    sums = jnp.matmul(jax.nn.softmax(logits, axis=-1), both, precision="highest")
+    share = jax.lax.cummin(sums[..., 0] / jnp.maximum(sums[..., 1], 1e-6), axis=0)
+    low, high = SKY
+    return jnp.clip((share - low) / (high - low), 0, 1)
 
 
 def squared_distances(

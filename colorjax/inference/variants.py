@@ -22,7 +22,7 @@ from colorjax.inference.pipeline import (
     predict,
     render,
 )
-from colorjax.inference.things import affinity, anchors, memberships
+from colorjax.inference.things import COLORED, affinity, anchors, memberships
 from colorjax.inference.tiles import TILE
 from colorjax.networks.bins import bin_centers
 
@@ -38,7 +38,6 @@ PLAUSIBLE = 0.02  # least likelihood of an alternative, relative to the likelies
 REACH = 18.0  # levels of chroma within which a new color draws similar ones along
 SIMILAR = 12.5  # levels of chroma within which bins count as one color
 OTHER = 37.5  # levels of chroma beyond which a color is another one
-COLORED = 14.0  # least length in levels of a chroma with a clear hue
 ALIKE = 40.0  # degrees within which hues are similar
 MIDDLE = 140  # gray of the colors of a palette
 APART = 10.0  # least CIEDE2000 between two colors of a palette
@@ -58,8 +57,8 @@ def colorize_variants(
     """Color a photo in several plausible ways.
 
     The first variant is the result of `colorize`. In the others, some things have other colors that the network finds
-    likely for them. A dress, which may be red or blue, changes. A face, a lawn or a sky, of whose hue the network is
-    certain, does not.
+    likely for them. A dress, which may be red or blue, changes. A face or a lawn, of whose hue the network is certain,
+    and the sky do not.
 
     Args:
         photo: As for `colorize`, an array of integer levels.
