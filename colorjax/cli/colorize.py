@@ -141,7 +141,7 @@ def _colorize(args: Any, printer: Printer) -> int:
     from colorjax.jobs.coloring import ColorOptions
     from colorjax.jobs.gallery import is_page, page_paths, write_gallery
     from colorjax.jobs.outputs import Claims
-    from colorjax.photos import remove_temporaries, write_bytes
+    from colorjax.photos import write_bytes
     from colorjax.weights import load_weights
 
     if args.list_looks:
@@ -185,12 +185,10 @@ def _colorize(args: Any, printer: Printer) -> int:
     )
     if args.json:
         claims.claim_alone(args.json, overwrite=args.overwrite)
-        remove_temporaries(os.path.dirname(args.json))
     if args.gallery:
         for page in page_paths(args.gallery, len(jobs) * options.variants):
             claims.claim_alone(page, overwrite=args.overwrite or is_page(page))
         planning.make_folder(pathlib.Path(args.gallery))
-        remove_temporaries(args.gallery)
     photos = [job for job in jobs if not job.is_video]
     videos = [job for job in jobs if job.is_video]
     tally = Tally(printer, failures, variants=args.variants)

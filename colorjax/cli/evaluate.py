@@ -2,7 +2,6 @@
 
 import collections
 import json
-import os
 from typing import Any
 
 from colorjax import config as configs
@@ -104,11 +103,10 @@ def _evaluate(args: Any, printer: Printer) -> int:
 
 
 def _claim(args: Any) -> None:
-    """Check that --json overwrites neither a photo, nor the weights, nor an existing file, and tidy its folder."""
+    """Check that --json overwrites neither a photo, nor the weights, nor an existing file."""
     from colorjax.jobs.outputs import Claims
-    from colorjax.photos import find_photos, remove_temporaries
+    from colorjax.photos import find_photos
 
     read = [path for path, _ in find_photos(args.photos)]
     claims = Claims([*read, *([args.weights] if args.weights else [])])
     claims.claim_alone(args.json, overwrite=args.overwrite)
-    remove_temporaries(os.path.dirname(args.json))

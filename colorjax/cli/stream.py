@@ -21,7 +21,7 @@ def colorize_stream(
     from colorjax.jobs.hintfiles import check_hints
     from colorjax.jobs.outputs import Claims
     from colorjax.jobs.planning import failure
-    from colorjax.photos import format_of, read_bytes, remove_temporaries, write_bytes
+    from colorjax.photos import format_of, read_bytes, write_bytes
     from colorjax.weights import load_weights
 
     if len(args.inputs) > 1:
@@ -43,7 +43,6 @@ def colorize_stream(
         format_of(out)
         suffix = suffix or os.path.splitext(out)[1]
         claims.claim_alone(out, overwrite=args.overwrite)
-        remove_temporaries(os.path.dirname(out))
     elif _is_file(sys.stdout):
         claims.claim_alone(sys.stdout.fileno(), overwrite=True)
     weights = load_weights(args.weights)

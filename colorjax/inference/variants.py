@@ -33,6 +33,9 @@ ATTEMPTS = (
     *((doubt, 0.9) for doubt in (2.0, 1.4, 1.0, 0.7, 0.5)),
     *((0.5, 0.95), (0.5, 0.98), (0.35, 0.95), (0.35, 0.98)),
     *((doubt, 0.95) for doubt in (0.25, 0.18, 0.12, 0.06)),
+    (0.06, 0.98),
+    (0.02, 0.98),
+    (0.0, 0.99),
 )
 PLAUSIBLE = 0.02  # least likelihood of an alternative, relative to the likeliest color
 REACH = 18.0  # levels of chroma within which a new color draws similar ones along

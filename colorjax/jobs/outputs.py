@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from colorjax.errors import ExistsError, OutputError, in_one_line
-from colorjax.photos import check_replaceable
+from colorjax.photos import check_replaceable, remove_temporaries
 
 Place = str | os.PathLike[str] | int
 
@@ -50,6 +50,8 @@ class Claims:
     def claim_alone(self, path: Place, *, overwrite: bool = False) -> None:
         """Register a file that will be written and that belongs to no other claim.
 
+        Temporary files that killed writers left in its folder are removed.
+
         Raises:
             OutputError: the file is an input or another output, or exists and must not be replaced, or the path names
                 a folder, a pipe or a device.
@@ -59,6 +61,8 @@ class Claims:
         own = object()
         if self.claim(path, overwrite=overwrite, owner=own) is not own:
             raise OutputError(f"{in_one_line(path)}: is also another output; expected another name")
+        if not isinstance(path, int):
+            remove_temporaries(os.path.dirname(path))
 
 
 def identity(place: Place) -> Hashable:
