@@ -117,37 +117,61 @@ def test_marks_are_bounded(work):
     assert session.remove(work, 999).setting == work.setting
 
 
-@pytest.mark.req("APP-019")
-def test_a_brush_covers_its_area_and_no_more():
-    stroke = Mark((10, 20, 30), ((20, 10), (20, 60)), 8)
-    found = session.hints([stroke, RED, Mark((1, 1, 1), ((999, 999),))], (48, 64))
-    places = {tuple(place) for place in found.places.tolist()}
-    assert (5, 7) in places
-    near = [
-        place
-        for place in places - {(5, 7)}
-        if min(np.hypot(place[0] - row, place[1] - column) for row, column in stroke.path) <= 8
-    ]
-    assert len(near) == len(places) - 1
-    assert len(near) > 100
-    found.check_inside((48, 64))
-    assert session.hints([Mark((1, 1, 1), ((999, 999),))], (48, 64)) is None
-    assert session.hints([Mark((1, 1, 1), ((999, 999),), 8)], (48, 64)) is None
+def touched(mark, shape, grid):
+    """Return the cells of the pixels that a mark covers, pixel by pixel."""
+    pixels = np.argwhere(np.ones(shape))
+    near = [((pixels - place) ** 2).sum(-1) <= mark.radius**2 for place in mark.path]
+    return {tuple(cell) for cell in (pixels[np.any(near, 0)] * grid // shape).tolist()}
 
 
 @pytest.mark.req("APP-019")
-def test_a_fine_brush_on_a_large_photo_needs_little_memory():
-    stroke = Mark((10, 20, 30), tuple((10 * i, 10 * i) for i in range(2000)), 1)
+@pytest.mark.parametrize("radius", [0, 1, 8, 30])
+@pytest.mark.parametrize(
+    ("shape", "grid"), [((48, 64), (12, 16)), ((48, 64), (48, 64)), ((50, 33), (7, 5))]
+)
+def test_a_brush_touches_its_cells_and_no_more(radius, shape, grid):
+    for path in (((20, 10), (20, 60)), ((0, 0),), ((49, 66), (60, 3)), ((999, 999),)):
+        found = session.hints([Mark((10, 20, 30), path, radius)], shape, grid)
+        expected = touched(Mark((10, 20, 30), path, radius), shape, grid)
+        if not expected:
+            assert found is None
+            continue
+        found.check_inside(shape)
+        cells = [tuple(cell) for cell in (found.places * grid // shape).tolist()]
+        assert (len(cells), set(cells)) == (len(expected), expected)
+        assert (found.rgb == [10, 20, 30]).all()
+
+
+@pytest.mark.req("APP-019")
+def test_where_marks_overlap_their_mean_applies():
+    stroke = Mark((10, 20, 31), ((20, 10), (20, 60)), 8)
+    found = session.hints([stroke, Mark((30, 20, 10), ((20, 13),))], (48, 64), (12, 16))
+    colors = {
+        tuple(place): tuple(rgb)
+        for place, rgb in zip(found.places.tolist(), found.rgb.tolist(), strict=True)
+    }
+    assert colors.pop((20, 12)) == (20, 20, 20)
+    assert set(colors.values()) == {(10, 20, 31)}
+
+
+@pytest.mark.req("APP-019")
+def test_a_photo_may_have_fewer_pixels_than_cells():
+    found = session.hints([Mark((1, 2, 3), ((2, 1),), 9)], (3, 2), (12, 16))
+    found.check_inside((3, 2))
+
+
+@pytest.mark.req("APP-019", "APP-020")
+@pytest.mark.parametrize("radius", [0, 1, 100, 10**6 - 1])
+def test_heavy_brushes_on_a_large_photo_are_light(radius):
+    spots = np.random.default_rng(0).integers(0, 20_000, (5, 2000, 2)).tolist()
+    marks = [Mark((10, 20, 30), tuple(map(tuple, path)), radius) for path in spots]
     tracemalloc.start()
     try:
-        found = session.hints([stroke], (20_000, 20_000))
+        found = session.hints(marks, (20_000, 20_000), (56, 56))
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
-    assert found is not None
-    assert (
-        len(found.places) == 5 * 2000 - 2
-    )  # each place with its neighbors, but none above or left of the photo
+    assert len(found.places) <= 56 * 56
 
 
 @pytest.mark.req("APP-018")

@@ -15,7 +15,6 @@ NATURAL = "natural"
 MOST_MARKS = 200  # of a photo
 MOST_PLACES = 2000  # of the path of a mark
 MOST_VIVID = 3.0
-ACROSS = 16  # hints across the width of a brush
 
 Color = tuple[int, int, int]
 Place = tuple[int, int]
@@ -143,42 +142,51 @@ def is_unsaved(work: Work) -> bool:
     return work.setting != work.saved
 
 
-def hints(marks: Sequence[Mark], shape: tuple[int, ...]) -> Hints | None:
-    """Convert marks to hints. Places outside the photo are left out.
+def hints(marks: Sequence[Mark], shape: tuple[int, ...], grid: tuple[int, ...]) -> Hints | None:
+    """Convert marks to hints: one for each cell that a mark touches, with the mean color of these marks.
+
+    Time and memory depend on the paths and on the cells, not on the sizes of the photo and the brushes.
 
     Args:
-        marks: The marks, in pixels of the photo.
+        marks: The marks, in pixels of the photo. Places outside of it are left out.
         shape: (h, w) of the photo.
+        grid: Rows and columns of the network's cells.
 
     Returns:
-        The hints, or None if no place is left.
+        The hints, or None if no mark touches the photo.
     """
-    places = [_covered(mark, shape) for mark in marks]
-    colors = [
-        np.broadcast_to(np.array(mark.color, np.uint8), (len(where), 3))
-        for mark, where in zip(marks, places, strict=True)
-    ]
-    if not sum(map(len, places)):
+    total, count = np.zeros((*grid, 3)), np.zeros(grid, int)
+    for mark in marks:
+        touched = _touched(mark, shape, grid)
+        total[touched] += mark.color
+        count += touched
+    cells = np.argwhere(count)
+    if not len(cells):
         return None
-    return Hints(np.concatenate(places), np.concatenate(colors))
+    mean = total[count > 0] / count[count > 0, None]
+    # a photo with fewer pixels than cells has cells that begin beyond it
+    places = np.minimum(_first_pixels(cells, shape, grid), np.array(shape) - 1)
+    return Hints(places, np.rint(mean).astype(np.uint8))
 
 
-def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
-    """Return (n, 2) places inside the photo for a mark: its path, and a grid of places under the brush."""
-    path = np.array(mark.path)
-    if mark.radius:
-        step = max(1, 2 * mark.radius // ACROSS)
-        low = np.maximum(path.min(0) - mark.radius, 0)  # where the grid begins
-        reach = np.arange(-(mark.radius // step) - 1, mark.radius // step + 2) * step
-        around = np.stack(np.meshgrid(reach, reach, indexing="ij"), -1).reshape(-1, 1, 2)
-        lattice = (
-            (path - low) // step * step + low + around
-        )  # around each place, not across the photo
-        near = ((lattice - path) ** 2).sum(-1) <= mark.radius**2
-        near &= (lattice >= low).all(-1)
-        path = np.concatenate([path, lattice[near]])
-    inside = ((path >= 0) & (path < np.array(shape[:2]))).all(1)
-    return np.unique(path[inside], axis=0)
+def _touched(mark: Mark, shape: tuple[int, ...], grid: tuple[int, ...]) -> np.ndarray:
+    """Return which cells a mark touches: under its brush, each row of cells has an interval at each place."""
+    (height, width), (rows, columns) = shape[:2], grid
+    row, column = np.unique(np.array(mark.path), axis=0).T[..., None]
+    edges = _first_pixels(np.arange(rows + 1), height, rows)
+    away = np.maximum(0, np.maximum(edges[:-1] - row, row - edges[1:] + 1))  # (places, rows)
+    reach = np.sqrt(np.maximum(0, mark.radius**2 - away**2)).astype(int)
+    left, right = np.maximum(column - reach, 0), np.minimum(column + reach, width - 1)
+    place, near = np.nonzero((away <= mark.radius) & (left <= right))
+    changes = np.zeros((rows, columns + 1), int)
+    np.add.at(changes, (near, left[place, near] * columns // width), 1)
+    np.add.at(changes, (near, right[place, near] * columns // width + 1), -1)
+    return changes.cumsum(1)[:, :-1] > 0
+
+
+def _first_pixels(cells: np.ndarray, shape: Any, grid: Any) -> np.ndarray:
+    """Return the first row or column of pixels, or both, of each cell."""
+    return -(-cells * np.array(shape) // np.array(grid))
 
 
 def mark_from(found: Any) -> Mark:
