@@ -376,6 +376,56 @@ def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
 
 
 @pytest.mark.req("APP-020")
+def test_a_project_of_an_older_version_opens(atelier, tmp_path):
+    sent = tmp_path / "sent"
+    mark = {"color": [200, 10, 10], "path": [[5, 7]], "radius": 0}
+    sent.write_bytes(project(told(settings=[{"look": "warm", "vividness": 1, "marks": [mark]}])))
+    assert atelier.open_project(sent, "photos.colorjax") == 1
+    (item,) = atelier.items.values()
+    assert item.work.setting == Setting("warm", 1.0, (RED,))
+
+
+@pytest.mark.req("APP-020")
+def test_a_long_history_makes_a_small_project(tmp_path, work):
+    for number in range(100):
+        path = tuple((number, column) for column in range(400))
+        work = session.put(work, Mark((10, 20, 30), path, 5))
+    for number in range(100):
+        work = session.change(work, look=("warm", "cool")[number % 2])
+    takehome.write_project(tmp_path / "project", [work])
+    with zipfile.ZipFile(tmp_path / "project") as archive:
+        assert archive.getinfo(takehome.CONTENT).file_size < 500_000
+    (again,) = takehome.read_project(tmp_path / "project", tmp_path, most=1)
+    assert (again.settings, again.at) == (work.settings, work.at)
+
+
+@pytest.mark.req("APP-020")
+def test_a_project_that_could_not_be_opened_is_not_written(atelier, work, monkeypatch):
+    monkeypatch.setattr(takehome, "MOST_CONTENT", 100)
+    atelier.open(session.put(work, RED))
+    job = atelier.take("project", [work.key])
+    assert job.ended.wait(60)
+    assert (job.state, job.told) == (
+        "failed",
+        "old.jpg: too many colors were set for one project; expected fewer",
+    )
+    assert atelier.unsaved()
+
+
+@pytest.mark.req("APP-019", "APP-020")
+def test_the_settings_of_a_file_are_bounded(work):
+    stroke = Mark((1, 2, 3), tuple((n, n) for n in range(session.MOST_PLACES)), 5)
+    for _ in range(30):
+        work = session.put(work, stroke)
+    assert len(work.setting.marks) == session.MOST_TOGETHER // session.MOST_PLACES
+    assert session.put(work, stroke, 25) is work
+    assert session.put(work, RED, 0).setting.marks[0] == RED
+    for number in range(session.MOST_SETTINGS + 5):
+        work = session.change(work, look=str(number))
+    assert (len(work.settings), work.at) == (session.MOST_SETTINGS, session.MOST_SETTINGS - 1)
+
+
+@pytest.mark.req("APP-020")
 def test_a_project_does_not_open_more_files_than_fit(atelier, tmp_path, work, monkeypatch):
     monkeypatch.setattr(studio, "MOST_FILES", 3)
     atelier.open(work)
@@ -417,6 +467,10 @@ def told(**changes):
     return json.dumps({"version": 1, "works": [fields]})
 
 
+DOT = {"color": [1, 2, 3], "path": [1, 2], "radius": 0}
+LONG = DOT | {"path": 2000 * [1, 2]}
+
+
 def changed(data, place):
     """Return bytes of which one is larger by 1."""
     data = bytearray(data)
@@ -451,6 +505,16 @@ def changed(data, place):
         project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 10**399, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1, "marks": [{"color": [1]}]}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [0]}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [-1]}], marks=[DOT])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [True]}], marks=[DOT])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": 201 * [0]}], marks=[DOT])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": 26 * [0]}], marks=[LONG])),
+        project(told(settings=1001 * [{"look": "x", "vividness": 1, "marks": []}])),
+        project(told(marks=3)),
+        project(told(marks=[{"color": [1, 2, 3], "path": [1, 2, 3]}])),
+        project(told(name=300_000 * "[")),
+        project(told(name=16_000_000 * "x")),
         project(told(), compression=zipfile.ZIP_DEFLATED),
     ],
 )

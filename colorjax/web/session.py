@@ -1,9 +1,10 @@
 """The settings of an open file, with undo and redo, as plain values and pure functions."""
 
 import dataclasses
+import itertools
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from colorjax.inference.hints import Hints
 NATURAL = "natural"
 MOST_MARKS = 200  # of a photo
 MOST_PLACES = 2000  # of the path of a mark
+MOST_TOGETHER = 50_000  # places of all marks of a photo
+MOST_SETTINGS = 1000  # of a photo; of more, the oldest cannot be restored
 MOST_VIVID = 3.0
 
 Color = tuple[int, int, int]
@@ -96,11 +99,12 @@ def change(work: Work, **fields: Any) -> Work:
         del settings[-2]
         if settings[-1] == settings[-2]:
             del settings[-1]
-    return dataclasses.replace(work, settings=tuple(settings), at=len(settings) - 1)
+    kept = tuple(settings[-MOST_SETTINGS:])
+    return dataclasses.replace(work, settings=kept, at=len(kept) - 1)
 
 
 def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
-    """Set the color of a place or an area.
+    """Set the color of a place or an area, unless the file has too many.
 
     Args:
         work: An open file.
@@ -110,9 +114,9 @@ def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
     marks = list(work.setting.marks)
     if instead_of is not None and 0 <= instead_of < len(marks):
         marks[instead_of] = mark
-    elif len(marks) < MOST_MARKS:
+    else:
         marks.append(mark)
-    return change(work, marks=tuple(marks))
+    return change(work, marks=tuple(marks)) if _fit(marks) else work
 
 
 def remove(work: Work, number: int) -> Work:
@@ -189,41 +193,69 @@ def _first_pixels(cells: np.ndarray, shape: Any, grid: Any) -> np.ndarray:
     return -(-cells * np.array(shape) // np.array(grid))
 
 
+def _fit(marks: Sequence[Mark]) -> bool:
+    """Return whether a photo can have so many marks and places."""
+    return len(marks) <= MOST_MARKS and sum(len(mark.path) for mark in marks) <= MOST_TOGETHER
+
+
 def mark_from(found: Any) -> Mark:
-    """Check a mark from the browser or a project file, in the form of `dataclasses.asdict` in JSON.
+    """Check a mark from the browser or a project file, in the form of `Mark` in JSON. The path may be a flat list.
 
     Raises:
         PhotoError: it is not a mark.
     """
     try:
-        color = tuple(found["color"])
-        path = tuple((row, column) for row, column in found["path"])
-        radius = found.get("radius", 0)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        color, path, radius = tuple(found["color"]), found["path"], found.get("radius", 0)
+        if type(path[0]) is int:
+            path = zip(path[::2], path[1::2], strict=True)
+        path = tuple(map(tuple, path))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise _wrong("a mark") from None
-    numbers = [*color, radius, *(each for place in path for each in place)]
-    whole = all(type(each) is int and 0 <= each < 10**6 for each in numbers)
-    if not whole or len(color) != 3 or max(color) > 255 or not 0 < len(path) <= MOST_PLACES:
+    numbers = [*color, radius, *itertools.chain.from_iterable(path)]
+    whole = set(map(type, numbers)) == {int} and 0 <= min(numbers) and max(numbers) < 10**6
+    fits = len(color) == 3 and set(map(len, path)) == {2} and len(path) <= MOST_PLACES
+    if not whole or not fits or max(color) > 255:
         raise _wrong("a mark")
     return Mark(color, path, radius)
 
 
-def setting_from(found: Any) -> Setting:
-    """Check settings from a project file, in the form of `dataclasses.asdict` in JSON.
+def plain_settings(settings: Sequence[Setting]) -> dict[str, list]:
+    """Return settings for a project file: each mark once, as a flat list of places, and settings with its number."""
+    marks = {id(mark): mark for setting in settings for mark in setting.marks}
+    numbers = {key: number for number, key in enumerate(marks)}
+    return {
+        "marks": [vars(mark) | {"path": [*itertools.chain(*mark.path)]} for mark in marks.values()],
+        "settings": [
+            vars(setting) | {"marks": [numbers[id(mark)] for mark in setting.marks]}
+            for setting in settings
+        ],
+    }
+
+
+def settings_from(found: Any, marks: Any) -> tuple[Setting, ...]:
+    """Check settings from a project file, in the form of `plain_settings`.
 
     Raises:
         PhotoError: they are not settings.
     """
+    if not isinstance(found, list) or not isinstance(marks, list) or len(found) > MOST_SETTINGS:
+        raise _wrong("a setting")
+    known = dict(enumerate(map(mark_from, marks)))
+    return tuple(_setting_from(each, known) for each in found)
+
+
+def _setting_from(found: Any, known: Mapping[int, Mark]) -> Setting:
     try:
-        look, vividness, marks = found["look"], found["vividness"], found["marks"]
+        look, vividness = found["look"], found["vividness"]
         keep_color = found.get("keep_color", False)  # older projects do not have it
+        # older projects have the marks here
+        marks = [known[each] if type(each) is int else mark_from(each) for each in found["marks"]]
     except (KeyError, TypeError, AttributeError):
         raise _wrong("a setting") from None
-    fits = isinstance(look, str) and isinstance(marks, list) and len(marks) <= MOST_MARKS
-    fits = fits and isinstance(keep_color, bool)
+    fits = isinstance(look, str) and isinstance(keep_color, bool) and _fit(marks)
     if not fits or type(vividness) not in (int, float) or not is_vividness(float(vividness)):
         raise _wrong("a setting")
-    return Setting(look, float(vividness), tuple(map(mark_from, marks)), keep_color)
+    return Setting(look, float(vividness), tuple(marks), keep_color)
 
 
 def is_vividness(value: float) -> bool:
