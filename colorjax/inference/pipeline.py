@@ -194,7 +194,9 @@ def render(
         tile: As for `colorize`.
     """
     rgb = paint(photo, coefficients, tile=tile)
-    for start in range(0, 0 if hints is None else len(hints.places), AT_ONCE):
+    if hints is None:
+        return rgb
+    for start in range(0, len(hints.places), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         some = Hints(hints.places[part], hints.rgb[part])
         places, peak = tuple(some.places.T), np.iinfo(photo.dtype).max
