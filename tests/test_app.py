@@ -29,7 +29,7 @@ from pictures import encoded, scene
 from colorjax import cli, errors, photos
 from colorjax.inference import looks
 from colorjax.jobs import gallery
-from colorjax.web import app, logs, routes, studio
+from colorjax.web import app, guard, logs, routes, studio
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # milliseconds
@@ -1154,6 +1154,50 @@ def test_a_head_without_end_is_refused(address):
             connection.settimeout(60)
         else:
             pytest.fail("4 MB of a head were taken")
+
+
+MANY = "".join(f"X-{number}: 1\r\n" for number in range(200))
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+
+
+def answered(address, *, target="/x", method="GET", headers=""):
+    """Ask for a WebSocket, and return the answer when the server closed the connection."""
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    with dialed(address) as connection:
+        connection.sendall(f"{method} {target} HTTP/1.1\r\n{upgrade}{headers}\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-009", "APP-011", "APP-025")
+@pytest.mark.parametrize("host", ["own", "example.org"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"headers": KEY},
+        {"headers": ""},
+        {"headers": KEY + MANY},
+        {"headers": KEY + "X: " + "a" * 9000 + "\r\n"},
+        {"headers": KEY, "target": "/" + "x" * 9000},
+        {"headers": KEY + "Content-Length: 10\r\n", "method": "POST"},
+        {"headers": KEY.replace("dGhl", "told")},
+        {"headers": KEY.replace("13", "99")},
+        {"headers": KEY + "Sec-WebSocket-Extensions: ;;=told\r\n"},
+    ],
+)
+def test_a_socket_without_the_secret_is_refused_by_the_guard(address, host, head):
+    host = address.split("/")[2] if host == "own" else host
+    answer = answered(address, **head | {"headers": f"Host: {host}\r\n" + head["headers"]})
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert answer.endswith(json.dumps({"detail": guard.REFUSAL}).encode())
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-025")
+def test_a_socket_that_is_never_accepted_is_closed(address):
+    client = Client(address)
+    own = f"Host: {client.host}\r\nCookie: {client.headers['Cookie']}\r\n"
+    assert answered(address, headers=own + KEY + MANY) == b""
 
 
 @pytest.mark.slow

@@ -92,6 +92,16 @@ def test_large_files_of_hints_are_not_read(tiny_weights, tmp_path, monkeypatch, 
     assert colorize(*command, "--out", "-") == 2
 
 
+@pytest.mark.req("CMD-032")
+def test_the_dots_of_a_picture_are_limited(tmp_path, monkeypatch):
+    path = write(tmp_path / "h.png", POINTS)
+    monkeypatch.setattr(hintfiles, "MOST_DOTS", 2)
+    assert len(hintfiles.read_hints(path, GRAY.shape).places) == 2
+    monkeypatch.setattr(hintfiles, "MOST_DOTS", 1)
+    with pytest.raises(errors.HintError, match=r"h\.png: 2 pixels are opaque; expected at most 1"):
+        hintfiles.read_hints(path, GRAY.shape)
+
+
 @pytest.mark.req("CMD-033")
 @pytest.mark.parametrize("name", ["old.png", "old.json", "old.jpg.png", "old.jpg.json"])
 def test_hints_are_found_by_name(tmp_path, name):

@@ -117,37 +117,61 @@ def test_marks_are_bounded(work):
     assert session.remove(work, 999).setting == work.setting
 
 
-@pytest.mark.req("APP-019")
-def test_a_brush_covers_its_area_and_no_more():
-    stroke = Mark((10, 20, 30), ((20, 10), (20, 60)), 8)
-    found = session.hints([stroke, RED, Mark((1, 1, 1), ((999, 999),))], (48, 64))
-    places = {tuple(place) for place in found.places.tolist()}
-    assert (5, 7) in places
-    near = [
-        place
-        for place in places - {(5, 7)}
-        if min(np.hypot(place[0] - row, place[1] - column) for row, column in stroke.path) <= 8
-    ]
-    assert len(near) == len(places) - 1
-    assert len(near) > 100
-    found.check_inside((48, 64))
-    assert session.hints([Mark((1, 1, 1), ((999, 999),))], (48, 64)) is None
-    assert session.hints([Mark((1, 1, 1), ((999, 999),), 8)], (48, 64)) is None
+def touched(mark, shape, grid):
+    """Return the cells of the pixels that a mark covers, pixel by pixel."""
+    pixels = np.argwhere(np.ones(shape))
+    near = [((pixels - place) ** 2).sum(-1) <= mark.radius**2 for place in mark.path]
+    return {tuple(cell) for cell in (pixels[np.any(near, 0)] * grid // shape).tolist()}
 
 
 @pytest.mark.req("APP-019")
-def test_a_fine_brush_on_a_large_photo_needs_little_memory():
-    stroke = Mark((10, 20, 30), tuple((10 * i, 10 * i) for i in range(2000)), 1)
+@pytest.mark.parametrize("radius", [0, 1, 8, 30])
+@pytest.mark.parametrize(
+    ("shape", "grid"), [((48, 64), (12, 16)), ((48, 64), (48, 64)), ((50, 33), (7, 5))]
+)
+def test_a_brush_touches_its_cells_and_no_more(radius, shape, grid):
+    for path in (((20, 10), (20, 60)), ((0, 0),), ((49, 66), (60, 3)), ((999, 999),)):
+        found = session.hints([Mark((10, 20, 30), path, radius)], shape, grid)
+        expected = touched(Mark((10, 20, 30), path, radius), shape, grid)
+        if not expected:
+            assert found is None
+            continue
+        found.check_inside(shape)
+        cells = [tuple(cell) for cell in (found.places * grid // shape).tolist()]
+        assert (len(cells), set(cells)) == (len(expected), expected)
+        assert (found.rgb == [10, 20, 30]).all()
+
+
+@pytest.mark.req("APP-019")
+def test_where_marks_overlap_their_mean_applies():
+    stroke = Mark((10, 20, 31), ((20, 10), (20, 60)), 8)
+    found = session.hints([stroke, Mark((30, 20, 10), ((20, 13),))], (48, 64), (12, 16))
+    colors = {
+        tuple(place): tuple(rgb)
+        for place, rgb in zip(found.places.tolist(), found.rgb.tolist(), strict=True)
+    }
+    assert colors.pop((20, 12)) == (20, 20, 20)
+    assert set(colors.values()) == {(10, 20, 31)}
+
+
+@pytest.mark.req("APP-019")
+def test_a_photo_may_have_fewer_pixels_than_cells():
+    found = session.hints([Mark((1, 2, 3), ((2, 1),), 9)], (3, 2), (12, 16))
+    found.check_inside((3, 2))
+
+
+@pytest.mark.req("APP-019", "APP-020")
+@pytest.mark.parametrize("radius", [0, 1, 100, 10**6 - 1])
+def test_heavy_brushes_on_a_large_photo_are_light(radius):
+    spots = np.random.default_rng(0).integers(0, 20_000, (5, 2000, 2)).tolist()
+    marks = [Mark((10, 20, 30), tuple(map(tuple, path)), radius) for path in spots]
     tracemalloc.start()
     try:
-        found = session.hints([stroke], (20_000, 20_000))
+        found = session.hints(marks, (20_000, 20_000), (56, 56))
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
-    assert found is not None
-    assert (
-        len(found.places) == 5 * 2000 - 2
-    )  # each place with its neighbors, but none above or left of the photo
+    assert len(found.places) <= 56 * 56
 
 
 @pytest.mark.req("APP-018")
@@ -352,6 +376,56 @@ def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
 
 
 @pytest.mark.req("APP-020")
+def test_a_project_of_an_older_version_opens(atelier, tmp_path):
+    sent = tmp_path / "sent"
+    mark = {"color": [200, 10, 10], "path": [[5, 7]], "radius": 0}
+    sent.write_bytes(project(told(settings=[{"look": "warm", "vividness": 1, "marks": [mark]}])))
+    assert atelier.open_project(sent, "photos.colorjax") == 1
+    (item,) = atelier.items.values()
+    assert item.work.setting == Setting("warm", 1.0, (RED,))
+
+
+@pytest.mark.req("APP-020")
+def test_a_long_history_makes_a_small_project(tmp_path, work):
+    for number in range(100):
+        path = tuple((number, column) for column in range(400))
+        work = session.put(work, Mark((10, 20, 30), path, 5))
+    for number in range(100):
+        work = session.change(work, look=("warm", "cool")[number % 2])
+    takehome.write_project(tmp_path / "project", [work])
+    with zipfile.ZipFile(tmp_path / "project") as archive:
+        assert archive.getinfo(takehome.CONTENT).file_size < 500_000
+    (again,) = takehome.read_project(tmp_path / "project", tmp_path, most=1)
+    assert (again.settings, again.at) == (work.settings, work.at)
+
+
+@pytest.mark.req("APP-020")
+def test_a_project_that_could_not_be_opened_is_not_written(atelier, work, monkeypatch):
+    monkeypatch.setattr(takehome, "MOST_CONTENT", 100)
+    atelier.open(session.put(work, RED))
+    job = atelier.take("project", [work.key])
+    assert job.ended.wait(60)
+    assert (job.state, job.told) == (
+        "failed",
+        "old.jpg: too many colors were set for one project; expected fewer",
+    )
+    assert atelier.unsaved()
+
+
+@pytest.mark.req("APP-019", "APP-020")
+def test_the_settings_of_a_file_are_bounded(work):
+    stroke = Mark((1, 2, 3), tuple((n, n) for n in range(session.MOST_PLACES)), 5)
+    for _ in range(30):
+        work = session.put(work, stroke)
+    assert len(work.setting.marks) == session.MOST_TOGETHER // session.MOST_PLACES
+    assert session.put(work, stroke, 25) is work
+    assert session.put(work, RED, 0).setting.marks[0] == RED
+    for number in range(session.MOST_SETTINGS + 5):
+        work = session.change(work, look=str(number))
+    assert (len(work.settings), work.at) == (session.MOST_SETTINGS, session.MOST_SETTINGS - 1)
+
+
+@pytest.mark.req("APP-020")
 def test_a_project_does_not_open_more_files_than_fit(atelier, tmp_path, work, monkeypatch):
     monkeypatch.setattr(studio, "MOST_FILES", 3)
     atelier.open(work)
@@ -393,6 +467,10 @@ def told(**changes):
     return json.dumps({"version": 1, "works": [fields]})
 
 
+DOT = {"color": [1, 2, 3], "path": [1, 2], "radius": 0}
+LONG = DOT | {"path": 2000 * [1, 2]}
+
+
 def changed(data, place):
     """Return bytes of which one is larger by 1."""
     data = bytearray(data)
@@ -427,6 +505,16 @@ def changed(data, place):
         project(told(settings=[{"look": "x", "vividness": 1e9, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 10**399, "marks": []}])),
         project(told(settings=[{"look": "x", "vividness": 1, "marks": [{"color": [1]}]}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [0]}])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [-1]}], marks=[DOT])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": [True]}], marks=[DOT])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": 201 * [0]}], marks=[DOT])),
+        project(told(settings=[{"look": "x", "vividness": 1, "marks": 26 * [0]}], marks=[LONG])),
+        project(told(settings=1001 * [{"look": "x", "vividness": 1, "marks": []}])),
+        project(told(marks=3)),
+        project(told(marks=[{"color": [1, 2, 3], "path": [1, 2, 3]}])),
+        project(told(name=300_000 * "[")),
+        project(told(name=16_000_000 * "x")),
         project(told(), compression=zipfile.ZIP_DEFLATED),
     ],
 )

@@ -56,8 +56,7 @@ class Hints:
 
     def chroma(self) -> Float[np.ndarray, "n 2"]:
         """Return R − Y and B − Y in levels."""
-        chroma = rgb_to_luma_chroma(pad_rows(self.rgb.astype(np.float32)))[1]
-        return np.asarray(chroma)[: len(self.rgb)]
+        return _chroma_of(self.rgb)
 
     def on_cells(self, shape: tuple[int, ...], grid: tuple[int, ...]) -> "CellHints":
         """Map the hints to the cells of a grid over the photo.
@@ -69,16 +68,16 @@ class Hints:
             grid: Rows and columns of cells.
         """
         cells = self.places * np.array(grid) // np.array(shape[:2])
-        cells, which, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-        total = np.zeros((len(cells), 2), np.float32)
-        np.add.at(total, which.ravel(), self.chroma())
-        chosen = slice(None, None, max(1, -(-len(cells) // MOST)))
-        chroma = (total / count[:, None].astype(np.float32))[chosen]
-        given = np.ones(len(chroma), bool)
+        which, size = cells @ np.array([grid[1], 1]), grid[0] * grid[1]
+        count = np.bincount(which, minlength=size)
+        total = np.stack([np.bincount(which, levels, size) for levels in self.rgb.T], -1)
+        hinted = np.flatnonzero(count)
+        chosen = hinted[:: max(1, -(-len(hinted) // MOST))]
+        chroma = _chroma_of(total[chosen] / count[chosen, None])
+        found = np.stack(np.divmod(chosen, grid[1]), -1).astype(np.int32)
         # the number of hints, not of their cells, so that programs do not depend on the places
         most = min(MOST, len(self.places))
-        filled = (pad_rows(a, most) for a in (cells[chosen].astype(np.int32), chroma, given))
-        return CellHints(*filled)
+        return CellHints(*(pad_rows(a, most) for a in (found, chroma, np.ones(len(chroma), bool))))
 
 
 class CellHints(NamedTuple):
@@ -93,6 +92,10 @@ class CellHints(NamedTuple):
     cells: Int[Array | np.ndarray, "k 2"]
     chroma: Float[Array | np.ndarray, "k 2"]
     given: Bool[Array | np.ndarray, " k"]
+
+
+def _chroma_of(rgb: np.ndarray) -> Float[np.ndarray, "n 2"]:
+    return np.asarray(rgb_to_luma_chroma(pad_rows(rgb.astype(np.float32)))[1])[: len(rgb)]
 
 
 def pad_rows(

@@ -34,6 +34,7 @@ from colorjax.networks.photo import CELL, apply_photo_features
 
 MUTED = 0.6  # of the knee: such chroma gains half as much from vividness as weak chroma
 THINGS = 6  # things that are distinguished in a photo
+AT_ONCE = 1 << 20  # hinted pixels, so that many need little memory
 STEP = 16  # pixels; divides height and width of the working copy
 ASPECTS = (1.0, 4 / 3, 3 / 2, 2.0, 2.75, 4.0, 6.0, 9.0, 13.0, 16.0)  # of working copies
 
@@ -194,10 +195,13 @@ def render(
         tile: As for `colorize`.
     """
     rgb = paint(photo, coefficients, tile=tile)
-    if hints is not None and len(hints.places):
-        places = tuple(hints.places.T)
-        peak = np.iinfo(photo.dtype).max
-        rgb[places] = _fitted(photo[places][:, None], hints.chroma() * (peak // 255), peak)
+    if hints is None:
+        return rgb
+    for start in range(0, len(hints.places), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        some = Hints(hints.places[part], hints.rgb[part])
+        places, peak = tuple(some.places.T), np.iinfo(photo.dtype).max
+        rgb[places] = _fitted(photo[places][:, None], some.chroma() * (peak // 255), peak)
     return rgb
 
 

@@ -13,6 +13,7 @@ from colorjax.jsontext import parse_json
 from colorjax.photos import read_bytes, read_photo
 
 OPAQUE = 128  # pixels with at least this alpha are hints
+MOST_DOTS = 20_000_000  # hints in a picture
 LONGEST = 16 << 20  # bytes of a list of points
 
 
@@ -79,6 +80,10 @@ def _dots(path: str | os.PathLike, shape: tuple[int, ...]) -> Hints:
         raise HintError(f"{path}: {found} pixels; expected {expected}")
     rgb = dots.pixels if dots.pixels.ndim == 3 else np.repeat(dots.pixels[..., None], 3, -1)
     opaque = dots.alpha >= OPAQUE
+    if (count := np.count_nonzero(opaque)) > MOST_DOTS:
+        raise HintError(
+            f"{path}: {count:,} pixels are opaque; expected at most {MOST_DOTS:,} on a transparent background"
+        )
     return Hints(np.argwhere(opaque), rgb[opaque])
 
 

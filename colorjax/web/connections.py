@@ -35,15 +35,18 @@ class Connection(H11Protocol):
         self._patience.cancel()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self, event: Any) -> None:
-        """Stop waiting: from now on, another protocol has the connection."""
-        self._patience.cancel()
-        super().handle_websocket_upgrade(event)
+    def _should_upgrade(self) -> bool:
+        """Leave all that the guard refuses to the guard.
+
+        The library for WebSockets answers a damaged head itself, tells what is wrong with it, and may wait forever.
+        """
+        return super()._should_upgrade() and self.app.admits(self.scope)
 
     @property
     def silent(self) -> bool:
-        """Whether no request has arrived yet."""
-        return self.cycle is None and not self.transport.is_closing()
+        """Whether no request has arrived yet, or a WebSocket is not open yet."""
+        opened = getattr(self.transport.get_protocol(), "handshake_complete", False)
+        return self.cycle is None and not opened and not self.transport.is_closing()
 
     def _lose_patience(self) -> None:
         if self.silent:

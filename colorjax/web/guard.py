@@ -68,15 +68,17 @@ class Guard:
         """Answer a request."""
         if scope["type"] == "lifespan":
             await self.application(scope, receive, send)
-        elif not self._is_from_here(scope):
-            await self._refuse(scope, send)
-        elif self._has_token(scope):
+        elif self._is_from_here(scope) and self._has_token(scope):
             await self._let_in(send)
-        elif not self._has_cookie(scope) or not self._is_own_page(scope):
+        elif not self.admits(scope):
             await self._refuse(scope, send)
         else:
             headers = [each for each in scope["headers"] if not each[0].startswith(FORWARDING)]
             await self.application({**scope, "headers": headers}, receive, self._cleaned(send))
+
+    def admits(self, scope: Message) -> bool:
+        """Return whether a request comes from the page and carries the secret."""
+        return self._is_from_here(scope) and self._has_cookie(scope) and self._is_own_page(scope)
 
     def _is_from_here(self, scope: Message) -> bool:
         """Return whether the host and the origin, if there is one, are those of the page."""

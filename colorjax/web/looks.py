@@ -144,7 +144,7 @@ def color_options(view: View, weights: Weights, setting: Setting) -> ColorOption
     look = _look(setting, weights[1])
     return ColorOptions(
         vividness=look.vivid * setting.vividness,
-        hints=hints(setting.marks, view.shape),
+        hints=hints(setting.marks, view.shape, view.seen.gray.shape),
         tilt=look_tilt(view.seen, look, weights[1]),
         keep_color=setting.keep_color,
     )

@@ -236,9 +236,13 @@ class Page:
         _enable(self.redo, work.at < len(work.settings) - 1)
 
     def _show_photo(self, photo: dict[str, Any]) -> None:
-        for each in (self.stage, self.palette, self.looks):
-            each.props["photo"] = photo
-        self.marks.props["marks"] = photo["marks"]
+        self.stage.props["photo"] = photo
+        light = [
+            {name: each[name] for name in ("color", "name", "radius")} for each in photo["marks"]
+        ]
+        for each in (self.palette, self.looks):
+            each.props["photo"] = photo | {"marks": light}
+        self.marks.props["marks"] = light
 
 
 def _applied(function: Callable[..., Work], arguments: Any, fields: Any, work: Work) -> Work:

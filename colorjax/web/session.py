@@ -1,9 +1,10 @@
 """The settings of an open file, with undo and redo, as plain values and pure functions."""
 
 import dataclasses
+import itertools
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from colorjax.inference.hints import Hints
 NATURAL = "natural"
 MOST_MARKS = 200  # of a photo
 MOST_PLACES = 2000  # of the path of a mark
+MOST_TOGETHER = 50_000  # places of all marks of a photo
+MOST_SETTINGS = 1000  # of a photo; of more, the oldest cannot be restored
 MOST_VIVID = 3.0
-ACROSS = 16  # hints across the width of a brush
 
 Color = tuple[int, int, int]
 Place = tuple[int, int]
@@ -97,11 +99,12 @@ def change(work: Work, **fields: Any) -> Work:
         del settings[-2]
         if settings[-1] == settings[-2]:
             del settings[-1]
-    return dataclasses.replace(work, settings=tuple(settings), at=len(settings) - 1)
+    kept = tuple(settings[-MOST_SETTINGS:])
+    return dataclasses.replace(work, settings=kept, at=len(kept) - 1)
 
 
 def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
-    """Set the color of a place or an area.
+    """Set the color of a place or an area, unless the file has too many.
 
     Args:
         work: An open file.
@@ -111,9 +114,9 @@ def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
     marks = list(work.setting.marks)
     if instead_of is not None and 0 <= instead_of < len(marks):
         marks[instead_of] = mark
-    elif len(marks) < MOST_MARKS:
+    else:
         marks.append(mark)
-    return change(work, marks=tuple(marks))
+    return change(work, marks=tuple(marks)) if _fit(marks) else work
 
 
 def remove(work: Work, number: int) -> Work:
@@ -143,79 +146,116 @@ def is_unsaved(work: Work) -> bool:
     return work.setting != work.saved
 
 
-def hints(marks: Sequence[Mark], shape: tuple[int, ...]) -> Hints | None:
-    """Convert marks to hints. Places outside the photo are left out.
+def hints(marks: Sequence[Mark], shape: tuple[int, ...], grid: tuple[int, ...]) -> Hints | None:
+    """Convert marks to hints: one for each cell that a mark touches, with the mean color of these marks.
+
+    Time and memory depend on the paths and on the cells, not on the sizes of the photo and the brushes.
 
     Args:
-        marks: The marks, in pixels of the photo.
+        marks: The marks, in pixels of the photo. Places outside of it are left out.
         shape: (h, w) of the photo.
+        grid: Rows and columns of the network's cells.
 
     Returns:
-        The hints, or None if no place is left.
+        The hints, or None if no mark touches the photo.
     """
-    places = [_covered(mark, shape) for mark in marks]
-    colors = [
-        np.broadcast_to(np.array(mark.color, np.uint8), (len(where), 3))
-        for mark, where in zip(marks, places, strict=True)
-    ]
-    if not sum(map(len, places)):
+    total, count = np.zeros((*grid, 3)), np.zeros(grid, int)
+    for mark in marks:
+        touched = _touched(mark, shape, grid)
+        total[touched] += mark.color
+        count += touched
+    cells = np.argwhere(count)
+    if not len(cells):
         return None
-    return Hints(np.concatenate(places), np.concatenate(colors))
+    mean = total[count > 0] / count[count > 0, None]
+    # a photo with fewer pixels than cells has cells that begin beyond it
+    places = np.minimum(_first_pixels(cells, shape, grid), np.array(shape) - 1)
+    return Hints(places, np.rint(mean).astype(np.uint8))
 
 
-def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
-    """Return (n, 2) places inside the photo for a mark: its path, and a grid of places under the brush."""
-    path = np.array(mark.path)
-    if mark.radius:
-        step = max(1, 2 * mark.radius // ACROSS)
-        low = np.maximum(path.min(0) - mark.radius, 0)  # where the grid begins
-        reach = np.arange(-(mark.radius // step) - 1, mark.radius // step + 2) * step
-        around = np.stack(np.meshgrid(reach, reach, indexing="ij"), -1).reshape(-1, 1, 2)
-        lattice = (
-            (path - low) // step * step + low + around
-        )  # around each place, not across the photo
-        near = ((lattice - path) ** 2).sum(-1) <= mark.radius**2
-        near &= (lattice >= low).all(-1)
-        path = np.concatenate([path, lattice[near]])
-    inside = ((path >= 0) & (path < np.array(shape[:2]))).all(1)
-    return np.unique(path[inside], axis=0)
+def _touched(mark: Mark, shape: tuple[int, ...], grid: tuple[int, ...]) -> np.ndarray:
+    """Return which cells a mark touches: under its brush, each row of cells has an interval at each place."""
+    (height, width), (rows, columns) = shape[:2], grid
+    row, column = np.unique(np.array(mark.path), axis=0).T[..., None]
+    edges = _first_pixels(np.arange(rows + 1), height, rows)
+    away = np.maximum(0, np.maximum(edges[:-1] - row, row - edges[1:] + 1))  # (places, rows)
+    reach = np.sqrt(np.maximum(0, mark.radius**2 - away**2)).astype(int)
+    left, right = np.maximum(column - reach, 0), np.minimum(column + reach, width - 1)
+    place, near = np.nonzero((away <= mark.radius) & (left <= right))
+    changes = np.zeros((rows, columns + 1), int)
+    np.add.at(changes, (near, left[place, near] * columns // width), 1)
+    np.add.at(changes, (near, right[place, near] * columns // width + 1), -1)
+    return changes.cumsum(1)[:, :-1] > 0
+
+
+def _first_pixels(cells: np.ndarray, shape: Any, grid: Any) -> np.ndarray:
+    """Return the first row or column of pixels, or both, of each cell."""
+    return -(-cells * np.array(shape) // np.array(grid))
+
+
+def _fit(marks: Sequence[Mark]) -> bool:
+    """Return whether a photo can have so many marks and places."""
+    return len(marks) <= MOST_MARKS and sum(len(mark.path) for mark in marks) <= MOST_TOGETHER
 
 
 def mark_from(found: Any) -> Mark:
-    """Check a mark from the browser or a project file, in the form of `dataclasses.asdict` in JSON.
+    """Check a mark from the browser or a project file, in the form of `Mark` in JSON. The path may be a flat list.
 
     Raises:
         PhotoError: it is not a mark.
     """
     try:
-        color = tuple(found["color"])
-        path = tuple((row, column) for row, column in found["path"])
-        radius = found.get("radius", 0)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        color, path, radius = tuple(found["color"]), found["path"], found.get("radius", 0)
+        if type(path[0]) is int:
+            path = zip(path[::2], path[1::2], strict=True)
+        path = tuple(map(tuple, path))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise _wrong("a mark") from None
-    numbers = [*color, radius, *(each for place in path for each in place)]
-    whole = all(type(each) is int and 0 <= each < 10**6 for each in numbers)
-    if not whole or len(color) != 3 or max(color) > 255 or not 0 < len(path) <= MOST_PLACES:
+    numbers = [*color, radius, *itertools.chain.from_iterable(path)]
+    whole = set(map(type, numbers)) == {int} and 0 <= min(numbers) and max(numbers) < 10**6
+    fits = len(color) == 3 and set(map(len, path)) == {2} and len(path) <= MOST_PLACES
+    if not whole or not fits or max(color) > 255:
         raise _wrong("a mark")
     return Mark(color, path, radius)
 
 
-def setting_from(found: Any) -> Setting:
-    """Check settings from a project file, in the form of `dataclasses.asdict` in JSON.
+def plain_settings(settings: Sequence[Setting]) -> dict[str, list]:
+    """Return settings for a project file: each mark once, as a flat list of places, and settings with its number."""
+    marks = {id(mark): mark for setting in settings for mark in setting.marks}
+    numbers = {key: number for number, key in enumerate(marks)}
+    return {
+        "marks": [vars(mark) | {"path": [*itertools.chain(*mark.path)]} for mark in marks.values()],
+        "settings": [
+            vars(setting) | {"marks": [numbers[id(mark)] for mark in setting.marks]}
+            for setting in settings
+        ],
+    }
+
+
+def settings_from(found: Any, marks: Any) -> tuple[Setting, ...]:
+    """Check settings from a project file, in the form of `plain_settings`.
 
     Raises:
         PhotoError: they are not settings.
     """
+    if not isinstance(found, list) or not isinstance(marks, list) or len(found) > MOST_SETTINGS:
+        raise _wrong("a setting")
+    known = dict(enumerate(map(mark_from, marks)))
+    return tuple(_setting_from(each, known) for each in found)
+
+
+def _setting_from(found: Any, known: Mapping[int, Mark]) -> Setting:
     try:
-        look, vividness, marks = found["look"], found["vividness"], found["marks"]
+        look, vividness = found["look"], found["vividness"]
         keep_color = found.get("keep_color", False)  # older projects do not have it
+        # older projects have the marks here
+        marks = [known[each] if type(each) is int else mark_from(each) for each in found["marks"]]
     except (KeyError, TypeError, AttributeError):
         raise _wrong("a setting") from None
-    fits = isinstance(look, str) and isinstance(marks, list) and len(marks) <= MOST_MARKS
-    fits = fits and isinstance(keep_color, bool)
+    fits = isinstance(look, str) and isinstance(keep_color, bool) and _fit(marks)
     if not fits or type(vividness) not in (int, float) or not is_vividness(float(vividness)):
         raise _wrong("a setting")
-    return Setting(look, float(vividness), tuple(map(mark_from, marks)), keep_color)
+    return Setting(look, float(vividness), tuple(marks), keep_color)
 
 
 def is_vividness(value: float) -> bool:

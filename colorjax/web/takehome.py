@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from colorjax.errors import PhotoError, in_one_line
+from colorjax.errors import OutputError, PhotoError, in_one_line
 from colorjax.jobs import video
 from colorjax.jobs.batch import side_by_side
 from colorjax.jobs.coloring import Weights, color_frames, counted
@@ -29,13 +29,15 @@ from colorjax.photos import (
     shorten_name,
     write_frames,
 )
+from colorjax.web import session
 from colorjax.web.looks import View, file_options, first_photo, paint
-from colorjax.web.session import Work, save, setting_from
+from colorjax.web.session import Work, save
 
 PROJECT = ".colorjax"  # suffix of a project file
 CONTENT = "project.json"  # the member of a project file that lists the rest
 LONGEST_NAME = 255
-MOST_CONTENT = 50_000_000  # bytes of CONTENT
+MOST_CONTENT = 16_000_000  # bytes of CONTENT
+MOST_LISTS = 300_000  # in CONTENT; many small lists take long to parse
 MOST_NAMES = 2_000_000  # bytes of the directory of a project file
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".avif")  # formats that a person can choose
 
@@ -148,9 +150,17 @@ def write_project(target: pathlib.Path, works: Sequence[Work]) -> None:
         for number, work in enumerate(works):
             stored = f"{number:04}{work.path.suffix}"
             archive.write(work.path, stored)
-            settings = [dataclasses.asdict(setting) for setting in work.settings]
-            content.append({"name": work.name, "file": stored, "settings": settings, "at": work.at})
-        archive.writestr(CONTENT, json.dumps({"version": 1, "works": content}))
+            told = {"name": work.name, "file": stored, "at": work.at}
+            content.append(told | session.plain_settings(work.settings))
+        data = json.dumps({"version": 2, "works": content}, separators=(",", ":")).encode()
+        if _is_long(data):
+            raise OutputError("too many colors were set for one project; expected fewer")
+        archive.writestr(CONTENT, data)
+
+
+def _is_long(content: bytes) -> bool:
+    """Return whether the list of a project takes too long to parse."""
+    return len(content) > MOST_CONTENT or content.count(b"[") > MOST_LISTS
 
 
 def read_project(path: pathlib.Path, folder: pathlib.Path, *, most: int) -> list[Work]:
@@ -171,7 +181,10 @@ def read_project(path: pathlib.Path, folder: pathlib.Path, *, most: int) -> list
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(CONTENT).file_size > MOST_CONTENT or _is_bomb(archive, path):
                 raise _no_project(path)
-            listed = _listed(parse_json(archive.read(CONTENT)), path)
+            content = archive.read(CONTENT)
+            if _is_long(content):
+                raise _no_project(path)
+            listed = _listed(parse_json(content), path)
             if len(listed) > most:
                 raise PhotoError(f"{path}: {len(listed)} files; only {most} more can be open")
             for told in listed:
@@ -227,12 +240,12 @@ def _listed(told: Any, path: pathlib.Path) -> list[Any]:
 def _work_in(told: Any, path: pathlib.Path, folder: pathlib.Path) -> Work:
     """Return one file of a project with its settings. It has yet to be extracted."""
     name, stored = told.get("name"), told.get("file")
-    settings, at = told.get("settings"), told.get("at")
-    if not (isinstance(name, str) and isinstance(stored, str) and isinstance(settings, list)):
+    if not (isinstance(name, str) and isinstance(stored, str)):
         raise _no_project(path)
-    if type(at) is not int or not 0 <= at < len(settings):
+    known = session.settings_from(told.get("settings"), told.get("marks", []))
+    at = told.get("at")
+    if type(at) is not int or not 0 <= at < len(known):
         raise _no_project(path)
-    known = tuple(map(setting_from, settings))
     work = new_work(in_one_line(name)[-LONGEST_NAME:], folder)
     return save(dataclasses.replace(work, settings=known, at=at), known[at])
 
