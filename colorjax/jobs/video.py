@@ -159,7 +159,8 @@ def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> 
     status, (params, config) = source.stat(), weights
     arrays = [*jax.tree.leaves(params), *map(np.asarray, jax.tree.leaves(options.tilt))]
     if options.hints is not None:
-        arrays += [options.hints.places, options.hints.rgb]
+        hints = options.hints
+        arrays += [hints.places, hints.rgb, *([] if hints.local is None else [hints.local])]
     plain = dataclasses.replace(options, hints=None, tilt=0.0, followed=None)
     facts = (os.path.realpath(source), status.st_size, status.st_mtime_ns, config, plain)
     digest = hashlib.sha256(repr(facts).encode())
