@@ -1,5 +1,6 @@
 """A person at work on photos, without a page."""
 
+import dataclasses
 import io
 import json
 import struct
@@ -133,6 +134,14 @@ def test_a_brush_covers_its_area_and_no_more():
     found.check_inside((48, 64))
     assert session.hints([Mark((1, 1, 1), ((999, 999),))], (48, 64)) is None
     assert session.hints([Mark((1, 1, 1), ((999, 999),), 8)], (48, 64)) is None
+
+
+@pytest.mark.req("APP-019")
+def test_marks_are_local_or_not():
+    local = dataclasses.replace(RED, path=((1, 2),), local=True)
+    assert session.mark_from(dataclasses.asdict(local)) == local
+    assert session.hints([RED, local], (48, 64)).local.tolist() == [False, True]
+    assert session.hints([RED], (48, 64)).local.tolist() == [False]
 
 
 @pytest.mark.req("APP-019")
@@ -461,6 +470,7 @@ def test_the_names_of_a_project_have_a_limit(atelier, tmp_path, large):
         {"color": [1, 2, 3], "path": [[1, 2, 3]]},
         {"color": [1, 2, 3], "path": [[10**9, 2]]},
         {"color": [1, 2, 3], "path": [[1, 2]], "radius": "1"},
+        {"color": [1, 2, 3], "path": [[1, 2]], "local": 1},
         {"color": [1, 2, 3], "path": [[1, 2]] * 2001},
     ],
 )

@@ -91,6 +91,7 @@ class Page:
                 ("attempt", "attempt"),
                 ("give", "give"),
                 ("leave", "leave"),
+                ("confine", "confine"),
                 ("unmark", "take"),
             ):
                 self.palette.on(event, js_handler=self._to_stage(does))
@@ -203,6 +204,7 @@ class Page:
                 "name": color_name(mark.color),
                 "path": mark.path,
                 "radius": mark.radius,
+                "local": mark.local,
             }
             for mark in setting.marks
         ]

@@ -29,11 +29,13 @@ class Mark:
         color: sRGB levels, of which only the chroma counts.
         path: (row, column) in pixels of the photo: one place, or the path of a brush.
         radius: The radius of the brush in pixels, or 0 for a place.
+        local: Whether only the surroundings are colored, not the whole thing.
     """
 
     color: Color
     path: tuple[Place, ...]
     radius: int = 0
+    local: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +162,8 @@ def hints(marks: Sequence[Mark], shape: tuple[int, ...]) -> Hints | None:
     ]
     if not sum(map(len, places)):
         return None
-    return Hints(np.concatenate(places), np.concatenate(colors))
+    local = np.repeat([mark.local for mark in marks], list(map(len, places)))
+    return Hints(np.concatenate(places), np.concatenate(colors), local)
 
 
 def _covered(mark: Mark, shape: tuple[int, ...]) -> np.ndarray:
@@ -191,13 +194,15 @@ def mark_from(found: Any) -> Mark:
         color = tuple(found["color"])
         path = tuple((row, column) for row, column in found["path"])
         radius = found.get("radius", 0)
+        local = found.get("local", False)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _wrong("a mark") from None
     numbers = [*color, radius, *(each for place in path for each in place)]
     whole = all(type(each) is int and 0 <= each < 10**6 for each in numbers)
+    whole = whole and isinstance(local, bool)
     if not whole or len(color) != 3 or max(color) > 255 or not 0 < len(path) <= MOST_PLACES:
         raise _wrong("a mark")
-    return Mark(color, path, radius)
+    return Mark(color, path, radius, local)
 
 
 def setting_from(found: Any) -> Setting:

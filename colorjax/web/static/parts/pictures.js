@@ -19,7 +19,8 @@ async function picture(address) {
 export default {
   data: () => ({ before: null, after: null, trial: null }),
   created() {
-    this.turn = 0; // counts what is tried
+    this.wanted = null; // what is tried, as the end of an address
+    this.chasing = false;
     this.full = ""; // the version that is shown at full size
   },
   computed: {
@@ -75,15 +76,25 @@ export default {
     },
     vivid(vividness) { this.preview(vividness == null ? null : `&vividness=${vividness}`); }, // preview a vividness
     preview(more) {
-      const turn = this.halt();
-      this.pause = setTimeout(async () => {
-        const trial = more && await picture(this.address("after", more)).catch(() => null);
-        if (turn == this.turn) this.trial = trial;
-      }, 40);
+      this.halt();
+      this.wanted = more;
+      if (more) this.chase();
+      else this.pause = setTimeout(() => (this.trial = null), 40); // the pointer may be on its way to the next color
     },
-    halt() { // forget what is being tried, and return the number of the next turn
+    async chase() { // one request at a time: of what is tried meanwhile, only the latest is asked for
+      if (this.chasing) return;
+      this.chasing = true;
+      while (this.wanted) {
+        const { key } = this.photo, asked = this.wanted;
+        const trial = await picture(this.address("after", asked)).catch(() => null);
+        if (this.wanted && key == this.photo.key) this.trial = trial;
+        if (this.wanted == asked) this.wanted = null;
+      }
+      this.chasing = false;
+    },
+    halt() { // forget what is being tried
       clearTimeout(this.pause);
-      return ++this.turn;
+      this.wanted = null;
     },
   },
 };
