@@ -1004,6 +1004,22 @@ def test_while_vividness_is_dragged_one_picture_is_asked_for_at_a_time(page, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.req("APP-018", "APP-019")
+def test_the_photo_is_back_after_many_previews(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    shown = source(page)
+    slide = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+    for step in range(14):
+        with another(page):
+            page.get_by_label("Vividness").evaluate(slide, 1.1 + step / 20)
+    with another(page):
+        page.get_by_label("Vividness").evaluate(slide, 1)
+    assert source(page) == shown
+    page.locator(".stage .layer").nth(1).locator("img").evaluate("image => image.decode()")
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-024")
 def test_fields_keep_what_was_entered(page, tmp_path):
     def more(name, count):  # the page shows something new

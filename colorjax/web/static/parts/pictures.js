@@ -4,14 +4,14 @@ const KEPT = 12; // pictures that are kept
 
 const made = []; // addresses of pictures, in the order in which they were made
 
-async function picture(address) {
+async function picture(address, kept = true) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(answer.statusText);
   const source = URL.createObjectURL(await answer.blob());
   const image = new Image();
   image.src = source;
   await image.decode();
-  made.push(source);
+  if (kept) made.push(source);
   if (made.length > KEPT) URL.revokeObjectURL(made.shift());
   return source;
 }
@@ -32,6 +32,7 @@ export default {
   watch: {
     "photo.key": "open",
     "photo.version": "color",
+    trial: { flush: "post", handler(_, tried) { if (tried) URL.revokeObjectURL(tried); } },
     "photo.ready"(ready) { if (ready && !this.before) this.open(); },
   },
   methods: {
@@ -86,8 +87,9 @@ export default {
       this.chasing = true;
       while (this.wanted) {
         const { key } = this.photo, asked = this.wanted;
-        const trial = await picture(this.address("after", asked)).catch(() => null);
+        const trial = await picture(this.address("after", asked), false).catch(() => null);
         if (this.wanted && key == this.photo.key) this.trial = trial;
+        else if (trial) URL.revokeObjectURL(trial);
         if (this.wanted == asked) this.wanted = null;
       }
       this.chasing = false;
