@@ -44,10 +44,8 @@ class Hints:
         if len(self.places) != len(self.rgb):
             raise HintError(f"the hints have {len(self.places)} places and {len(self.rgb)} colors")
         if self.local is not None:
-            kind, shape = (
-                getattr(self.local, "dtype", type(self.local).__name__),
-                np.shape(self.local),
-            )
+            kind = getattr(self.local, "dtype", type(self.local).__name__)
+            shape = np.shape(self.local)
             if kind != np.bool_ or shape != (len(self.rgb),):
                 found = f"{' × '.join(map(str, shape))} {kind}"
                 raise HintError(f"the hints' local is {found}; expected {len(self.rgb)} bool")
@@ -150,9 +148,10 @@ def spread_hints(
     References:
         Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.23.
     """
-    if hints.local is None:
+    given, local = jnp.asarray(hints.given), hints.local
+    if local is None:
         return _corrected(chroma, features, hints, deviation, NEAR)
-    given, local = jnp.asarray(hints.given), jnp.asarray(hints.local)
+    local = jnp.asarray(local)
     chroma = _corrected(chroma, features, hints._replace(given=given & ~local), deviation, NEAR)
     return _corrected(chroma, features, hints._replace(given=given & local), deviation, HERE)
 
