@@ -179,7 +179,8 @@ def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
 
 
 def _write_memory(path: pathlib.Path, memory: FrameMemory) -> None:
-    np.savez(path, *memory.blended, *(memory.followed or ()))
+    followed = [each for each in memory.followed or () if each is not None]
+    np.savez(path, *memory.blended, *followed)
 
 
 def _read_memory(path: pathlib.Path) -> FrameMemory:
