@@ -376,6 +376,65 @@ def test_the_slider_is_back_after_a_palette(page, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.req("APP-019")
+def test_a_ring_on_the_sliders_line_is_clicked(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    box = page.locator(".stage .layer img").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2 + 12, box["y"] + box["height"] * 0.3
+    page.mouse.click(x, y)
+    page.locator(".swatches button").first.click()
+    page.locator(".set").wait_for()
+    page.locator(".divider").wait_for()
+    page.mouse.click(x - 4, y)
+    page.locator(".palette").get_by_text("Change this color").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.matches('button.ring')")
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-019")
+def test_a_color_is_limited_to_its_surroundings(page, asked, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    box = page.locator(".stage .layer img").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
+    swatch = page.locator(".swatches").nth(1).locator("button").nth(5)
+    name = swatch.get_attribute("aria-label")
+    swatch.click()
+    page.locator(".set").wait_for()
+    ring = page.locator("button.ring")
+    place, line = ring.bounding_box(), page.locator(".divider").bounding_box()
+    assert line["x"] + line["width"] / 2 < place["x"]  # the color that was set is seen
+    page.wait_for_timeout(500)
+
+    asked.clear()
+    ring.click()
+    page.wait_for_function("document.activeElement.matches('.swatches [aria-pressed=true]')")
+    assert page.locator(":focus").get_attribute("aria-label") == name
+    assert page.locator(".any input").input_value() == "#3c6ec8"
+    tried = [url for url in asked if "mark=" in url]
+    assert all("60%2C110%2C200" in url for url in tried)  # what is there
+    with another(page):
+        page.get_by_label("Only around this place").check()
+    page.locator(".set").get_by_text("(only here)").wait_for()
+    assert page.locator(".palette").is_visible()
+    with another(page):
+        page.keyboard.press("Control+z")
+    page.locator(".set").get_by_text("(only here)").wait_for(state="detached")
+    page.locator(".palette").wait_for(state="detached")
+    page.wait_for_function("document.activeElement.matches('button.ring')")
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-015")
+@pytest.mark.parametrize(("width", "height"), [(1366, 625), (1280, 900)])
+def test_the_first_page_fits(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    assert page.evaluate("document.documentElement.scrollHeight") <= height
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-016")
 @pytest.mark.parametrize(("width", "height"), [(1366, 560), (1366, 625), (1280, 900), (390, 844)])
 def test_the_tools_cover_nothing_of_the_photo(page, tmp_path, width, height):
@@ -917,6 +976,47 @@ def test_vividness_is_seen_while_it_is_dragged(page, tmp_path):
     )
     page.mouse.up()
     assert page.get_by_role("button", name="Undo").is_disabled()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-018")
+def test_while_vividness_is_dragged_one_picture_is_asked_for_at_a_time(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    held = []
+    page.route("**/after?*vividness=*", lambda route: held.append(route))
+    slider = page.get_by_label("Vividness")
+    slide = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+    for value in (1.1, 1.2, 1.3, 1.4):
+        slider.evaluate(slide, value)
+        page.wait_for_timeout(100)
+    assert [route.request.url.partition("vividness=")[2] for route in held] == ["1.1"]
+    with another(page):  # it is shown even though there is a newer one
+        held.pop().continue_()
+    while not held:
+        page.wait_for_timeout(20)
+    assert held[0].request.url.endswith("vividness=1.4")
+    with another(page):
+        held.pop().continue_()
+    page.wait_for_timeout(100)
+    assert held == []
+    page.unroute("**/after?*vividness=*")
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-018", "APP-019")
+def test_the_photo_is_back_after_many_previews(page, tmp_path):
+    drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    shown = source(page)
+    slide = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+    for step in range(14):
+        with another(page):
+            page.get_by_label("Vividness").evaluate(slide, 1.1 + step / 20)
+    with another(page):
+        page.get_by_label("Vividness").evaluate(slide, 1)
+    assert source(page) == shown
+    page.locator(".stage .layer").nth(1).locator("img").evaluate("image => image.decode()")
 
 
 @pytest.mark.slow

@@ -53,6 +53,15 @@ def test_hints_stay_on_what_moves():
             assert np.abs(ball - (row, column)).max() <= 1
 
 
+@pytest.mark.req("INF-024")
+def test_local_hints_stay_local():
+    hints = hints_at((4, 4), (15, 5))._replace(local=np.array([True, False]))
+    followed = start_following(drawn(4, 4), hints)
+    for _ in range(2):
+        followed, prediction = follow(followed, drawn(4, 5))
+        assert np.asarray(prediction.hints.local).tolist() == [True, False]
+
+
 @pytest.mark.req("INF-040")
 def test_hints_stay_where_nothing_moves():
     followed = start_following(drawn(9, 9), hints_at((9, 9), (8, 10), (2, 25)))

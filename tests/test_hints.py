@@ -9,6 +9,7 @@ from colorjax.inference import hints, things
 spread = jax.jit(lambda *arrays: hints.spread_hints(*arrays))
 
 ALIKE, SPREAD, SHADES, NEAR, LOCAL, NEXT, DOUBT = 0.5, 0.28, 1.7, 0.9, 0.05, 0.7, 0.005
+HERE = 0.04
 SHAPE = (6, 7)
 
 
@@ -20,25 +21,26 @@ def described(features, gray):
     return np.concatenate([unit / scale, gray[..., None] / (SHADES * gray.std())], -1)
 
 
-def covariance(features, deviation, one, other):
+def covariance(features, deviation, one, other, near):
     """Return the covariance of the errors of two cells."""
     steps = np.sum(np.square(np.subtract(one, other)))
     apart = np.sum(np.square(features[one] - features[other]))
-    far = steps / (NEAR * min(SHAPE)) ** 2
+    far = steps / (near * min(SHAPE)) ** 2
     like = (1 - LOCAL) * np.exp(-(apart + far) / 2) + LOCAL * np.exp(-steps / (2 * NEXT**2))
     return like * np.sqrt(deviation[one] * deviation[other] / np.square(deviation).mean())
 
 
-def expected_chroma(chroma, features, deviation, wanted):
+def expected_chroma(chroma, features, deviation, wanted, near=NEAR):
     """Return the conditional mean of the Gaussian process, cell by cell in float64."""
     told = list(wanted)
-    among = np.array([[covariance(features, deviation, a, b) for b in told] for a in told])
+    among = np.array([[covariance(features, deviation, a, b, near) for b in told] for a in told])
     missing = np.array([np.subtract(wanted[cell], chroma[cell]) for cell in told])
     pull = np.linalg.inv(among + DOUBT * np.eye(len(told))) @ missing
     result = chroma.astype(float)
     for cell in np.ndindex(SHAPE):
         result[cell] += sum(
-            covariance(features, deviation, cell, a) * p for a, p in zip(told, pull, strict=True)
+            covariance(features, deviation, cell, a, near) * p
+            for a, p in zip(told, pull, strict=True)
         )
     return result
 
@@ -65,6 +67,48 @@ def test_spreading_is_the_conditional_mean():
         expected_chroma(chroma, described(features, gray), deviation, wanted),
         atol=0.1,
     )
+
+
+@pytest.mark.req("INF-024")
+def test_local_hints_correct_what_the_others_left():
+    rng = np.random.default_rng(1)
+    features = rng.uniform(0, 1, (*SHAPE, 5)).astype(np.float32)
+    gray = np.zeros(SHAPE, np.float32)
+    chroma = rng.normal(0, 20, (*SHAPE, 2)).astype(np.float32)
+    deviation = rng.uniform(10, 40, SHAPE).astype(np.float32)
+    wide, local = {(0, 0): (60, -30), (3, 2): (-50, 40)}, {(3, 3): (10, 70), (5, 6): (0, 0)}
+    told = told_at(wide | local)
+    given = np.asarray(things.describe(features, gray))
+    found = spread(chroma, given, told._replace(local=np.arange(4) >= 2), deviation)
+    first = expected_chroma(chroma, given, deviation, wide)
+    expected = expected_chroma(first, given, deviation, local, HERE)
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    without = spread(chroma, given, told, deviation)
+    none = spread(chroma, given, told._replace(local=np.zeros(4, bool)), deviation)
+    np.testing.assert_allclose(none, without, atol=1e-4)
+
+
+@pytest.mark.req("INF-024")
+def test_a_local_hint_colors_its_surroundings():
+    shape = 40, 50
+    flat, chroma = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 2), np.float32)
+    place, rgb = np.array([[20, 25]]), np.array([[200, 60, 60]], np.uint8)
+    told = hints.Hints(place, rgb, np.array([True])).on_cells(shape, shape)
+    found = np.abs(np.asarray(spread(chroma, flat, told, np.ones(shape, np.float32)))).max(-1)
+    assert found[20, 25] > 0.9 * np.abs(told.chroma).max()
+    apart = np.hypot(*(np.indices(shape) - place.reshape(2, 1, 1)))
+    assert found[apart > 40 / 5].max() < 0.1
+
+
+@pytest.mark.req("INF-024")
+def test_hints_of_one_cell_are_local_if_all_are():
+    places, rgb = np.array([[0, 0], [0, 1], [2, 2], [2, 3]]), np.zeros((4, 3), np.uint8)
+    found = hints.Hints(places, rgb, np.array([True, True, True, False])).on_cells((4, 4), (2, 2))
+    assert found.given.tolist() == [True, True, False, False]
+    assert found.local.tolist() == [True, False, False, False]
+    for wrong in (np.ones(4), np.ones(3, bool)):
+        with pytest.raises(hints.HintError, match=r"the hints' local is .*; expected 4 bool"):
+            hints.Hints(places, rgb, wrong)
 
 
 @pytest.mark.req("INF-021")

@@ -1,5 +1,6 @@
 """A person at work on photos, without a page."""
 
+import dataclasses
 import io
 import json
 import struct
@@ -152,6 +153,15 @@ def test_where_marks_overlap_their_mean_applies():
     }
     assert colors.pop((20, 12)) == (20, 20, 20)
     assert set(colors.values()) == {(10, 20, 31)}
+
+
+@pytest.mark.req("APP-019")
+def test_marks_are_local_or_not():
+    local = dataclasses.replace(RED, path=((1, 2),), local=True)
+    assert session.mark_from(dataclasses.asdict(local)) == local
+    for marks, expected in (([local], True), ([RED], False), ([RED, local], False)):
+        marks = [dataclasses.replace(mark, path=((1, 2),)) for mark in marks]
+        assert session.hints(marks, (48, 64), (12, 16)).local.tolist() == [expected]
 
 
 @pytest.mark.req("APP-019")
@@ -549,6 +559,7 @@ def test_the_names_of_a_project_have_a_limit(atelier, tmp_path, large):
         {"color": [1, 2, 3], "path": [[1, 2, 3]]},
         {"color": [1, 2, 3], "path": [[10**9, 2]]},
         {"color": [1, 2, 3], "path": [[1, 2]], "radius": "1"},
+        {"color": [1, 2, 3], "path": [[1, 2]], "local": 1},
         {"color": [1, 2, 3], "path": [[1, 2]] * 2001},
     ],
 )

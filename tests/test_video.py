@@ -130,10 +130,11 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
 @pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-002", "INF-040")
-def test_hints_go_on_after_a_kill(network, tmp_path, monkeypatch):
+@pytest.mark.parametrize("local", [None, np.array([True])])
+def test_hints_go_on_after_a_kill(network, tmp_path, monkeypatch, local):
     monkeypatch.setattr(video, "PART", 4)
     path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=10)
-    hints = Hints(np.array([[20, 20]]), np.array([[220, 60, 60]], np.uint8))
+    hints = Hints(np.array([[20, 20]]), np.array([[220, 60, 60]], np.uint8), local)
     options = coloring.ColorOptions(hints=hints)
     whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
     video.colorize_video(path, whole, network, options)

@@ -27,6 +27,7 @@ class Followed(NamedTuple):
         chroma: (R − Y, B − Y) in levels.
         given: True for hints, False for padding.
         seen: Which things are in the latest frame.
+        local: As in `Hints`.
     """
 
     features: Float[Array | np.ndarray, "k features"]
@@ -34,6 +35,7 @@ class Followed(NamedTuple):
     chroma: Float[Array | np.ndarray, "k 2"]
     given: Bool[Array | np.ndarray, " k"]
     seen: Bool[Array | np.ndarray, " k"]
+    local: Bool[Array | np.ndarray, " k"] | None = None
 
 
 @jax.jit
@@ -48,7 +50,7 @@ def start_following(prediction: Prediction, hints: CellHints) -> Followed:
     features = prediction.features[tuple(jnp.asarray(hints.cells).T)]
     places = (jnp.asarray(hints.cells) + 0.5) / grid
     given = jnp.asarray(hints.given)
-    return Followed(features, places, jnp.asarray(hints.chroma), given, given)
+    return Followed(features, places, jnp.asarray(hints.chroma), given, given, hints.local)
 
 
 @jax.jit
@@ -80,6 +82,6 @@ def follow(followed: Followed, prediction: Prediction) -> tuple[Followed, Predic
     seen = followed.given & (likely[best, each] > 0)
     stays = likely[here[:, 0] * columns + here[:, 1], each] >= STAYS * likely[best, each]
     found = jnp.where((stays | ~seen)[:, None], here, cells[best])
-    hints = CellHints(found, jnp.asarray(followed.chroma), seen)
+    hints = CellHints(found, jnp.asarray(followed.chroma), seen, followed.local)
     followed = followed._replace(places=(found + 0.5) / grid, seen=seen)
     return followed, dataclasses.replace(prediction, hints=hints)

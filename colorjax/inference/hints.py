@@ -9,9 +9,10 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from colorjax.color import rgb_to_luma_chroma
 from colorjax.errors import HintError
-from colorjax.inference.things import affinity
+from colorjax.inference.things import NEAR, affinity
 
 DOUBT = 0.005  # variance of a hint, relative to that of the network's error
+HERE = 0.04  # scale of distance for hints that color only their surroundings, in short sides of the photo
 MOST = 1024  # most cells with hints; of more, every n-th is used
 
 
@@ -22,10 +23,13 @@ class Hints:
     Attributes:
         places: (n, 2) integers, the row and column of each place.
         rgb: (n, 3) uint8, sRGB levels.
+        local: (n,) bool, True for hints that color only their surroundings, not the whole thing. None means that none
+            does.
     """
 
     places: np.ndarray
     rgb: np.ndarray
+    local: np.ndarray | None = None
 
     def __post_init__(self):
         for name, wide, kind in (("places", 2, np.integer), ("rgb", 3, np.uint8)):
@@ -39,6 +43,12 @@ class Hints:
                 )
         if len(self.places) != len(self.rgb):
             raise HintError(f"the hints have {len(self.places)} places and {len(self.rgb)} colors")
+        if self.local is not None:
+            kind = getattr(self.local, "dtype", type(self.local).__name__)
+            shape = np.shape(self.local)
+            if kind != np.bool_ or shape != (len(self.rgb),):
+                found = f"{' × '.join(map(str, shape))} {kind}"
+                raise HintError(f"the hints' local is {found}; expected {len(self.rgb)} bool")
 
     def check_inside(self, shape: tuple[int, ...]) -> None:
         """Check that all places lie inside a photo of (h, w).
@@ -61,7 +71,8 @@ class Hints:
     def on_cells(self, shape: tuple[int, ...], grid: tuple[int, ...]) -> "CellHints":
         """Map the hints to the cells of a grid over the photo.
 
-        Several hints in one cell are averaged. Of more than 1024 cells with hints, every n-th is used.
+        Several hints in one cell are averaged, and are local if all of them are. Of more than 1024 cells with hints,
+        every n-th is used.
 
         Args:
             shape: (h, w) of the photo.
@@ -77,7 +88,10 @@ class Hints:
         found = np.stack(np.divmod(chosen, grid[1]), -1).astype(np.int32)
         # the number of hints, not of their cells, so that programs do not depend on the places
         most = min(MOST, len(self.places))
-        return CellHints(*(pad_rows(a, most) for a in (found, chroma, np.ones(len(chroma), bool))))
+        arrays = [found, chroma, np.ones(len(chosen), bool)]
+        if self.local is not None:
+            arrays.append(np.bincount(which, ~self.local, size)[chosen] == 0)
+        return CellHints(*(pad_rows(array, most) for array in arrays))
 
 
 class CellHints(NamedTuple):
@@ -87,11 +101,13 @@ class CellHints(NamedTuple):
         cells: The row and column of each cell.
         chroma: (R − Y, B − Y) in levels.
         given: True for hints, False for padding.
+        local: As in `Hints`.
     """
 
     cells: Int[Array | np.ndarray, "k 2"]
     chroma: Float[Array | np.ndarray, "k 2"]
     given: Bool[Array | np.ndarray, " k"]
+    local: Bool[Array | np.ndarray, " k"] | None = None
 
 
 def _chroma_of(rgb: np.ndarray) -> Float[np.ndarray, "n 2"]:
@@ -123,6 +139,7 @@ def spread_hints(
     The error of the prediction is modeled as a Gaussian process over the cells. Its covariance is `things.affinity`,
     because errors within one thing are similar, times the roots of the deviations, because errors are larger where the
     network is uncertain. The hints give the error at some cells. The correction is the mean of the process given these.
+    Local hints correct the result of the others, with an affinity that ends near them.
 
     Args:
         chroma: The prediction, in levels.
@@ -134,12 +151,22 @@ def spread_hints(
     References:
         Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.23.
     """
+    given, local = jnp.asarray(hints.given), hints.local
+    if local is None:
+        return _corrected(chroma, features, hints, deviation, NEAR)
+    local = jnp.asarray(local)
+    chroma = _corrected(chroma, features, hints._replace(given=given & ~local), deviation, NEAR)
+    return _corrected(chroma, features, hints._replace(given=given & local), deviation, HERE)
+
+
+def _corrected(chroma, features, hints, deviation, near):
+    """Correct chroma at and near hints, as described in `spread_hints`."""
     rows, columns = hints.cells.T
     told = features[rows, columns]
     deviation = jnp.maximum(deviation, 1.0)  # a network that is certain of everything spreads, too
     scale = jnp.sqrt(deviation / jnp.sqrt(jnp.square(deviation).mean()))
     there = scale[rows, columns]
-    among = affinity(told, hints.cells, told, hints.cells, chroma.shape[:2])
+    among = affinity(told, hints.cells, told, hints.cells, chroma.shape[:2], near=near)
     among = there[:, None] * there[None] * among
     among = jnp.where(hints.given[:, None] & hints.given[None], among, 0)
     missing = jnp.where(hints.given[:, None], hints.chroma - chroma[rows, columns], 0)
@@ -152,6 +179,7 @@ def spread_hints(
         told,
         hints.cells,
         chroma.shape[:2],
+        near=near,
     )
     toward = scale.reshape(-1, 1) * there[None] * toward
     return chroma + jnp.matmul(toward, pull, precision="highest").reshape(chroma.shape)

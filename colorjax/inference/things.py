@@ -45,6 +45,8 @@ def affinity(
     other_features: Float[Array, "q features"],
     other_cells: Int[Array | np.ndarray, "q 2"],
     grid: tuple[int, ...],
+    *,
+    near: float = NEAR,
 ) -> Float[Array, "p q"]:
     """Return how much two places belong to one thing: 1 for the same place, near 0 for different things.
 
@@ -56,10 +58,11 @@ def affinity(
         other_features: The features of the other places.
         other_cells: Their rows and columns.
         grid: Rows and columns of all cells.
+        near: The scale of distance for similar features, in short sides of the photo.
     """
     apart = squared_distances(features, other_features)
     steps = squared_distances(cells.astype(jnp.float32), other_cells.astype(jnp.float32))
-    far = steps / (NEAR * min(grid)) ** 2
+    far = steps / (near * min(grid)) ** 2
     local = jnp.exp(-steps / (2 * NEXT**2))
     return (1 - LOCAL) * jnp.exp(-(apart + far) / 2) + LOCAL * local
 

@@ -159,7 +159,8 @@ def _identity(source: pathlib.Path, weights: Weights, options: ColorOptions) -> 
     status, (params, config) = source.stat(), weights
     arrays = [*jax.tree.leaves(params), *map(np.asarray, jax.tree.leaves(options.tilt))]
     if options.hints is not None:
-        arrays += [options.hints.places, options.hints.rgb]
+        hints = options.hints
+        arrays += [hints.places, hints.rgb, *([] if hints.local is None else [hints.local])]
     plain = dataclasses.replace(options, hints=None, tilt=0.0, followed=None)
     facts = (os.path.realpath(source), status.st_size, status.st_mtime_ns, config, plain)
     digest = hashlib.sha256(repr(facts).encode())
@@ -178,7 +179,8 @@ def _forget_other_runs(parts: pathlib.Path, identity: bytes) -> None:
 
 
 def _write_memory(path: pathlib.Path, memory: FrameMemory) -> None:
-    np.savez(path, *memory.blended, *(memory.followed or ()))
+    followed = [each for each in memory.followed or () if each is not None]
+    np.savez(path, *memory.blended, *followed)
 
 
 def _read_memory(path: pathlib.Path) -> FrameMemory:

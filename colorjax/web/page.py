@@ -91,6 +91,7 @@ class Page:
                 ("attempt", "attempt"),
                 ("give", "give"),
                 ("leave", "leave"),
+                ("confine", "confine"),
                 ("unmark", "take"),
             ):
                 self.palette.on(event, js_handler=self._to_stage(does))
@@ -203,6 +204,7 @@ class Page:
                 "name": color_name(mark.color),
                 "path": mark.path,
                 "radius": mark.radius,
+                "local": mark.local,
             }
             for mark in setting.marks
         ]
@@ -237,9 +239,8 @@ class Page:
 
     def _show_photo(self, photo: dict[str, Any]) -> None:
         self.stage.props["photo"] = photo
-        light = [
-            {name: each[name] for name in ("color", "name", "radius")} for each in photo["marks"]
-        ]
+        names = ("color", "name", "radius", "local")
+        light = [{name: each[name] for name in names} for each in photo["marks"]]
         for each in (self.palette, self.looks):
             each.props["photo"] = photo | {"marks": light}
         self.marks.props["marks"] = light

@@ -31,11 +31,13 @@ class Mark:
         color: sRGB levels, of which only the chroma counts.
         path: (row, column) in pixels of the photo: one place, or the path of a brush.
         radius: The radius of the brush in pixels, or 0 for a place.
+        local: Whether only the surroundings are colored, not the whole thing.
     """
 
     color: Color
     path: tuple[Place, ...]
     radius: int = 0
+    local: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +151,8 @@ def is_unsaved(work: Work) -> bool:
 def hints(marks: Sequence[Mark], shape: tuple[int, ...], grid: tuple[int, ...]) -> Hints | None:
     """Convert marks to hints: one for each cell that a mark touches, with the mean color of these marks.
 
+    A hint is local if all of these marks are.
+
     Time and memory depend on the paths and on the cells, not on the sizes of the photo and the brushes.
 
     Args:
@@ -159,18 +163,19 @@ def hints(marks: Sequence[Mark], shape: tuple[int, ...], grid: tuple[int, ...]) 
     Returns:
         The hints, or None if no mark touches the photo.
     """
-    total, count = np.zeros((*grid, 3)), np.zeros(grid, int)
+    total, count, local = np.zeros((*grid, 3)), np.zeros(grid, int), np.zeros(grid, int)
     for mark in marks:
         touched = _touched(mark, shape, grid)
         total[touched] += mark.color
         count += touched
+        local += touched & mark.local
     cells = np.argwhere(count)
     if not len(cells):
         return None
     mean = total[count > 0] / count[count > 0, None]
     # a photo with fewer pixels than cells has cells that begin beyond it
     places = np.minimum(_first_pixels(cells, shape, grid), np.array(shape) - 1)
-    return Hints(places, np.rint(mean).astype(np.uint8))
+    return Hints(places, np.rint(mean).astype(np.uint8), (local == count)[count > 0])
 
 
 def _touched(mark: Mark, shape: tuple[int, ...], grid: tuple[int, ...]) -> np.ndarray:
@@ -206,6 +211,7 @@ def mark_from(found: Any) -> Mark:
     """
     try:
         color, path, radius = tuple(found["color"]), found["path"], found.get("radius", 0)
+        local = found.get("local", False)  # older projects do not have it
         if type(path[0]) is int:
             path = zip(path[::2], path[1::2], strict=True)
         path = tuple(map(tuple, path))
@@ -214,9 +220,9 @@ def mark_from(found: Any) -> Mark:
     numbers = [*color, radius, *itertools.chain.from_iterable(path)]
     whole = set(map(type, numbers)) == {int} and 0 <= min(numbers) and max(numbers) < 10**6
     fits = len(color) == 3 and set(map(len, path)) == {2} and len(path) <= MOST_PLACES
-    if not whole or not fits or max(color) > 255:
+    if not whole or not fits or max(color) > 255 or type(local) is not bool:
         raise _wrong("a mark")
-    return Mark(color, path, radius)
+    return Mark(color, path, radius, local)
 
 
 def plain_settings(settings: Sequence[Setting]) -> dict[str, list]:

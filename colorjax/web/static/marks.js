@@ -9,7 +9,7 @@ export default {
   <p v-if="!marks.length">Click the photo where you know the color, or brush over an area.</p>
   <div class="set" v-for="(mark, i) in marks" @pointerenter="$emit('hover', i)" @pointerleave="$emit('hover', null)">
     <button class="again" @click="$emit('again', i)" @focus="$emit('hover', i)" @blur="$emit('hover', null)" title="Change this color">
-      <span class="dot" :style="{background: hex(mark.color)}"></span>{{ mark.name }}{{ mark.radius ? " (brushed area)" : "" }}</button>
+      <span class="dot" :style="{background: hex(mark.color)}"></span>{{ mark.name }}{{ extent(mark) }}</button>
     <button class="away" :aria-label="'Remove ' + mark.name" title="Remove" @click="remove(i)"><i>close</i></button>
   </div>
 </div>`,
@@ -23,6 +23,7 @@ export default {
   created() { this.removed = null; },
   methods: {
     hex,
+    extent: ({ radius, local }) => radius ? (local ? " (only this area)" : " (brushed area)") : local ? " (only here)" : "",
     remove(i) {
       this.removed = i;
       this.$emit("unmark", i);

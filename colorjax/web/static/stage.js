@@ -4,6 +4,7 @@ import pictures from "parts/pictures.js";
 import zoom, { clamp } from "parts/zoom.js";
 
 const SLIP = 6; // pixels that the pointer may move in a click
+const BESIDE = 44; // pixels between a color that was set and the slider's line
 
 export default {
   mixins: [pictures, zoom],
@@ -82,6 +83,11 @@ export default {
   watch: {
     tool() { this.$nextTick(this.measure); },
     asked(asked) { this.$emit("asked", asked); },
+    "photo.version"() { // the color whose palette is open may have been undone
+      const { color, local, instead } = this.asked || {}, mark = this.photo.marks[instead];
+      if (!color || (mark && hex(mark.color) == hex(color) && mark.local == local)) return;
+      document.activeElement.closest(".palette") ? this.leave() : this.dismiss();
+    },
     "photo.marks.length": { flush: "post", handler() { // a ring that had the focus may be gone
       this.hovered = null;
       if (document.activeElement == document.body) this.focus();
@@ -152,7 +158,7 @@ export default {
       else this.dismiss();
     },
 
-    // the slider: a press without movement is a click on the photo
+    // the slider: a press without movement is a click on the ring or the photo below it
     grab(event) {
       if (event.button) return;
       this.grabbed = { from: event.clientX, beside: this.on(event)[0] - this.edge };
@@ -166,19 +172,25 @@ export default {
       this.split = clamp((this.on(event)[0] - this.grabbed.beside - left) / (right - left), 0, 1);
     },
     drop(event) {
-      if (this.grabbed && !this.grabbed.moved) this.click(event);
+      if (this.grabbed && !this.grabbed.moved) {
+        const ring = document.elementsFromPoint(event.clientX, event.clientY).find((each) => each.matches("button.ring"));
+        if (!ring) this.click(event);
+        ring?.focus();
+        ring?.click();
+      }
       this.grabbed = null;
     },
 
     // colors
     ask(place) { // an opener has the focus again afterwards
       this.preview(null);
-      this.asked = { instead: null, ...place };
+      this.asked = { instead: null, local: false, ...place };
     },
     again(number) {
       const mark = this.photo.marks[number];
       this.$refs.stage.scrollIntoView({ block: "nearest" });
-      this.ask({ ...this.middle(mark.path), path: mark.path, radius: mark.radius, instead: number, opener: document.activeElement });
+      const { color, path, radius, local } = mark;
+      this.ask({ ...this.middle(path), color, path, radius, local, instead: number, opener: document.activeElement });
     },
     hover(number) { this.hovered = number; },
     dismiss() {
@@ -196,16 +208,28 @@ export default {
       else this.focus();
     },
     focus() { this.$refs.stage.focus({ preventScroll: true }); },
+    mark(color) {
+      const { path, radius, local, instead } = this.asked;
+      return { color, path, radius, local, instead };
+    },
+    confine(local) { // to the surroundings; a color that is already set changes at once
+      this.asked.local = local;
+      if (this.asked.color) this.$emit("mark", this.mark(this.asked.color));
+    },
+    uncover({ path, radius }) { // move the slider off a color that was set, which is otherwise not seen
+      const { left, right } = this.seen, begins = Math.min(...path.map(([row, column]) => this.at(row, column - radius)[0]));
+      this.split = Math.min(this.split, clamp((begins - BESIDE - left) / (right - left), 0, 1));
+    },
     attempt(color) { // preview a color
       if (!this.asked) return;
       if (!color) return this.preview(null);
-      const { path, radius, instead } = this.asked;
-      const mark = encodeURIComponent(JSON.stringify({ color, path, radius }));
+      const { instead, ...rest } = this.mark(color), mark = encodeURIComponent(JSON.stringify(rest));
       this.preview(`&mark=${mark}` + (instead == null ? "" : `&instead_of=${instead}`));
     },
     give(color) {
-      const asked = this.asked, { path, radius, instead } = asked;
-      this.$emit("mark", { color, path, radius, instead });
+      const asked = this.asked;
+      this.$emit("mark", this.mark(color));
+      this.uncover(asked);
       this.asked = null;
       this.halt(); // a color that was tried stays until the coloring is loaded
       this.back(asked);
@@ -236,7 +260,7 @@ export default {
       event.stopPropagation();
     },
     key(event) {
-      const typing = event.target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable], [role=dialog]");
+      const typing = event.target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable], [role=dialog]:not(.palette)");
       if (typing || event.altKey) return;
       if (event.ctrlKey || event.metaKey) {
         const back = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];

@@ -4,14 +4,14 @@ const KEPT = 12; // pictures that are kept
 
 const made = []; // addresses of pictures, in the order in which they were made
 
-async function picture(address) {
+async function picture(address, kept = true) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(answer.statusText);
   const source = URL.createObjectURL(await answer.blob());
   const image = new Image();
   image.src = source;
   await image.decode();
-  made.push(source);
+  if (kept) made.push(source);
   if (made.length > KEPT) URL.revokeObjectURL(made.shift());
   return source;
 }
@@ -19,7 +19,8 @@ async function picture(address) {
 export default {
   data: () => ({ before: null, after: null, trial: null }),
   created() {
-    this.turn = 0; // counts what is tried
+    this.wanted = null; // what is tried, as the end of an address
+    this.chasing = false;
     this.full = ""; // the version that is shown at full size
   },
   computed: {
@@ -31,6 +32,7 @@ export default {
   watch: {
     "photo.key": "open",
     "photo.version": "color",
+    trial: { flush: "post", handler(_, tried) { if (tried) URL.revokeObjectURL(tried); } },
     "photo.ready"(ready) { if (ready && !this.before) this.open(); },
   },
   methods: {
@@ -75,15 +77,26 @@ export default {
     },
     vivid(vividness) { this.preview(vividness == null ? null : `&vividness=${vividness}`); }, // preview a vividness
     preview(more) {
-      const turn = this.halt();
-      this.pause = setTimeout(async () => {
-        const trial = more && await picture(this.address("after", more)).catch(() => null);
-        if (turn == this.turn) this.trial = trial;
-      }, 40);
+      this.halt();
+      this.wanted = more;
+      if (more) this.chase();
+      else this.pause = setTimeout(() => (this.trial = null), 40); // the pointer may be on its way to the next color
     },
-    halt() { // forget what is being tried, and return the number of the next turn
+    async chase() { // one request at a time: of what is tried meanwhile, only the latest is asked for
+      if (this.chasing) return;
+      this.chasing = true;
+      while (this.wanted) {
+        const { key } = this.photo, asked = this.wanted;
+        const trial = await picture(this.address("after", asked), false).catch(() => null);
+        if (this.wanted && key == this.photo.key) this.trial = trial;
+        else if (trial) URL.revokeObjectURL(trial);
+        if (this.wanted == asked) this.wanted = null;
+      }
+      this.chasing = false;
+    },
+    halt() { // forget what is being tried
       clearTimeout(this.pause);
-      return ++this.turn;
+      this.wanted = null;
     },
   },
 };
