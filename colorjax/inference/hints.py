@@ -78,7 +78,7 @@ class Hints:
             shape: (h, w) of the photo.
             grid: Rows and columns of cells.
         """
-        cells = self.places * np.array(grid) // np.array(shape[:2])
+        cells = self.places.astype(int) * np.array(grid) // np.array(shape[:2])
         which, size = cells @ np.array([grid[1], 1]), grid[0] * grid[1]
         count = np.bincount(which, minlength=size)
         total = np.stack([np.bincount(which, levels, size) for levels in self.rgb.T], -1)

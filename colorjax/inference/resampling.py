@@ -63,20 +63,15 @@ def resize_matrix(
     References:
         Pillow's `Image.resize`: pixel centers at i + 1/2, and a support that grows with the scale when shrinking.
     """
-    function, support = _FILTERS[method]
+    function = _FILTERS[method]
     scale = (extent or before) / after
     stretch = max(scale, 1.0)
     pixels = np.arange(before)[None] + 0.5
-    reach = support * stretch
     matrix = np.empty((after, before), np.float32)
     rows = max(1, _AT_ONCE // before)
     for start in range(0, after, rows):
         centers = (np.arange(start, min(start + rows, after))[:, None] + 0.5) * scale
-        # Pillow uses whole pixels: those whose index lies within the rounded support
-        first = np.maximum(np.floor(centers - reach + 0.5), 0)
-        last = np.minimum(np.floor(centers + reach + 0.5), before)
-        inside = (pixels - 0.5 >= first) & (pixels - 0.5 < last)
-        weights = np.where(inside, function((pixels - centers) / stretch), 0)
+        weights = function((pixels - centers) / stretch)
         matrix[start : start + rows] = weights / weights.sum(1, keepdims=True)
     return matrix
 
@@ -201,4 +196,4 @@ def _lanczos(x):
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-_FILTERS = {"bilinear": (_bilinear, 1.0), "bicubic": (_bicubic, 2.0), "lanczos": (_lanczos, 3.0)}
+_FILTERS = {"bilinear": _bilinear, "bicubic": _bicubic, "lanczos": _lanczos}
