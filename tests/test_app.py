@@ -1004,6 +1004,33 @@ def test_while_vividness_is_dragged_one_picture_is_asked_for_at_a_time(page, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="two watchers load it")
+@pytest.mark.req("APP-018")
+def test_each_coloring_is_asked_for_once(page, asked, tmp_path):
+    drop(page, tmp_path, first_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    with another(page):
+        page.get_by_label("Vividness").fill("1.2")
+    drop(page, tmp_path, second_png=encoded(PHOTO[::-1], "PNG"))
+    page.locator(".strip li").nth(1).click()  # another photo, and another version of its settings
+    page.locator(".stage img[alt^='second']").first.wait_for()
+    colored(page)
+    page.locator(".strip li").first.click()
+    page.locator(".stage img[alt^='first']").first.wait_for()
+    colored(page)
+    page.wait_for_timeout(300)
+    shown = [address.partition("/photos/")[2] for address in asked if "/after?v=" in address]
+    shown = [each for each in shown if "vividness=" not in each]  # what was tried
+    first, second = shown[0].partition("/")[0], shown[2].partition("/")[0]
+    assert shown == [
+        f"{first}/after?v=0",
+        f"{first}/after?v=1",
+        f"{second}/after?v=0",
+        f"{first}/after?v=1",
+    ]
+
+
+@pytest.mark.slow
 @pytest.mark.req("APP-018", "APP-019")
 def test_the_photo_is_back_after_many_previews(page, tmp_path):
     drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
