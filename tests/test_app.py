@@ -1004,7 +1004,6 @@ def test_while_vividness_is_dragged_one_picture_is_asked_for_at_a_time(page, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="two watchers load it")
 @pytest.mark.req("APP-018")
 def test_each_coloring_is_asked_for_once(page, asked, tmp_path):
     drop(page, tmp_path, first_png=encoded(PHOTO, "PNG"))

@@ -24,16 +24,18 @@ export default {
     this.full = ""; // the version that is shown at full size
   },
   computed: {
+    state() { const { key, ready, version } = this.photo; return { key, ready, version }; },
     thumb() { // shown until the pictures are loaded
       const { key, painted, failed } = this.photo;
       return painted && !failed && !(this.before && this.after) ? `/photos/${key}/thumb?v=${painted}` : null;
     },
   },
   watch: {
-    "photo.key": "open",
-    "photo.version": "color",
+    state(now, last) {
+      if (now.key != last.key || now.ready != last.ready) this.open();
+      else if (now.version != last.version) this.color();
+    },
     trial: { flush: "post", handler(_, tried) { if (tried) URL.revokeObjectURL(tried); } },
-    "photo.ready"(ready) { if (ready && !this.before) this.open(); },
   },
   methods: {
     address(what, more = "") { return `/photos/${this.photo.key}/${what}?v=${this.photo.version}${more}`; },
