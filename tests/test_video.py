@@ -1,6 +1,7 @@
 """Videos through ffmpeg."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -231,6 +232,20 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
     assert not (tmp_path / "old.color.mkv").exists()
     assert colorize(*command) == 0
     assert "1 colorized" in capsys.readouterr().out
+
+
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+@pytest.mark.xfail(strict=True, reason="the lock's error is not caught")
+def test_a_file_system_without_locks(tiny_weights, tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray", frames=3)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert colorize(path, "--weights", tiny_weights) == 0
+    assert len(pictures(tmp_path / "old.color.mkv")) == 3
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["old.color.mkv", "old.mkv"]
 
 
 def meanwhile(monkeypatch, happen):
