@@ -236,7 +236,6 @@ def test_a_film_that_another_run_works_on_is_left_to_it(tiny_weights, tmp_path, 
 
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
-@pytest.mark.xfail(strict=True, reason="the lock's error is not caught")
 def test_a_file_system_without_locks(tiny_weights, tmp_path, monkeypatch):
     def flock(file, how):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from colorjax.inference.blending import BlendState
 from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
 from colorjax.jobs.coloring import ColorOptions, FrameMemory, Weights, color_frames
+from colorjax.jobs.locks import locked
 from colorjax.jobs.matroska import matroska_frame
 from colorjax.jobs.outputs import Claims
 from colorjax.photos import (
@@ -28,11 +29,6 @@ from colorjax.photos import (
     shorten_name,
     write_bytes,
 )
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
 
 # the files in a folder of parts
 OURS = re.compile(r"run|\d{6}\.(ts|npz)|unfinished\.ts|whole\.\w+|\.colorjax-\w+\.tmp")
@@ -76,7 +72,13 @@ def colorize_video(
         parts.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"{parts}: cannot make the folder ({error.strerror})") from None
-    with _locked(parts, target):
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(parts))
+        except BlockingIOError:
+            raise BusyError(f"{target}: another run is coloring it; wait until it ends") from None
+        except OSError as error:  # a link to another folder
+            raise OutputError(f"{parts}: {error.strerror}; expected a folder of parts") from None
         _check_parts(parts)
         _forget_other_runs(parts, _identity(source, weights, options))
         done = len(list(parts.glob("*.ts")))
@@ -115,25 +117,6 @@ def colorize_video(
             raise
         show(len(times))
         _remove(parts)
-
-
-@contextlib.contextmanager
-def _locked(parts: pathlib.Path, target: pathlib.Path) -> Iterator[None]:
-    """Lock the folder of parts, or refuse if another run holds the lock. The lock ends with the process."""
-    if fcntl is None:
-        yield
-        return
-    try:
-        folder = os.open(parts, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as error:  # a link to another folder
-        raise OutputError(f"{parts}: {error.strerror}; expected a folder of parts") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise BusyError(f"{target}: another run is coloring it; wait until it ends") from None
-    finally:
-        os.close(folder)
 
 
 def _check_parts(parts: pathlib.Path) -> None:

@@ -13,16 +13,12 @@ from typing import NamedTuple
 
 from colorjax.errors import UsageError
 from colorjax.jobs.coloring import Weights
+from colorjax.jobs.locks import locked
 from colorjax.photos import MAX_PIXELS
 from colorjax.web.guard import Guard
 from colorjax.web.logs import one_line_each
 from colorjax.web.routes import Entries, add_routes
 from colorjax.web.studio import Studio
-
-try:
-    import fcntl
-except ImportError:  # Windows, where folders of killed pages are not removed
-    fcntl = None
 
 HOST = "127.0.0.1"
 LARGEST_MESSAGE = 1 << 20  # bytes of a WebSocket message; photos are uploaded by other requests
@@ -124,63 +120,35 @@ def own_folder() -> Iterator[pathlib.Path]:
     """Make a folder and remove it after the block, even if a late request writes to it.
 
     The process locks its folder while it lives. Folders without a lock belong to pages that were killed, and are
-    removed.
+    removed, except on systems without such locks.
     """
     _remove_left()
+    with contextlib.ExitStack() as held:
+        folder = _make_locked(held)
+        try:
+            yield folder
+        finally:
+            patience = time.monotonic() + 10
+            while folder.exists() and time.monotonic() < patience:  # a late request may still write
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_locked(held: contextlib.ExitStack) -> pathlib.Path:
     while True:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
-        try:
-            lock = _locked(folder)
-        except (FileNotFoundError, BlockingIOError):
-            continue  # another process saw it without a lock and removed it
-        except OSError:  # the file system has no locks, so no folders are removed there
-            lock = None
-        if folder.exists():
-            break
-        _unlock(lock)
-    try:
-        yield folder
-    finally:
-        patience = time.monotonic() + 10
-        while folder.exists() and time.monotonic() < patience:  # a late request may still write
-            shutil.rmtree(folder, ignore_errors=True)
-        _unlock(lock)
+        # another process may see it without a lock and remove it
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            held.enter_context(locked(folder))
+            if folder.exists():
+                return folder
 
 
 def _remove_left() -> None:
     """Remove the folders that killed pages of this user left."""
-    if not fcntl:
-        return
     for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if os.lstat(folder).st_uid == os.getuid():
-                lock = _locked(folder)
-                try:
-                    shutil.rmtree(folder, ignore_errors=True)
-                finally:
-                    _unlock(lock)
-
-
-def _locked(folder: pathlib.Path) -> int | None:
-    """Lock a folder that is not a link. Return None on systems without such locks.
-
-    Raises:
-        OSError: another process holds the lock.
-    """
-    if not fcntl:
-        return None
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
-
-
-def _unlock(lock: int | None) -> None:
-    if lock is not None:
-        os.close(lock)
+        with contextlib.suppress(OSError), locked(folder) as held:
+            if held and os.lstat(folder).st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def listen(port: int) -> socket.socket:
