@@ -418,7 +418,6 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
         assert light_error(new.pixels, old.pixels).max() <= 50
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-027 not built")
 @pytest.mark.req("CMD-030", "FIL-027")
 def test_pages_of_a_fax_stay_one_file(tiny_weights, tmp_path):
     pages = [Image.fromarray(noise(40 + each, 60, seed=each) > 127) for each in range(3)]
