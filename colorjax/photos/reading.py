@@ -227,7 +227,7 @@ def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
         file: The file that it comes from.
     """
     header = headers.read_header(image, file)
-    pixels, alpha = decoding.decode(image, file, header)
+    pixels, alpha, turned = decoding.decode(image, file, header)
     h, w = pixels.shape[:2]
     milliseconds = float(image.info.get("duration") or 0)
     if not (math.isfinite(milliseconds) and 0 <= milliseconds <= LONGEST_SHOWN):
@@ -237,7 +237,7 @@ def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
         alpha,
         header.kind,
         header.bits,
-        read_metadata(image, w, h),
+        read_metadata(image, w, h, turned=turned),
         milliseconds,
         _plays(image),
     )
