@@ -1006,15 +1006,8 @@ def test_resolution_is_turned_with_the_photo(kind, orientation):
 
 
 @pytest.mark.req("FIL-022", "FIL-025")
-@pytest.mark.parametrize(
-    ("dtype", "photometric"),
-    [
-        (np.uint8, "minisblack"),
-        pytest.param(np.uint8, "miniswhite", marks=UNBUILT),
-        pytest.param(np.uint16, "minisblack", marks=UNBUILT),
-        pytest.param(np.uint16, "miniswhite", marks=UNBUILT),
-    ],
-)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
 def test_gray_with_alpha_in_tiff_is_carried_along(dtype, photometric):
     levels = noise(48, 64, 2, dtype=dtype)
     tags = {"iccprofile": gray_profile(gamma_curve(1.0)), "photometric": photometric}

@@ -58,6 +58,9 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
         pages = image if isinstance(image, TiffPages) else TiffPages(file)
         pages.seek(image.tell())
         color, alpha, orientation = _tiff_page(pages, file)
+        if color.dtype == np.uint8:
+            profile = pages.info.get("icc_profile")
+            color = np.asarray(image_to_srgb(Image.fromarray(color), profile))
     else:
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             undone = _orientation(image)

@@ -21,6 +21,7 @@ from colorjax.photos.formats import SIXTEEN_BIT, SUFFIXES, UnsupportedError, nee
 LONGEST_EXIF = LONGEST
 """The most bytes of EXIF that are looked at, besides those in a TIFF. The decoded form may need 30 times as many."""
 
+_INFO = {"icc_profile": 34675, "xmp": 700}  # the tags of what Pillow, too, keeps of a TIFF
 _SUBSAMPLING = 530  # YCbCrSubSampling, which Pillow ignores in pixels without compression
 _HELD_WHOLE = re.compile(rb"RIFF.{4}WEBP|.{4}ftyp(avi[fs]|mif1|msf1|hei[cxms]|hev[cxms])", re.S)
 
@@ -43,7 +44,7 @@ class Header:
 class TiffPages:
     """The pages of a TIFF that Pillow cannot read, with the part of Pillow's interface that reading needs."""
 
-    format, mode, info, tile = "TIFF", "", {}, ()
+    format, mode, tile = "TIFF", "", ()
 
     def __init__(self, file: Any) -> None:
         """Open a file at its first page."""
@@ -66,6 +67,9 @@ class TiffPages:
             raise EOFError from error
         _check_page(self.page)
         self.size = (self.page.imagewidth, self.page.imagelength)
+        tags = {name: self.page.tags.get(tag) for name, tag in _INFO.items()}
+        found = {name: tag.value for name, tag in tags.items() if tag}
+        self.info = {name: value for name, value in found.items() if isinstance(value, bytes)}
 
     def tell(self) -> int:
         """Return the number of the current page."""
