@@ -1261,7 +1261,6 @@ def jpeg2000_with(pixels, profile):
     return data[:head] + length + data[head + 4 : color] + box + data[color + old :]
 
 
-@UNBUILT
 @pytest.mark.req("FIL-022")
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_profile_in_jpeg_2000_is_applied(channels):
@@ -1273,7 +1272,6 @@ def test_profile_in_jpeg_2000_is_applied(channels):
     np.testing.assert_array_equal(seen, expected)
 
 
-@UNBUILT
 @pytest.mark.req("FIL-022")
 def test_profile_in_deep_jpeg_2000_is_applied():
     levels, profile = noise(48, 64, dtype=np.uint16), gray_profile(gamma_curve(1.8))

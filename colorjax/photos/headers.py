@@ -1,5 +1,6 @@
 """Reading the header of a photo file, before any pixel is decoded."""
 
+import contextlib
 import dataclasses
 import re
 import struct
@@ -9,7 +10,7 @@ import numpy as np
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - registers itself here, and not later in a thread
     Image,
-    Jpeg2KImagePlugin,  # noqa: F401
+    Jpeg2KImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401
@@ -100,7 +101,10 @@ def open_image(file: Any) -> Opened:
         need_heif()
     file.seek(0)
     try:
-        return Image.open(file, formats=[kind for kind in SUFFIXES if heif or kind != "HEIF"])
+        image = Image.open(file, formats=[kind for kind in SUFFIXES if heif or kind != "HEIF"])
+        if image.format == "JPEG2000" and (profile := _jpeg2000_profile(file)):
+            image.info["icc_profile"] = profile
+        return image
     except UnidentifiedImageError:
         if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
@@ -182,6 +186,23 @@ def rawmode_of(image: Image.Image) -> str:
         return ""
     arguments = tiles[0].args
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+
+
+def _jpeg2000_profile(file: Any) -> bytes:
+    """Return the color profile of a JPEG 2000 file (ISO 15444-1, I.5.3.3), which Pillow ignores, or nothing."""
+    place, profile = file.tell(), b""
+    with contextlib.suppress(Exception):  # raised for damage, and for a codestream alone
+        file.seek(0)
+        boxes = Jpeg2KImagePlugin.BoxReader(file)
+        while boxes.next_box_type() != b"jp2h":
+            pass
+        header = boxes.read_boxes()
+        while header.next_box_type() != b"colr":
+            pass
+        if header.read_fields(">B2x")[0] in (2, 3):
+            (profile,) = header.read_fields(f"{header.remaining_in_box}s")
+    file.seek(place)
+    return cast(bytes, profile)
 
 
 def _jpeg2000_bits(file: Any) -> int:
