@@ -43,7 +43,6 @@ from colorjax.photos import profiles, tints
 
 PHOTO = scene()
 GRAY = noise(48, 64)
-UNBUILT = pytest.mark.xfail(strict=True, reason="not built")
 
 
 @pytest.fixture
@@ -1288,7 +1287,6 @@ def test_profile_in_jpeg_2000_that_cannot_be_used_is_ignored(profile):
     np.testing.assert_array_equal(seen, pixels)
 
 
-@UNBUILT
 @pytest.mark.req("FIL-047")
 @pytest.mark.parametrize("order", "<>")
 def test_preview_of_a_raw_photo_is_not_the_photo(save, order):

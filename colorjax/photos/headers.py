@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - registers itself here, and not later in a thread
+    ExifTags,
     Image,
     Jpeg2KImagePlugin,
     TiffImagePlugin,
@@ -159,6 +160,8 @@ def read_header(image: Opened, file: Any) -> Header:
         UnsupportedError: the image cannot be decoded at its depth.
     """
     kind = "JPEG" if image.format == "MPO" else image.format or ""
+    if kind == "TIFF" and not image.tell() and _is_preview(image):
+        raise UnsupportedError("a raw photo with a preview", "a developed photo, such as a JPEG")
     if isinstance(image, TiffPages):
         page = image.page
         return Header(kind, 16 if page.dtype == np.uint16 else 8, page.samplesperpixel in (2, 4))
@@ -177,6 +180,16 @@ def read_header(image: Opened, file: Any) -> Header:
             "JPEG 2000 color of more than 8 bits per channel", "8 bits, or PNG or TIFF"
         )
     return Header(kind, bits, image.has_transparency_data)
+
+
+def _is_preview(image: Opened) -> bool:
+    """Return whether the first page of a TIFF is a reduced version of a picture inside it, as in DNG and NEF."""
+    try:
+        exif = read_exif(image)
+    except Exception:  # damage is found when it is decoded
+        return False
+    kind = exif.get(ExifTags.Base.NewSubfileType)
+    return isinstance(kind, int) and kind % 2 == 1 and ExifTags.Base.SubIFDs in exif
 
 
 def rawmode_of(image: Image.Image) -> str:
