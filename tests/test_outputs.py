@@ -607,7 +607,6 @@ def test_pipes_and_folders_are_never_replaced(album, tiny_weights, tmp_path, cap
     assert files(album) == {"a.jpg", "b.jpg", "c.jpg", "a.color.jpg", "c.color.jpg"}
 
 
-@pytest.mark.xfail(strict=True, reason="CMD-041 not built")
 @pytest.mark.req("CMD-041", "CMD-042")
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link to nothing"])
 @pytest.mark.parametrize("name", ["b.color.jpg", "b.compare.png"])
