@@ -418,6 +418,18 @@ def test_frames_stay_one_file(tiny_weights, tmp_path, kind, suffix):
         assert light_error(new.pixels, old.pixels).max() <= 50
 
 
+@pytest.mark.req("CMD-030", "FIL-027")
+def test_pages_of_a_fax_stay_one_file(tiny_weights, tmp_path):
+    pages = [Image.fromarray(noise(40 + each, 60, seed=each) > 127) for each in range(3)]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="group4")
+    (tmp_path / "fax.tif").write_bytes(data)
+    assert colorize(tmp_path, "--weights", tiny_weights) == 0
+    with Image.open(tmp_path / "fax.color.tif") as image:
+        assert image.n_frames == 3
+    for old, new in zip(pages, photos.read_frames(tmp_path / "fax.color.tif"), strict=True):
+        assert light_error(new.pixels, np.asarray(old.convert("L"))).max() <= 50
+
+
 @pytest.mark.req("CMD-046")
 def test_a_file_of_many_pages_says_how_far_it_is(tiny_weights, tmp_path, capsys):
     pages = [photos.Photo(scene(24, 32, seed), milliseconds=40.0) for seed in range(24)]

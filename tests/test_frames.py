@@ -3,9 +3,11 @@
 import concurrent.futures
 import dataclasses
 import io
+import itertools
 import multiprocessing
 import os
 import signal
+import struct
 import time
 import weakref
 import zlib
@@ -13,7 +15,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from pictures import encoded, noise, oriented, scene
+from pictures import PNG, encoded, noise, oriented, png_chunk, scene
 from PIL import Image
 
 from colorjax import errors, photos
@@ -111,6 +113,96 @@ def test_every_frame_is_turned(kind, orientation):
     again = list(photos.decode_frames(photos.encode_frames(seen, kind, quality=100)))
     for frame, held in zip(upright, again, strict=True):
         np.testing.assert_array_equal(held.pixels, frame)
+
+
+CLEAR, WHITE, RED, BLUE = ((0, 0, 0, 0), (255, 255, 255, 255), (255, 0, 0, 255), (0, 0, 255, 255))
+STAY, CLEAN, GO_BACK, REPLACE, OVER = 0, 1, 2, 0, 1  # PNG, third edition, 11.3.6.2
+
+
+def moving_png(frames, default=None):
+    """Return an animated PNG of 4 × 4 pixels, made by hand.
+
+    Args:
+        frames: Of each frame its color, its box (x, y, w, h), what happens afterwards, and how it is laid down.
+        default: The color of a picture that is not part of the animation.
+    """
+
+    def pixels(color, w, h):
+        return zlib.compress((b"\0" + bytes(color) * w) * h)
+
+    data = PNG + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 6, 0, 0, 0))
+    data += png_chunk(b"acTL", struct.pack(">II", len(frames), 3))
+    if default:
+        data += png_chunk(b"IDAT", pixels(default, 4, 4))
+    numbers = itertools.count()
+    for color, (x, y, w, h), afterwards, laid in frames:
+        control = struct.pack(">IIIII", next(numbers), w, h, x, y)
+        data += png_chunk(b"fcTL", control + struct.pack(">HHBB", 1, 10, afterwards, laid))
+        first = not default and next(numbers) == 1
+        number = b"" if first else struct.pack(">I", next(numbers))
+        data += png_chunk(b"IDAT" if first else b"fdAT", number + pixels(color, w, h))
+    return data + png_chunk(b"IEND", b"")
+
+
+def shown(data):
+    """Return the frames of an animation as arrays of RGBA."""
+    for frame in photos.decode_frames(data):
+        rgb = frame.pixels if frame.pixels.ndim == 3 else np.repeat(frame.pixels[..., None], 3, -1)
+        alpha = np.full(rgb.shape[:2], 255, np.uint8) if frame.alpha is None else frame.alpha
+        yield np.dstack([rgb, alpha])
+
+
+WHOLE = (0, 0, 4, 4)
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-048 not built")
+@pytest.mark.req("FIL-048")
+def test_frame_that_goes_away_leaves_nothing():
+    frames = [
+        (RED, WHOLE, STAY, REPLACE),
+        (BLUE, (0, 0, 2, 2), GO_BACK, OVER),
+        (WHITE, (3, 3, 1, 1), STAY, OVER),
+    ]
+    expected = np.tile(np.uint8(RED), (4, 4, 1))
+    expected[3, 3] = WHITE
+    *_, last = shown(moving_png(frames))
+    np.testing.assert_array_equal(last, expected)
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-048 not built")
+@pytest.mark.req("FIL-048")
+def test_half_transparent_frames_lie_over_each_other():
+    frames = [
+        ((255, 255, 255, 128), WHOLE, STAY, REPLACE),
+        ((0, 0, 0, 128), (0, 0, 2, 2), CLEAN, OVER),
+        ((0, 0, 255, 128), (1, 1, 2, 2), STAY, OVER),
+    ]
+    _, second, third = (frame.astype(int) for frame in shown(moving_png(frames)))
+    share = 128 / 255  # PNG, third edition, 13.16: a share of 0.5 over one of 0.5
+    alpha = 255 * (share + share * (1 - share))
+    gray = 255 * share * (1 - share) / (alpha / 255)
+    np.testing.assert_allclose(second[0, 0], [gray, gray, gray, alpha], atol=1)
+    np.testing.assert_array_equal(second[3, 3], (255, 255, 255, 128))
+    np.testing.assert_array_equal(third[0, 0], CLEAR)
+    np.testing.assert_array_equal(third[1, 1], (0, 0, 255, 128))
+    np.testing.assert_allclose(third[2, 2], [gray, gray, 255, alpha], atol=1)
+
+
+@pytest.mark.xfail(strict=True, reason="FIL-048 not built")
+@pytest.mark.req("FIL-048", "FIL-034")
+def test_picture_outside_an_animation_is_no_frame():
+    frames = [(RED, (1, 1, 2, 2), CLEAN, OVER), (BLUE, WHOLE, STAY, REPLACE)]
+    data = moving_png(frames, default=WHITE)
+    first, second = shown(data)
+    np.testing.assert_array_equal(first[0, 0], CLEAR)
+    np.testing.assert_array_equal(first[1, 1], RED)
+    np.testing.assert_array_equal(second[0, 0], BLUE)
+    assert photos.count_frames_in(data) == 2
+    again = photos.encode_frames(photos.decode_frames(data), "PNG")
+    with Image.open(io.BytesIO(again)) as image:
+        assert (image.n_frames, image.default_image, image.info["duration"]) == (2, False, 100)
+    still = photos.decode_photo(moving_png(frames[:1], default=WHITE))
+    np.testing.assert_array_equal(still.pixels[1, 1], RED[:3])
 
 
 class _Counted(np.ndarray):

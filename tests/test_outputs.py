@@ -607,6 +607,25 @@ def test_pipes_and_folders_are_never_replaced(album, tiny_weights, tmp_path, cap
     assert files(album) == {"a.jpg", "b.jpg", "c.jpg", "a.color.jpg", "c.color.jpg"}
 
 
+@pytest.mark.req("CMD-041", "CMD-042")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to nothing"])
+@pytest.mark.parametrize("name", ["b.color.jpg", "b.compare.png"])
+def test_only_a_file_is_already_there(album, tiny_weights, tmp_path, capsys, kind, name):
+    there = album / name
+    if kind == "pipe":
+        os.mkfifo(there)
+    elif kind == "folder":
+        there.mkdir()
+    else:
+        there.symlink_to(tmp_path / "moved.jpg")
+    assert colorize(album, "--weights", tiny_weights, "--compare") == 1
+    told = capsys.readouterr()
+    one_line(told.err, album / "b.jpg", there)
+    assert told.out.splitlines()[-1].startswith("2 colorized, 1 failed")
+    assert not there.is_file()
+    assert not (tmp_path / "moved.jpg").exists()
+
+
 @pytest.mark.req("CMD-025")
 def test_what_cannot_be_searched_ends_nothing_else(album, tiny_weights, tmp_path, capsys):
     (tmp_path / "empty").mkdir()

@@ -986,6 +986,42 @@ def test_what_was_known_is_carried_along(save, tmp_path, kind, into, depth):
     assert back.bits == (16 if depth == 16 and into in ("PNG", "TIFF") else 8)
 
 
+@pytest.mark.req("FIL-025", "FIL-003")
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
+@pytest.mark.parametrize("kind", [*CARRIERS, "planar TIFF"])
+def test_resolution_is_turned_with_the_photo(kind, orientation):
+    if kind == "planar TIFF":
+        levels = noise(48, 64, 3, dtype=np.uint16)
+        tags = {"extratags": [(0x0112, 3, 1, orientation, True)], "resolution": (204, 98)}
+        data = tiff(levels, planarconfig="separate", **tags)
+    else:
+        exif = Image.Exif()
+        exif[0x0112], exif[0x011A], exif[0x011B], exif[0x0128] = orientation, 204.0, 98.0, 2
+        data = encoded(PHOTO, kind, exif=exif.tobytes(), dpi=(204, 98))
+    photo = photos.decode_photo(data)
+    turned = orientation > 4
+    assert photo.pixels.shape[:2] == ((64, 48) if turned else (48, 64))
+    assert photo.metadata.dpi == pytest.approx((98, 204) if turned else (204, 98), abs=0.02)
+
+
+@pytest.mark.req("FIL-022", "FIL-025")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_gray_with_alpha_in_tiff_is_carried_along(dtype, photometric):
+    levels = noise(48, 64, 2, dtype=dtype)
+    tags = {"iccprofile": gray_profile(gamma_curve(1.0)), "photometric": photometric}
+    tags["extratags"] = [(0x0112, 3, 1, 1, True), (700, 1, len(XMP), XMP, True)]
+    gray, both = (
+        photos.decode_photo(tiff(each, **tags, resolution=(300, 300)))
+        for each in (levels[..., 0].copy(), levels)
+    )
+    np.testing.assert_array_equal(both.pixels, gray.pixels)
+    np.testing.assert_array_equal(both.alpha, levels[..., 1])
+    assert b"tiff:Make" in both.metadata.xmp
+    assert both.metadata.xmp == gray.metadata.xmp
+    assert both.metadata.dpi == (300, 300)
+
+
 @pytest.mark.req("FIL-037")
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.parametrize("kind", list(CARRIERS))
@@ -1214,6 +1250,65 @@ def test_memories_too_long_for_jpeg_are_left_out(save, tmp_path):
     assert photos.read_photo(tmp_path / "new.jpg").bits == 8
 
 
+def jpeg2000_with(pixels, profile):
+    """Return a JPEG 2000 file whose header holds a color profile (ISO 15444-1, I.5.3.3)."""
+    data = encoded(pixels, "JPEG2000")
+    head, color = data.index(b"jp2h") - 4, data.index(b"colr") - 4
+    (length,), (old,) = (struct.unpack_from(">I", data, place) for place in (head, color))
+    box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+    length = struct.pack(">I", length + len(box) - old)
+    return data[:head] + length + data[head + 4 : color] + box + data[color + old :]
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_profile_in_jpeg_2000_is_applied(channels):
+    pixels = noise(48, 64, *channels)
+    profile = rgb_profile(gamma_curve(1.8)) if channels else gray_profile(gamma_curve(1.8))
+    expected = photos.decode_photo(encoded(pixels, "PNG", icc_profile=profile)).pixels
+    assert (expected != pixels).any()
+    seen = photos.decode_photo(jpeg2000_with(pixels, profile)).pixels
+    np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.req("FIL-022")
+def test_profile_in_deep_jpeg_2000_is_applied():
+    levels, profile = noise(48, 64, dtype=np.uint16), gray_profile(gamma_curve(1.8))
+    expected = photos.decode_photo(encoded(levels, "PNG", icc_profile=profile)).pixels
+    seen = photos.decode_photo(jpeg2000_with(levels, profile)).pixels
+    np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.parametrize("profile", [b"damaged", gray_profile(gamma_curve(1.8))])
+def test_profile_in_jpeg_2000_that_cannot_be_used_is_ignored(profile):
+    pixels = noise(48, 64, 3)
+    seen = photos.decode_photo(jpeg2000_with(pixels, profile)).pixels
+    np.testing.assert_array_equal(seen, pixels)
+
+
+@pytest.mark.req("FIL-047")
+@pytest.mark.parametrize("order", "<>")
+def test_preview_of_a_raw_photo_is_not_the_photo(save, order):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder=order) as writer:
+        writer.write(scene(24, 32), photometric="rgb", subifds=1, subfiletype=1)
+        writer.write(noise(480, 640, dtype=np.uint16), photometric="cfa")
+    for read in (photos.read_photo, photos.output_suffix, lambda path: [*photos.read_frames(path)]):
+        with pytest.raises(errors.PhotoError) as error:
+            read(save("raw.dng", file.getvalue()))
+        one_line(error, "raw.dng", "preview")
+
+
+@pytest.mark.req("FIL-047")
+def test_photo_with_smaller_versions_of_itself_is_read(save):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(PHOTO, photometric="rgb", subifds=1)
+        writer.write(PHOTO[::2, ::2], photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(photos.decode_photo(file.getvalue()).pixels, PHOTO)
+
+
 @pytest.mark.req("FIL-027")
 @pytest.mark.parametrize(
     ("name", "kind", "mode", "expected"),
@@ -1224,7 +1319,7 @@ def test_memories_too_long_for_jpeg_are_left_out(save, tmp_path):
         ("a", "JPEG", "RGB", ".jpg"),
         ("a.tif", "TIFF", "RGB 16", ".tif"),
         ("a.tiff", "TIFF", "LA 16", ".tiff"),
-        ("a.tif", "TIFF", "1", ".png"),
+        ("a.tif", "TIFF", "1", ".tif"),
         ("a.bmp", "BMP", "1", ".png"),
         ("a.bmp", "BMP", "L", ".bmp"),
         ("a.gif", "GIF", "L", ".png"),

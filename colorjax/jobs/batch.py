@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from colorjax.color.luma import LUMA_WEIGHTS
-from colorjax.errors import BusyError, ColorjaxError, ExistsError
+from colorjax.errors import BusyError, ColorjaxError, ExistsError, OutputError
 from colorjax.evaluation.report import make_sheet
 from colorjax.jobs import ffmpeg, video
 from colorjax.jobs.coloring import (
@@ -34,6 +34,7 @@ from colorjax.jobs.planning import Job, failure, make_folder
 from colorjax.photos import (
     MAX_PIXELS,
     Photo,
+    check_replaceable,
     count_frames,
     count_frames_in,
     decode_frames,
@@ -128,9 +129,6 @@ def colorize_files(
         return True
 
     def work(job: Job) -> Result:
-        targets, missing = _targets(job, options, overwrite=overwrite)
-        if not any(missing):
-            return Result(job, "skipped")
         cut: list[bool] = []
 
         def read() -> Iterator[Photo]:
@@ -141,6 +139,9 @@ def colorize_files(
                 yield photo
 
         try:
+            targets, missing = _targets(job, options, compare=compare, overwrite=overwrite)
+            if not any(missing):
+                return Result(job, "skipped")
             with budget(memory_needed(job.source)):
                 first, colored = color_file(
                     read, weights, lambda photo: _hinted(options, job, photo)
@@ -214,11 +215,11 @@ def colorize_video(
     Returns:
         The result of the job.
     """
-    targets, missing = _targets(job, options, overwrite=overwrite)
-    sheet_too = compare and (overwrite or not os.path.exists(job.sheet))
     claims = claims or Claims([job.source])
     status = "skipped"
     try:
+        targets, missing = _targets(job, options, compare=compare, overwrite=overwrite)
+        sheet_too = compare and (overwrite or not os.path.exists(job.sheet))
         if any(missing):
             total = len(ffmpeg.frame_times(job.source, max_pixels=max_pixels))
             variants = _video_options(job, weights, options, max_pixels)
@@ -329,11 +330,19 @@ def gray_pixels(photo: Photo) -> UInt8[np.ndarray, "h w"]:
 
 
 def _targets(
-    job: Job, options: ColorOptions, *, overwrite: bool
+    job: Job, options: ColorOptions, *, compare: bool, overwrite: bool
 ) -> tuple[list[pathlib.Path], list[bool]]:
-    """Return the outputs of a job, and for each whether it has to be written."""
+    """Return the outputs of a job, and for each whether it has to be written.
+
+    Raises:
+        OutputError: the name of an output, or of the sheet, belongs to something that is no file.
+    """
     targets = job.targets(options.variants)
-    return targets, [overwrite or not os.path.lexists(target) for target in targets]
+    for path in [*targets, *([job.sheet] if compare else [])]:
+        check_replaceable(path)
+        if not overwrite and os.path.lexists(path) and not os.path.exists(path):
+            raise OutputError(f"{path}: a link to no file; expected a file or a new name")
+    return targets, [overwrite or not os.path.exists(target) for target in targets]
 
 
 def _hinted(options: ColorOptions, job: Job, photo: Photo) -> ColorOptions:

@@ -12,6 +12,7 @@ from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of, read_
 from colorjax.photos.profiles import image_to_srgb, levels_to_srgb
 
 _ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)  # the orientations that are undone by turning by 90°
 _SCALES = {"L;2": 85, "L;4": 17}  # by which Pillow scales samples, but not the clear level
 _TIFF_SAMPLES = ((np.uint8, 8), (np.uint16, 16))
 
@@ -35,7 +36,7 @@ def _check_strips(image: TiffImagePlugin.TiffImageFile) -> None:
         raise TruncatedDataError(f"truncated: {len(offsets)} of {needed} strips or tiles")
 
 
-def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.ndarray | None]:
+def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """Decode an open image.
 
     Args:
@@ -44,7 +45,7 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
         header: Its header, from `headers.read_header`.
 
     Returns:
-        Upright gray or sRGB levels, and alpha or None, all uint8 or all uint16.
+        Upright gray or sRGB levels, and alpha or None, all uint8 or all uint16; and whether they were turned by 90°.
 
     Raises:
         UnsupportedError: the image cannot be decoded at its depth.
@@ -52,18 +53,24 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and not ImageFile.LOAD_TRUNCATED_IMAGES:
         _check_strips(image)
+    undone = 1  # the orientation that Pillow undoes while it loads a TIFF
     if isinstance(image, TiffPages) or _is_planar(image, header):
         pages = image if isinstance(image, TiffPages) else TiffPages(file)
         pages.seek(image.tell())
         color, alpha, orientation = _tiff_page(pages, file)
+        if color.dtype == np.uint8:
+            profile = pages.info.get("icc_profile")
+            color = np.asarray(image_to_srgb(Image.fromarray(color), profile))
     else:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            undone = _orientation(image)
         color, alpha = _decode_16bit(image, file) if header.bits == 16 else _decode_8bit(image)
         orientation = _orientation(image)
     if color.dtype == np.uint16:
         color = levels_to_srgb(color, image.info.get("icc_profile"))
-    return _turn_upright(color, orientation), None if alpha is None else _turn_upright(
-        alpha, orientation
-    )
+    turned = undone in _SIDEWAYS or orientation in _SIDEWAYS
+    alpha = None if alpha is None else _turn_upright(alpha, orientation)
+    return _turn_upright(color, orientation), alpha, turned
 
 
 def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -205,7 +212,7 @@ def _unpacked_as(image: Any, rawmode: str) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of a loaded image. Pillow turns TIFFs upright when it loads them."""
+    """Return the EXIF orientation of an image. That of a TIFF is gone once Pillow has loaded it."""
     try:
         return read_exif(image).get(_ORIENTATION, 1)
     except Exception:  # a damaged EXIF block does not damage the photo
@@ -214,7 +221,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _turn_upright(stored: np.ndarray, orientation: int) -> np.ndarray:
     """Undo an EXIF orientation."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _SIDEWAYS:
         stored = stored.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         stored = stored[::-1]

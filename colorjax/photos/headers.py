@@ -1,5 +1,6 @@
 """Reading the header of a photo file, before any pixel is decoded."""
 
+import contextlib
 import dataclasses
 import re
 import struct
@@ -8,8 +9,9 @@ from typing import Any, cast
 import numpy as np
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - registers itself here, and not later in a thread
+    ExifTags,
     Image,
-    Jpeg2KImagePlugin,  # noqa: F401
+    Jpeg2KImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401
@@ -21,6 +23,7 @@ from colorjax.photos.formats import SIXTEEN_BIT, SUFFIXES, UnsupportedError, nee
 LONGEST_EXIF = LONGEST
 """The most bytes of EXIF that are looked at, besides those in a TIFF. The decoded form may need 30 times as many."""
 
+_INFO = {"icc_profile": 34675, "xmp": 700}  # the tags of what Pillow, too, keeps of a TIFF
 _SUBSAMPLING = 530  # YCbCrSubSampling, which Pillow ignores in pixels without compression
 _HELD_WHOLE = re.compile(rb"RIFF.{4}WEBP|.{4}ftyp(avi[fs]|mif1|msf1|hei[cxms]|hev[cxms])", re.S)
 
@@ -43,7 +46,7 @@ class Header:
 class TiffPages:
     """The pages of a TIFF that Pillow cannot read, with the part of Pillow's interface that reading needs."""
 
-    format, mode, info, tile = "TIFF", "", {}, ()
+    format, mode, tile = "TIFF", "", ()
 
     def __init__(self, file: Any) -> None:
         """Open a file at its first page."""
@@ -66,6 +69,9 @@ class TiffPages:
             raise EOFError from error
         _check_page(self.page)
         self.size = (self.page.imagewidth, self.page.imagelength)
+        tags = {name: self.page.tags.get(tag) for name, tag in _INFO.items()}
+        found = {name: tag.value for name, tag in tags.items() if tag}
+        self.info = {name: value for name, value in found.items() if isinstance(value, bytes)}
 
     def tell(self) -> int:
         """Return the number of the current page."""
@@ -96,7 +102,10 @@ def open_image(file: Any) -> Opened:
         need_heif()
     file.seek(0)
     try:
-        return Image.open(file, formats=[kind for kind in SUFFIXES if heif or kind != "HEIF"])
+        image = Image.open(file, formats=[kind for kind in SUFFIXES if heif or kind != "HEIF"])
+        if image.format == "JPEG2000" and (profile := _jpeg2000_profile(file)):
+            image.info["icc_profile"] = profile
+        return image
     except UnidentifiedImageError:
         if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
@@ -151,6 +160,8 @@ def read_header(image: Opened, file: Any) -> Header:
         UnsupportedError: the image cannot be decoded at its depth.
     """
     kind = "JPEG" if image.format == "MPO" else image.format or ""
+    if kind == "TIFF" and not image.tell() and _is_preview(image):
+        raise UnsupportedError("a raw photo with a preview", "a developed photo, such as a JPEG")
     if isinstance(image, TiffPages):
         page = image.page
         return Header(kind, 16 if page.dtype == np.uint16 else 8, page.samplesperpixel in (2, 4))
@@ -171,6 +182,16 @@ def read_header(image: Opened, file: Any) -> Header:
     return Header(kind, bits, image.has_transparency_data)
 
 
+def _is_preview(image: Opened) -> bool:
+    """Return whether the first page of a TIFF is a reduced version of a picture inside it, as in DNG and NEF."""
+    try:
+        exif = read_exif(image)
+    except Exception:  # damage is found when it is decoded
+        return False
+    kind = exif.get(ExifTags.Base.NewSubfileType)
+    return isinstance(kind, int) and kind % 2 == 1 and ExifTags.Base.SubIFDs in exif
+
+
 def rawmode_of(image: Image.Image) -> str:
     """Return the name of the unpacker that Pillow would use."""
     tiles = getattr(image, "tile", None)
@@ -178,6 +199,23 @@ def rawmode_of(image: Image.Image) -> str:
         return ""
     arguments = tiles[0].args
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+
+
+def _jpeg2000_profile(file: Any) -> bytes:
+    """Return the color profile of a JPEG 2000 file (ISO 15444-1, I.5.3.3), which Pillow ignores, or nothing."""
+    place, profile = file.tell(), b""
+    with contextlib.suppress(Exception):  # raised for damage, and for a codestream alone
+        file.seek(0)
+        boxes = Jpeg2KImagePlugin.BoxReader(file)
+        while boxes.next_box_type() != b"jp2h":
+            pass
+        header = boxes.read_boxes()
+        while header.next_box_type() != b"colr":
+            pass
+        if header.read_fields(">B2x")[0] in (2, 3):
+            (profile,) = header.read_fields(f"{header.remaining_in_box}s")
+    file.seek(place)
+    return cast(bytes, profile)
 
 
 def _jpeg2000_bits(file: Any) -> int:

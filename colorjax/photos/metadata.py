@@ -56,17 +56,20 @@ class _Text(str):
         return super().encode("latin-1", "replace")
 
 
-def read_metadata(image: Any, width: int, height: int) -> Metadata:
+def read_metadata(image: Any, width: int, height: int, *, turned: bool) -> Metadata:
     """Return the metadata of a decoded image. Damaged parts are left out.
 
     Args:
         image: An image that is open in Pillow, or similar. It is loaded, so its orientation is known.
         width: The width of the upright photo in pixels.
         height: The height of the upright photo in pixels.
+        turned: Whether the photo was turned by 90°.
     """
     exif, xmp, dpi = b"", b"", None
     with contextlib.suppress(Exception):
         dpi = _dpi(image)
+        if dpi and turned:
+            dpi = dpi[1], dpi[0]
     with contextlib.suppress(Exception):
         exif = _exif(read_exif(image), width, height, dpi)
     with contextlib.suppress(Exception):

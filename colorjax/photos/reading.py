@@ -213,7 +213,8 @@ def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
 
 def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
     deep = bits == 16 and kind not in formats.SIXTEEN_BIT
-    if kind == "GIF" or bits == 1 or deep or (alpha and kind in ("AVIF", "HEIF")):
+    bilevel = bits == 1 and kind != "TIFF"  # whose pages stay one file
+    if kind == "GIF" or bilevel or deep or (alpha and kind in ("AVIF", "HEIF")):
         return ".png"
     return own if own.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
 
@@ -226,7 +227,7 @@ def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
         file: The file that it comes from.
     """
     header = headers.read_header(image, file)
-    pixels, alpha = decoding.decode(image, file, header)
+    pixels, alpha, turned = decoding.decode(image, file, header)
     h, w = pixels.shape[:2]
     milliseconds = float(image.info.get("duration") or 0)
     if not (math.isfinite(milliseconds) and 0 <= milliseconds <= LONGEST_SHOWN):
@@ -236,7 +237,7 @@ def decode_frame(image: headers.Opened, file: io.BufferedIOBase) -> Photo:
         alpha,
         header.kind,
         header.bits,
-        read_metadata(image, w, h),
+        read_metadata(image, w, h, turned=turned),
         milliseconds,
         _plays(image),
     )
