@@ -135,10 +135,10 @@ def moving_png(frames, default=None):
     if default:
         data += png_chunk(b"IDAT", pixels(default, 4, 4))
     numbers = itertools.count()
-    for color, (x, y, w, h), afterwards, laid in frames:
+    for place, (color, (x, y, w, h), afterwards, laid) in enumerate(frames):
         control = struct.pack(">IIIII", next(numbers), w, h, x, y)
         data += png_chunk(b"fcTL", control + struct.pack(">HHBB", 1, 10, afterwards, laid))
-        first = not default and next(numbers) == 1
+        first = not default and place == 0
         number = b"" if first else struct.pack(">I", next(numbers))
         data += png_chunk(b"IDAT" if first else b"fdAT", number + pixels(color, w, h))
     return data + png_chunk(b"IEND", b"")
@@ -155,7 +155,6 @@ def shown(data):
 WHOLE = (0, 0, 4, 4)
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-048 not built")
 @pytest.mark.req("FIL-048")
 def test_frame_that_goes_away_leaves_nothing():
     frames = [
@@ -169,7 +168,6 @@ def test_frame_that_goes_away_leaves_nothing():
     np.testing.assert_array_equal(last, expected)
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-048 not built")
 @pytest.mark.req("FIL-048")
 def test_half_transparent_frames_lie_over_each_other():
     frames = [
@@ -188,7 +186,6 @@ def test_half_transparent_frames_lie_over_each_other():
     np.testing.assert_allclose(third[2, 2], [gray, gray, 255, alpha], atol=1)
 
 
-@pytest.mark.xfail(strict=True, reason="FIL-048 not built")
 @pytest.mark.req("FIL-048", "FIL-034")
 def test_picture_outside_an_animation_is_no_frame():
     frames = [(RED, (1, 1, 2, 2), CLEAN, OVER), (BLUE, WHOLE, STAY, REPLACE)]
@@ -203,6 +200,13 @@ def test_picture_outside_an_animation_is_no_frame():
         assert (image.n_frames, image.default_image, image.info["duration"]) == (2, False, 100)
     still = photos.decode_photo(moving_png(frames[:1], default=WHITE))
     np.testing.assert_array_equal(still.pixels[1, 1], RED[:3])
+
+
+@pytest.mark.req("FIL-048")
+def test_picture_whose_animation_is_missing_is_read():
+    none, one = (png_chunk(b"acTL", struct.pack(">II", count, 3)) for count in (0, 1))
+    data = moving_png([], default=RED).replace(none, one)
+    np.testing.assert_array_equal(photos.decode_photo(data).pixels[0, 0], RED[:3])
 
 
 class _Counted(np.ndarray):

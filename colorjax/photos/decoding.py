@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from colorjax.photos.formats import TruncatedDataError, UnsupportedError
 from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of, read_exif
@@ -76,6 +76,8 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
 def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode an image with 1 or 8 bits per channel."""
     scale = _SCALES.get(rawmode_of(image), 1) if image.format == "PNG" else 1
+    if isinstance(image, PngImagePlugin.PngImageFile) and image.tell():
+        _load_moving_png(image)
     image.load()
     if scale > 1 and isinstance(clear := image.info.get("transparency"), int):
         image = image.copy()
@@ -93,6 +95,27 @@ def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if indexed and (color == color[..., :1]).all():
         color = color[..., 0]
     return color, alpha
+
+
+def _load_moving_png(image: Any) -> None:
+    """Load a later frame of an animated PNG as viewers show it (PNG, third edition, 11.3.6.2).
+
+    Pillow mixes half-transparent frames wrongly, forgets what was below a frame that it lays over another, and begins
+    with the picture outside the animation, if there is one.
+    """
+    below = image._new(image._prev_im.copy())
+    if image.default_image and image.tell() == 1:
+        below.paste(0, (0, 0, *below.size))
+        image.im = below.copy().im
+        image._prev_im = below.copy().im
+    if image.mode in ("LA", "RGBA") and image.blend_op == PngImagePlugin.Blend.OP_OVER:
+        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
+        image.load()
+        shown = below.copy()
+        shown.alpha_composite(image.crop(image.dispose_extent), image.dispose_extent[:2])
+        image.im = shown.im
+    image.load()
+    image._prev_im = below.im  # what the next frame may go back to
 
 
 def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:

@@ -17,7 +17,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from colorjax.photos.ancillary import LONGEST
+from colorjax.photos.ancillary import LONGEST, chunks
 from colorjax.photos.formats import SIXTEEN_BIT, SUFFIXES, UnsupportedError, need_heif
 
 LONGEST_EXIF = LONGEST
@@ -71,7 +71,7 @@ class TiffPages:
         self.size = (self.page.imagewidth, self.page.imagelength)
         tags = {name: self.page.tags.get(tag) for name, tag in _INFO.items()}
         found = {name: tag.value for name, tag in tags.items() if tag}
-        self.info = {name: value for name, value in found.items() if isinstance(value, bytes)}
+        self.info: dict[Any, Any] = {k: v for k, v in found.items() if isinstance(v, bytes)}
 
     def tell(self) -> int:
         """Return the number of the current page."""
@@ -110,6 +110,16 @@ def open_image(file: Any) -> Opened:
         if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
         return TiffPages(file)
+
+
+def first_frame(image: Opened, file: Any) -> int:
+    """Return the number of the first frame. In a PNG, a picture that is not part of the animation may be before it."""
+    if not getattr(image, "default_image", False):
+        return 0
+    place = file.tell()
+    moving = any(name == b"fdAT" for name, _, _ in chunks(file))
+    file.seek(place)
+    return int(moving)
 
 
 def is_held_whole(file: Any) -> bool:

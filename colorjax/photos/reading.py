@@ -208,7 +208,9 @@ def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
         count = parts.count_pages(file)
         file.seek(place)
         return count
-    return getattr(image, "n_frames", 1) if image.format in formats.MULTI_FRAME else 1
+    if image.format not in formats.MULTI_FRAME:
+        return 1
+    return getattr(image, "n_frames", 1) - headers.first_frame(image, file)
 
 
 def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
@@ -265,10 +267,10 @@ def _decode_one(
 ) -> tuple[headers.Opened, Photo]:
     """Open a file and decode one of its frames, if asked only after a check of their number."""
     with open_photo(file, name, max_pixels, truncated=truncated) as image:
-        if number:
-            image.seek(number)
         if check_all:
             _check_all_frames(image, file, name, max_pixels)
+        if place := number + headers.first_frame(image, file):
+            image.seek(place)
         photo = decode_frame(image, file)
         if image.format == "TIFF" and not number:
             bytes_a_page = 3 * photo.pixels[..., 0].size * photo.pixels.itemsize
@@ -317,11 +319,12 @@ def _read_frames(
     size = file.seek(0, io.SEEK_END)
     file.seek(place)  # where the decoder continues
     together = photo.pixels[..., 0].size
+    beginning = image.tell()
     for number in itertools.count(1):
         more, fault = False, None
         if not photo.truncated:
             try:
-                more = _seek(image, number, name, max_pixels)
+                more = _seek(image, beginning + number, name, max_pixels)
             except PhotoError as error:
                 fault = error
         if fault and allow_truncated:
