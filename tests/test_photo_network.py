@@ -61,6 +61,17 @@ def test_shapes_and_batches(compute):
         np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.xfail(strict=True, reason="NET-035 not built")
+@pytest.mark.req("NET-035")
+def test_few_programs_without_jit(caplog):
+    conf = small()
+    params, gray = drawn(conf), grays(3, 1, 24, 20)  # a size that no other test compiles
+    with jax.log_compiles():
+        jax.grad(lambda params: photo.apply_photo(params, gray, conf.network).sum())(params)
+    compiled = [r for r in caplog.records if r.message.startswith("Compiling jit(")]
+    assert 1 <= len(compiled) <= 8
+
+
 @pytest.mark.req("NET-034")
 @pytest.mark.parametrize("stages", [7, pytest.param(5, marks=pytest.mark.slow)])
 def test_network_equals_numpy(stages):
