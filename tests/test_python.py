@@ -166,7 +166,6 @@ def wrong_arguments():
     return json.loads(output)
 
 
-@pytest.mark.xfail(strict=True, reason="API-022 of the color functions not built")
 @pytest.mark.req("API-022")
 def test_wrong_arguments_get_one_line():
     found = wrong_arguments()
