@@ -177,7 +177,6 @@ def test_keys_decide_parameters():
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(np.any(a != b)), first, other)))
 
 
-@pytest.mark.xfail(strict=True, reason="NET-009 with x64 not built")
 @pytest.mark.req("NET-009")
 @pytest.mark.parametrize("config", [small("seed-tanh2"), colorjax.preset("photo")])
 def test_parameters_do_not_depend_on_x64(config):
