@@ -6,11 +6,12 @@ Each field declares its own domain. A Literal annotation lists the choices, and 
 import dataclasses
 import json
 import math
+import numbers
 import reprlib
 import typing
 from typing import Any, Literal
 
-from colorjax.errors import ConfigError
+from colorjax.errors import ConfigError, check
 from colorjax.jsontext import leaves, parse_json
 
 MAX_VIVIDNESS = 1000  # the largest vividness
@@ -323,6 +324,15 @@ PRESETS = {
 }
 
 
+def check_config(config: object) -> None:
+    """Check that a value is a config.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    check(isinstance(config, Config), "config", config, "a Config, such as preset('photo')")
+
+
 def preset(name: str) -> Config:
     """Return a preset by name.
 
@@ -337,7 +347,7 @@ def preset(name: str) -> Config:
         >>> colorjax.preset("photo").working_size
         224
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"there is no preset {name!r}; expected one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
@@ -378,17 +388,22 @@ def fit_config(
             number of steps is used.
 
     Raises:
-        ConfigError: the number of passes or steps is below 1, or `accumulate` does not divide the batch.
+        ArgumentError: the config is not a `Config`.
+        ConfigError: the number of photos, passes or steps is not an integer of at least 1, or `accumulate` does not
+            divide the batch.
 
     Example:
         >>> config = colorjax.fit_config(colorjax.preset("seed-relu"), photos=120, passes=3)
         >>> config.batch, config.pass_steps, config.steps
         (50, 3, 9)
     """
+    check_config(config)
+    counts = {"photos": photos} if passes is None else {"photos": photos, "passes": passes}
+    for name, count in counts.items():
+        if not isinstance(count, numbers.Integral) or count < 1:
+            raise ConfigError(f"{name} is {reprlib.repr(count)}; expected an integer of at least 1")
     batch = min(config.batch, photos)
     pass_steps = math.ceil(photos / batch)
-    if passes is not None and passes < 1:
-        raise ConfigError(f"passes is {passes}; expected an integer of at least 1")
     if batch % config.accumulate:
         raise ConfigError(
             f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"

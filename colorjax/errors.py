@@ -108,13 +108,14 @@ def described(value: object) -> str:
     return f"of type {kind}"
 
 
-def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
-    """Return whether a value is an array of real numbers without empty axes.
+def is_numeric(value: object, axes: int, last: int | None = None, *, empty: bool = False) -> bool:
+    """Return whether a value is an array of real numbers.
 
     Args:
         value: Any value.
         axes: The least number of axes.
         last: The size of the last axis, or None for any size.
+        empty: Whether the array may be empty.
     """
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if not isinstance(shape, tuple) or getattr(dtype, "kind", "O") not in "biufV":
@@ -122,6 +123,6 @@ def is_numeric(value: object, axes: int, last: int | None = None) -> bool:
     # bfloat16 and similar types are of kind V
     if getattr(dtype, "kind", "") == "V" and "float" not in str(dtype):
         return False
-    # a symbolic side counts as not empty
-    empty = any(isinstance(side, int) and side == 0 for side in shape)
-    return len(shape) >= axes and not empty and (last is None or shape[-1] == last)
+    if not empty and any(isinstance(side, int) and side == 0 for side in shape):
+        return False  # a symbolic side counts as not empty
+    return len(shape) >= axes and (last is None or shape[-1] == last)

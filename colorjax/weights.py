@@ -16,10 +16,10 @@ import safetensors.numpy
 from jaxtyping import PyTree
 
 from colorjax import config as configs
-from colorjax.config import Config
+from colorjax.config import Config, check_config
 from colorjax.errors import ConfigError, WeightsError, check
 from colorjax.jsontext import leaves, parse_json
-from colorjax.networks import check_config, parameter_shapes
+from colorjax.networks import parameter_shapes
 from colorjax.photos import write_bytes
 
 FORMAT = 1

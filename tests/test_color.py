@@ -377,6 +377,18 @@ FUNCTIONS = {
 
 
 @pytest.mark.req("COL-021")
+def test_no_pixels():
+    for rgb in (np.zeros((0, 3), np.uint8), np.zeros((2, 0, 5, 3), np.float32)):
+        assert color.rgb_to_gray(rgb).shape == rgb.shape[:-1]
+        luma, chroma = color.rgb_to_luma_chroma(rgb)
+        assert color.luma_chroma_to_rgb(luma, color.fit_gamut(luma, chroma)).size == 0
+        assert color.apply_chroma(luma.astype(int), chroma).shape == rgb.shape
+        lab = color.rgb_to_lab(rgb)
+        assert color.ciede2000(lab, lab).shape == rgb.shape[:-1]
+        assert color.lab_to_rgb(lab).shape == rgb.shape
+
+
+@pytest.mark.req("COL-021")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_pixelwise_and_pure(name):
     rng = np.random.default_rng(0)

@@ -177,6 +177,21 @@ def test_keys_decide_parameters():
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(np.any(a != b)), first, other)))
 
 
+@pytest.mark.req("NET-009")
+@pytest.mark.parametrize("config", [small("seed-tanh2"), colorjax.preset("photo")])
+def test_parameters_do_not_depend_on_x64(config):
+    def init():
+        return colorjax.init_params(jax.random.key(6), config)
+
+    with jax.enable_x64(True):
+        shapes = jax.tree.leaves(jax.eval_shape(init))
+        assert {leaf.dtype.name for leaf in shapes} == {"float32"}
+        dense = isinstance(config.network, configs.DenseConfig)
+        wide = init() if dense else None
+    if dense:
+        jax.tree.map(np.testing.assert_array_equal, init(), wide)
+
+
 @pytest.mark.req("NET-010")
 @presets
 @hypothesis.given(seed=seeds)

@@ -61,6 +61,18 @@ def test_shapes_and_batches(compute):
         np.testing.assert_allclose(mapped, head, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.req("NET-035")
+def test_one_program_without_jit(caplog):
+    conf = small()
+    shapes = jax.eval_shape(lambda: colorjax.init_params(jax.random.key(0), conf))
+    params = jax.tree.map(lambda leaf: np.full(leaf.shape, 0.1, np.float32), shapes)
+    gray = jnp.zeros((1, 24, 20))  # a size that no other test compiles
+    with jax.log_compiles():
+        photo.apply_photo(params, gray, conf.network)
+    compiled = [r for r in caplog.records if r.message.startswith("Compiling jit(")]
+    assert len(compiled) == 1
+
+
 @pytest.mark.req("NET-034")
 @pytest.mark.parametrize("stages", [7, pytest.param(5, marks=pytest.mark.slow)])
 def test_network_equals_numpy(stages):

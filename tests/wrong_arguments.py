@@ -1,5 +1,6 @@
 """Call public functions with wrong arguments, and print what each raises: without the tests' type checks."""
 
+import dataclasses
 import json
 
 import jax
@@ -10,6 +11,15 @@ import colorjax
 
 GRAY = np.full((48, 64), 128, np.uint8)
 PACKAGED = colorjax.load_weights()
+SEED = colorjax.preset("seed-relu")
+LUMA, CHROMA, RGB = np.zeros((4, 5), np.int32), np.zeros((4, 5, 2)), np.zeros((4, 5, 3))
+
+
+def step(batch, config):
+    """Trace a step from the state of `SEED`."""
+    state = jax.eval_shape(lambda: colorjax.init_state(jax.random.key(0), SEED))
+    return jax.eval_shape(lambda state: colorjax.train_step(state, batch, config), state)
+
 
 WRONG = {
     "five axes": lambda: colorjax.colorize(np.zeros((1, 1, 4, 4, 3), np.uint8)),
@@ -37,6 +47,21 @@ WRONG = {
     "temperature of variants": lambda: colorjax.colorize_variants(GRAY, temperature=-1.0),
     "gray without channels": lambda: colorjax.rgb_to_gray(np.zeros((4, 4))),
     "text as levels": lambda: colorjax.rgb_to_gray("abc"),
+    "CIELAB of gray": lambda: colorjax.rgb_to_lab(np.zeros((4, 4))),
+    "CIELAB of text": lambda: colorjax.rgb_to_lab("abc"),
+    "CIELAB of complex levels": lambda: colorjax.rgb_to_lab(np.zeros(3, complex)),
+    "RGB of a number": lambda: colorjax.lab_to_rgb(50.0),
+    "swapped luma": lambda: colorjax.luma_chroma_to_rgb(CHROMA, LUMA),
+    "luma to broadcast": lambda: colorjax.luma_chroma_to_rgb(LUMA[:1], CHROMA),
+    "swapped gamut": lambda: colorjax.fit_gamut(CHROMA, LUMA),
+    "RGB in the gamut": lambda: colorjax.fit_gamut(LUMA, RGB),
+    "swapped light": lambda: colorjax.apply_chroma(CHROMA, LUMA),
+    "light of another size": lambda: colorjax.apply_chroma(LUMA[1:], CHROMA),
+    "light of floats": lambda: colorjax.apply_chroma(LUMA + 0.5, CHROMA),
+    "light of text": lambda: colorjax.apply_chroma("light", CHROMA),
+    "differences to broadcast": lambda: colorjax.ciede2000(RGB, RGB[:1]),
+    "difference of chroma": lambda: colorjax.ciede2000(CHROMA, CHROMA),
+    "difference of nothing": lambda: colorjax.ciede2000(None, RGB),
     "key": lambda: colorjax.init_params(5, colorjax.preset("seed-relu")),
     "swapped init": lambda: colorjax.init_params(colorjax.preset("seed-relu"), jax.random.key(0)),
     "forward swapped": lambda: colorjax.forward(np.zeros((16, 16)), PACKAGED[0], PACKAGED[1]),
@@ -63,8 +88,17 @@ WRONG = {
         np.zeros((1, 16, 16)),
         colorjax.preset("seed-relu"),
     ),
+    "step of another config": lambda: step(np.zeros((2, 16, 16, 3)), colorjax.preset("seed-relu2")),
+    "step parts": lambda: step(np.zeros((3, 16, 16, 3)), dataclasses.replace(SEED, accumulate=2)),
+    "state of other params": lambda: colorjax.init_state(jax.random.key(0), SEED, PACKAGED[0]),
+    "state of no params": lambda: colorjax.init_state(jax.random.key(0), SEED, "params"),
     "optimizer": lambda: colorjax.make_optimizer("adam"),
     "preset": lambda: colorjax.preset(3),
+    "preset list": lambda: colorjax.preset(["photo"]),
+    "fitted text": lambda: colorjax.fit_config("photo", photos=3),
+    "fitted to nothing": lambda: colorjax.fit_config(SEED, photos=0),
+    "fitted to half passes": lambda: colorjax.fit_config(SEED, photos=3, passes=1.5),
+    "fitted to text": lambda: colorjax.fit_config(SEED, photos=3, passes="10"),
     "load": lambda: colorjax.load_weights(3),
     "save params": lambda: colorjax.save_weights("w.safetensors", 5, colorjax.preset("seed-relu")),
     "save config": lambda: colorjax.save_weights("w.safetensors", PACKAGED[0], "photo"),

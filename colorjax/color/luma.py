@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int32, Integer, Real
 
-from colorjax.color.planes import planes
-from colorjax.errors import check, is_numeric
+from colorjax.color.planes import check_channels, check_same, planes
+from colorjax.errors import check
 
 # The weights of gray in hundredths: integers, so that gray of integer levels is exact.
 _RED, _GREEN, _BLUE = 21, 72, 7
@@ -36,7 +36,7 @@ def rgb_to_gray(
         >>> print(colorjax.rgb_to_gray(np.array([[255, 0, 0], [90, 90, 90]])))
         [53.55 90.  ]
     """
-    check(is_numeric(rgb, 1, 3), "rgb", rgb, "an array of levels whose last axis is 3 channels")
+    check_channels("rgb", rgb, 3)
     red, green, blue = planes(rgb)
     hundredths = _RED * red + _GREEN * green + _BLUE * blue
     return jnp.floor((hundredths + 0.5) / 100) if truncate else hundredths / 100
@@ -80,6 +80,7 @@ def luma_chroma_to_rgb(
         >>> print(np.rint(rgb))
         [200. 100.  50.]
     """
+    _check_pair("luma", luma, chroma)
     luma = jnp.asarray(luma, jnp.float32)
     red, blue = planes(chroma)
     return jnp.stack([luma + red, luma + _green(red, blue), luma + blue], axis=-1)
@@ -109,6 +110,7 @@ def fit_gamut(
         >>> print(np.round(colorjax.fit_gamut(np.array(200.0), np.array([100.0, -50.0])), 2))
         [ 55.  -27.5]
     """
+    _check_pair("luma", luma, chroma)
     luma = jnp.clip(jnp.asarray(luma, jnp.float32), 0, peak)
     red, blue = planes(chroma)
     return jnp.stack(_fit(luma, red, blue, peak), axis=-1)
@@ -200,6 +202,9 @@ def apply_chroma(
         >>> print(rgb, colorjax.color.rgb_to_luma100(rgb))
         [[188 114  88]] [12772]
     """
+    _check_pair("luma100", luma100, chroma)
+    integers = luma100.dtype.kind in "iu"
+    check(integers, "luma100", luma100, "integers, such as rgb_to_luma100(rgb)")
     luma100 = jnp.asarray(luma100, jnp.int32)
     red, blue = fit_red_blue(luma100, *planes(chroma), peak=peak)
     return jnp.stack([red, solve_green(luma100, red, blue, peak=peak), blue], axis=-1)
@@ -233,6 +238,12 @@ def solve_green(
     # Rounding red and blue moves green by at most 14/72, so green also rounds into [0, peak].
     luma100 = jnp.clip(luma100, 0, 100 * peak)
     return (luma100 - _RED * red - _BLUE * blue + _GREEN // 2) // _GREEN
+
+
+def _check_pair(name: str, luma: object, chroma: object) -> None:
+    """Check that luma and chroma are arrays of the same pixels."""
+    check_channels("chroma", chroma, 2)
+    check_same(name, luma, np.shape(chroma)[:-1], "chroma")
 
 
 def _green(red: Array, blue: Array) -> Array:

@@ -1,10 +1,32 @@
-"""Pixels as separate channels. XLA on CPUs is several times slower along a last axis of 3."""
+"""Pixels as separate channels, and checks of them. XLA on CPUs is several times slower along a last axis of 3."""
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from colorjax.errors import check, is_numeric
+
 
 def planes(pixels: Array | np.ndarray) -> tuple[Array, ...]:
     """Split the last axis into float32 arrays."""
     return tuple(jnp.unstack(jnp.asarray(pixels, jnp.float32), axis=-1))
+
+
+def check_channels(name: str, pixels: object, channels: int) -> None:
+    """Check that a value is an array of pixels.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    fits = is_numeric(pixels, 1, channels, empty=True)
+    check(fits, name, pixels, f"an array of real numbers whose last axis is {channels} channels")
+
+
+def check_same(name: str, value: object, shape: tuple[int, ...], other: str) -> None:
+    """Check that a value is an array of the same pixels as another one. Broadcasting would accept more.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    fits = is_numeric(value, 0, empty=True) and np.shape(value) == shape
+    check(fits, name, value, f"an array for the pixels of {other}, {shape}")

@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Real
 
-from colorjax.color.planes import planes
+from colorjax.color.planes import check_channels, planes
 
 # The sRGB curve of IEC 61966-2-1. The knee of the inverse is the image of this one, so the two curves match.
 _KNEE, _SLOPE, _OFFSET, _GAMMA = 0.04045, 12.92, 0.055, 2.4
@@ -138,6 +138,7 @@ def rgb_to_lab(rgb: Real[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pix
         >>> print(np.rint(lab))
         [53. 80. 67.]
     """
+    check_channels("rgb", rgb, 3)
     linear_rgb = srgb_to_linear(jnp.asarray(rgb, jnp.float32) / 255)
     return _relative_xyz_to_lab(_mix(_TO_RELATIVE_XYZ, linear_rgb))
 
@@ -159,6 +160,7 @@ def lab_to_rgb(lab: Float[Array | np.ndarray, "*pixels 3"]) -> Float[Array, "*pi
         >>> print(np.rint(rgb))
         [244. 169.  92.]
     """
+    check_channels("lab", lab, 3)
     return 255 * linear_to_srgb(_mix(_TO_LINEAR_RGB, _lab_to_relative_xyz(lab)))
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree, Real
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
-from colorjax.config import Config
+from colorjax.config import Config, check_config
 from colorjax.inference.pipeline import choose_coefficients, predict_working_copy, working_shape
 from colorjax.inference.resampling import lift_matrix, shrink_matrix
-from colorjax.networks import check_config, check_gray, check_params
+from colorjax.networks import check_gray, check_params
 
 
 def colorize_gray(

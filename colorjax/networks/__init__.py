@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from colorjax.color import fit_gamut, luma_chroma_to_rgb
-from colorjax.config import Config, DenseConfig, PhotoConfig
+from colorjax.config import Config, DenseConfig, PhotoConfig, check_config
 from colorjax.errors import check, is_numeric
 from colorjax.networks.bins import decode
 from colorjax.networks.dense import apply_dense, init_dense, output_levels
@@ -98,15 +98,6 @@ def check_key(key: object) -> None:
     typed = dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key)
     raw = str(dtype) == "uint32" and getattr(key, "ndim", 0) == 1
     check(typed or raw, "key", key, "a JAX random key, such as jax.random.key(0)")
-
-
-def check_config(config: object) -> None:
-    """Check that a value is a config.
-
-    Raises:
-        ArgumentError: it is not.
-    """
-    check(isinstance(config, Config), "config", config, "a Config, such as preset('photo')")
 
 
 def check_gray(gray: object) -> None:

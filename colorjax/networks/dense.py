@@ -33,7 +33,7 @@ def init_dense(key: PRNGKeyArray, size: int, config: DenseConfig) -> PyTree:
     widths = [pixels, *[3 * pixels * config.hidden_multiple] * config.depth, 3 * pixels]
     k = config.initial_scale
     kernels = [
-        jax.random.uniform(key, shape, minval=-k, maxval=k)
+        jax.random.uniform(key, shape, jnp.float32, -k, k)
         for key, *shape in zip(
             jax.random.split(key, config.depth + 1), widths, widths[1:], strict=False
         )

@@ -22,7 +22,8 @@ def init_conv(key: PRNGKeyArray, *shape: int, gain: float = 1.0) -> dict[str, Ar
         gain: A factor on the kernel.
     """
     scale = gain / math.sqrt(math.prod(shape[:-1]))
-    return {"kernel": scale * jax.random.normal(key, shape), "bias": jnp.zeros(shape[-1])}
+    kernel = scale * jax.random.normal(key, shape, jnp.float32)
+    return {"kernel": kernel, "bias": jnp.zeros(shape[-1], jnp.float32)}
 
 
 def apply_conv(params: PyTree, x: Float[Array, "b h w c"]) -> Float[Array, "b h w outputs"]:
@@ -47,7 +48,7 @@ def as_channels(
 
 def init_norm(channels: int) -> dict[str, Array]:
     """Initialize a normalization with scale 1 and bias 0."""
-    return {"scale": jnp.ones(channels), "bias": jnp.zeros(channels)}
+    return {"scale": jnp.ones(channels, jnp.float32), "bias": jnp.zeros(channels, jnp.float32)}
 
 
 def group_norm(

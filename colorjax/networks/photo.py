@@ -5,6 +5,8 @@ coarsest features and their mean over the photo. It doubles the resolution three
 of the encoder at that stride. It ends with the logits of the chroma bins (`bins`) for each cell of 4 × 4 pixels.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
@@ -96,7 +98,17 @@ def apply_photo_features(
 
     Returns:
         The logits, and the features, which are at least 0.
+
+    Gradient:
+        By `jax.grad` or `jax.vjp`. `jax.jvp` is not supported.
     """
+    return _apply(params, gray, config)
+
+
+# without a jit of the caller, one program instead of hundreds; within one, it leaves no trace
+@functools.partial(jax.jit, static_argnames="config", inline=True)
+def _apply(params, gray, config):
+    """Apply the network, as `apply_photo_features` says."""
     *batch, height, width = gray.shape
     pictures = gray.reshape(-1, height, width, 1).astype(config.compute)
     features = apply_efficientnet(

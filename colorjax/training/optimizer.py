@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
-from colorjax.config import Config
-from colorjax.networks import check_config
+from colorjax.config import Config, check_config
 
 EARLY = {
     "stem",

@@ -11,10 +11,10 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
 from colorjax.color import rgb_to_gray
-from colorjax.config import Config
+from colorjax.config import Config, check_config
 from colorjax.data import augment
-from colorjax.errors import check, is_numeric
-from colorjax.networks import check_config, check_key, init_params
+from colorjax.errors import ConfigError, check, is_numeric
+from colorjax.networks import check_key, check_params, init_params
 from colorjax.networks.convolution import CONVOLVED
 from colorjax.training.losses import loss, objective
 from colorjax.training.optimizer import hold_frozen, make_optimizer, schedule
@@ -63,6 +63,9 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
         config: The config of the network and its training.
         params: Parameters to start from, instead of random ones.
 
+    Raises:
+        ArgumentError: an argument is of the wrong kind, or the parameters are of another network.
+
     Example:
         >>> config = colorjax.preset("seed-relu")
         >>> state = colorjax.init_state(jax.random.key(0), config)
@@ -72,7 +75,9 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     check_key(key)
     check_config(config)
     params_key, step_key = jax.random.split(key)
-    params = init_params(params_key, config) if params is None else params
+    if params is None:
+        params = init_params(params_key, config)
+    check_params(params, config)
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
     zeros = [
@@ -158,6 +163,11 @@ def train_step(
         (the config's, on its schedule), `skipped` and `skipped_in_a_row`. A step that is not finite changes only the
         step, the key and these two counters.
 
+    Raises:
+        ArgumentError: an argument is of the wrong kind, or the state is of another network.
+        ConfigError: the photos are not of the size of a dense network, `accumulate` does not divide the batch, or the
+            network does not support the objective.
+
     Example:
         >>> config = colorjax.preset("seed-relu")
         >>> state = colorjax.init_state(jax.random.key(0), config)
@@ -169,6 +179,11 @@ def train_step(
     check(isinstance(state, TrainState), "state", state, "a TrainState, as init_state gives it")
     check(is_numeric(batch, 4, 3), "batch", batch, "RGB levels, (batch, h, w, 3)")
     check_config(config)
+    check_params(state.params, config)
+    if len(batch) % config.accumulate:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}; expected a divisor of the batch, {len(batch)}"
+        )
     key, augment_key = jax.random.split(state.key)
     views = augment_batch(augment_key, batch.astype(jnp.float32), config)
     # without the barrier, XLA on a CPU would fuse the augmentation with the network and compute it for each use
