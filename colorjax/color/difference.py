@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from colorjax.color.planes import check_channels, check_same, planes
+from colorjax.color.planes import check_channels, check_fits, planes
 
 # Smaller squares count as zero: a chroma or a difference below 1e-6 is float32 noise.
 _ZERO = 1e-12
@@ -36,7 +36,8 @@ def ciede2000(
         2.04
     """
     check_channels("lab1", lab1, 3)
-    check_same("lab2", lab2, np.shape(lab1), "lab1")
+    check_channels("lab2", lab2, 3)
+    check_fits("lab2", lab2, np.shape(lab1), "lab1")
     (l1, a1, b1), (l2, a2, b2) = planes(lab1), planes(lab2)
     stretch = 1.5 - 0.5 * _weight(_length(a1, b1) / 2 + _length(a2, b2) / 2)
     a1, a2 = stretch * a1, stretch * a2

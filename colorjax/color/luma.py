@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int32, Integer, Real
 
-from colorjax.color.planes import check_channels, check_same, planes
+from colorjax.color.planes import check_channels, check_fits, planes
 from colorjax.errors import check
 
 # The weights of gray in hundredths: integers, so that gray of integer levels is exact.
@@ -241,9 +241,9 @@ def solve_green(
 
 
 def _check_pair(name: str, luma: object, chroma: object) -> None:
-    """Check that luma and chroma are arrays of the same pixels."""
+    """Check that luma and chroma are arrays whose shapes fit each other."""
     check_channels("chroma", chroma, 2)
-    check_same(name, luma, np.shape(chroma)[:-1], "chroma")
+    check_fits(name, luma, np.shape(chroma)[:-1], "chroma")
 
 
 def _green(red: Array, blue: Array) -> Array:

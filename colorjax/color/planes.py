@@ -22,11 +22,15 @@ def check_channels(name: str, pixels: object, channels: int) -> None:
     check(fits, name, pixels, f"an array of real numbers whose last axis is {channels} channels")
 
 
-def check_same(name: str, value: object, shape: tuple[int, ...], other: str) -> None:
-    """Check that a value is an array of the same pixels as another one. Broadcasting would accept more.
+def check_fits(name: str, value: object, shape: tuple[int, ...], other: str) -> None:
+    """Check that a value is an array whose shape broadcasts with that of another one.
 
     Raises:
         ArgumentError: it is not.
     """
-    fits = is_numeric(value, 0, empty=True) and np.shape(value) == shape
-    check(fits, name, value, f"an array for the pixels of {other}, {shape}")
+    fits = is_numeric(value, 0, empty=True)
+    try:
+        jnp.broadcast_shapes(getattr(value, "shape", ()), shape)
+    except ValueError:
+        fits = False
+    check(fits, name, value, f"an array whose shape fits the pixels of {other}, {shape}")
