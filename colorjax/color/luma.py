@@ -7,6 +7,8 @@ Products with 3 × 3 matrices are written out element by element, so that matrix
 them.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -240,7 +242,7 @@ def solve_green(
     return (luma100 - _RED * red - _BLUE * blue + _GREEN // 2) // _GREEN
 
 
-def _check_pair(name: str, luma: object, chroma: object) -> None:
+def _check_pair(name: str, luma: Any, chroma: Any) -> None:
     """Check that luma and chroma are arrays whose shapes fit each other."""
     check_channels("chroma", chroma, 2)
     check_fits(name, luma, np.shape(chroma)[:-1], "chroma")

@@ -75,8 +75,7 @@ def init_state(key: PRNGKeyArray, config: Config, params: PyTree | None = None) 
     check_key(key)
     check_config(config)
     params_key, step_key = jax.random.split(key)
-    if params is None:
-        params = init_params(params_key, config)
+    params = init_params(params_key, config) if params is None else params
     check_params(params, config)
     opt_state = make_optimizer(config).init(params)
     ema_params = jax.tree.map(jnp.copy, params) if config.ema_decay else None
