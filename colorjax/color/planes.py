@@ -1,5 +1,7 @@
 """Pixels as separate channels, and checks of them. XLA on CPUs is several times slower along a last axis of 3."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -22,7 +24,7 @@ def check_channels(name: str, pixels: object, channels: int) -> None:
     check(fits, name, pixels, f"an array of real numbers whose last axis is {channels} channels")
 
 
-def check_fits(name: str, value: object, shape: tuple[int, ...], other: str) -> None:
+def check_fits(name: str, value: object, shape: tuple[Any, ...], other: str) -> None:
     """Check that a value is an array whose shape broadcasts with that of another one.
 
     Raises:
