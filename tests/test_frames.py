@@ -228,7 +228,7 @@ def test_a_few_pages_are_in_memory(network, tmp_path, monkeypatch, suffix):
 
     def alive(seen, bound):
         """Count what is referred to, once threads have let go of what they have finished."""
-        for _ in range(50):
+        for _ in range(500):
             count = sum(each() is not None for each in seen)
             if count <= bound:
                 break
