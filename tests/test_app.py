@@ -431,6 +431,7 @@ def test_a_color_is_limited_to_its_surroundings(page, asked, tmp_path):
 @pytest.mark.parametrize(("width", "height"), [(1366, 625), (1280, 900)])
 def test_the_first_page_fits(page, width, height):
     page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function("height => innerHeight == height", arg=height)
     assert page.evaluate("document.documentElement.scrollHeight") <= height
 
 
