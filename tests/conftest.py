@@ -18,10 +18,9 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; processes would inherit it
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-hypothesis.settings.register_profile("dev", max_examples=25, deadline=None)
-hypothesis.settings.register_profile(
-    "ci", hypothesis.settings.get_profile("ci"), max_examples=50, deadline=None
-)
+steady = hypothesis.settings.get_profile("ci")  # the same examples in each run
+hypothesis.settings.register_profile("quick", steady, max_examples=20, deadline=None)
+hypothesis.settings.register_profile("ci", steady, max_examples=50, deadline=None)
 hypothesis.settings.register_profile("deep", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -190,6 +190,14 @@ def close_all(page):
 PHOTO = scene(120, 160)[..., 1]
 
 
+def resize(page, width, height):
+    """Give the window another size, and wait until it has it."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function(
+        "size => innerWidth + ' ' + innerHeight == size", arg=f"{width} {height}"
+    )
+
+
 def drop(page, tmp_path, **files):
     paths = []
     for name, data in files.items():
@@ -430,8 +438,7 @@ def test_a_color_is_limited_to_its_surroundings(page, asked, tmp_path):
 @pytest.mark.req("APP-015")
 @pytest.mark.parametrize(("width", "height"), [(1366, 625), (1280, 900)])
 def test_the_first_page_fits(page, width, height):
-    page.set_viewport_size({"width": width, "height": height})
-    page.wait_for_function("height => innerHeight == height", arg=height)
+    resize(page, width, height)
     assert page.evaluate("document.documentElement.scrollHeight") <= height
 
 
@@ -439,7 +446,7 @@ def test_the_first_page_fits(page, width, height):
 @pytest.mark.req("APP-016")
 @pytest.mark.parametrize(("width", "height"), [(1366, 560), (1366, 625), (1280, 900), (390, 844)])
 def test_the_tools_cover_nothing_of_the_photo(page, tmp_path, width, height):
-    page.set_viewport_size({"width": width, "height": height})
+    resize(page, width, height)
     drop(page, tmp_path, tall_png=encoded(scene(900, 600)[..., 1], "PNG"))
     colored(page)
     picture = page.locator(".stage .layer img").first.bounding_box()
@@ -870,7 +877,7 @@ def test_the_first_look(page):
 @pytest.mark.req("APP-006", "APP-019", "APP-022")
 @pytest.mark.parametrize("width", [360, 1280])
 def test_page_is_for_all(page, tmp_path, width):
-    page.set_viewport_size({"width": width, "height": 844})
+    resize(page, width, 844)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
     colored(page)
@@ -932,7 +939,7 @@ def test_a_tablet_has_large_buttons(browser, address):
 @pytest.mark.slow
 @pytest.mark.req("APP-006", "APP-015", "APP-022")
 def test_a_phone_cuts_nothing_off(page):
-    page.set_viewport_size({"width": 360, "height": 844})
+    resize(page, 360, 844)
     assert page.locator(".logo b").is_visible()
     tops = page.locator(".samples img").evaluate_all("all => all.map(e => e.offsetTop)")
     assert len(set(tops)) == 1
@@ -1109,7 +1116,7 @@ def test_fields_keep_what_was_entered(page, tmp_path):
 )
 def test_axe_finds_nothing_serious(page, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page.set_viewport_size({"width": width, "height": 844})
+    resize(page, width, 844)
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
 
     def check():
