@@ -247,6 +247,7 @@ def test_gradient_is_finite():
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 @pytest.mark.req("NET-033")
 def test_new_blocks_of_the_decoder_start_as_the_identity():
     shallow = small(**{"network.stages": 7}).network
