@@ -333,6 +333,18 @@ def check_config(config: object) -> None:
     check(isinstance(config, Config), "config", config, "a Config, such as preset('photo')")
 
 
+def check_accumulate(config: Config, batch: int) -> None:
+    """Check that the parts of a batch have the same size.
+
+    Raises:
+        ConfigError: `accumulate` does not divide the batch.
+    """
+    if batch % config.accumulate:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
+        )
+
+
 def preset(name: str) -> Config:
     """Return a preset by name.
 
@@ -404,10 +416,7 @@ def fit_config(
             raise ConfigError(f"{name} is {reprlib.repr(count)}; expected an integer of at least 1")
     batch = min(config.batch, photos)
     pass_steps = math.ceil(photos / batch)
-    if batch % config.accumulate:
-        raise ConfigError(
-            f"accumulate is {config.accumulate}; expected a divisor of the batch, {batch}"
-        )
+    check_accumulate(config, batch)
     if steps is None:
         steps = config.steps if passes is None else passes * pass_steps
     return replace(config, {"batch": batch, "pass_steps": pass_steps, "steps": steps})

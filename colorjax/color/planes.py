@@ -1,6 +1,6 @@
 """Pixels as separate channels, and checks of them. XLA on CPUs is several times slower along a last axis of 3."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,9 +30,13 @@ def check_fits(name: str, value: object, shape: tuple[Any, ...], other: str) -> 
     Raises:
         ArgumentError: it is not.
     """
-    fits = is_numeric(value, 0, empty=True)
-    try:
-        jnp.broadcast_shapes(getattr(value, "shape", ()), shape)
-    except ValueError:
-        fits = False
+    fits = is_numeric(value, 0, empty=True) and _broadcast(np.shape(cast(Any, value)), shape)
     check(fits, name, value, f"an array whose shape fits the pixels of {other}, {shape}")
+
+
+def _broadcast(*shapes: tuple[Any, ...]) -> bool:
+    try:
+        jnp.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True

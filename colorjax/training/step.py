@@ -11,9 +11,9 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Shaped, UInt8
 
 from colorjax.color import rgb_to_gray
-from colorjax.config import Config, check_config
+from colorjax.config import Config, check_accumulate, check_config
 from colorjax.data import augment
-from colorjax.errors import ConfigError, check, is_numeric
+from colorjax.errors import check, is_numeric
 from colorjax.networks import check_key, check_params, init_params
 from colorjax.networks.convolution import CONVOLVED
 from colorjax.training.losses import loss, objective
@@ -179,10 +179,7 @@ def train_step(
     check(is_numeric(batch, 4, 3), "batch", batch, "RGB levels, (batch, h, w, 3)")
     check_config(config)
     check_params(state.params, config)
-    if len(batch) % config.accumulate:
-        raise ConfigError(
-            f"accumulate is {config.accumulate}; expected a divisor of the batch, {len(batch)}"
-        )
+    check_accumulate(config, len(batch))
     key, augment_key = jax.random.split(state.key)
     views = augment_batch(augment_key, batch.astype(jnp.float32), config)
     # without the barrier, XLA on a CPU would fuse the augmentation with the network and compute it for each use
