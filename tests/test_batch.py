@@ -573,7 +573,7 @@ def test_interrupted_colorizing_says_how_to_go_on(album, tiny_weights, tmp_path,
         pass
     process.send_signal(number)
     try:
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == code, error

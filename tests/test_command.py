@@ -487,7 +487,7 @@ def test_interrupted_command_says_how_to_go_on(album, tmp_path, number, code):
         time.sleep(0.05)
     process.send_signal(number)
     try:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == code, err

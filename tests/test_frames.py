@@ -437,7 +437,7 @@ def test_what_a_killed_writer_leaves_is_swept(tmp_path):
     writing_now = context.Event()
     process = context.Process(target=_write_and_wait, args=(tmp_path / "photo.png", writing_now))
     process.start()
-    assert writing_now.wait(60)
+    assert writing_now.wait(600)
     try:
         (temporary,) = tmp_path.iterdir()
         photos.remove_temporaries(tmp_path)  # at work: stays

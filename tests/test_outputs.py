@@ -34,7 +34,7 @@ def album(tmp_path):
 def run(*arguments, **how):
     """Run the command in a process of its own, and return it."""
     line = [sys.executable, "-m", "colorjax", *map(str, arguments)]
-    return subprocess.run(line, timeout=300, **{"capture_output": True, **how})
+    return subprocess.run(line, timeout=600, **{"capture_output": True, **how})
 
 
 def one_line(text, *named):
@@ -669,7 +669,7 @@ sys.exit(run())
 def test_interrupted_while_loading(album, tiny_weights, module):
     own = ["colorize", str(album), "--weights", tiny_weights]
     found = subprocess.run(
-        [sys.executable, "-c", INTERRUPTING, module, *own], capture_output=True, timeout=300
+        [sys.executable, "-c", INTERRUPTING, module, *own], capture_output=True, timeout=600
     )
     assert found.returncode == 128 + signal.SIGINT
     one_line(found.stderr, "interrupted")
@@ -686,7 +686,7 @@ atexit.register(os.kill, os.getpid(), signal.SIGINT)
 sys.exit(run())
 """
     run = [sys.executable, "-c", script, option]
-    found = subprocess.run(run, capture_output=True, timeout=300, text=True)
+    found = subprocess.run(run, capture_output=True, timeout=600, text=True)
     assert found.returncode == code
     assert "Traceback" not in found.stderr
     assert found.stderr.count("\n") == (code != 0)

@@ -300,7 +300,7 @@ def test_files_to_take_home(atelier, tmp_path, name, kind, suffix, expected, for
     work = file(tmp_path, name, encoded(GRAY, kind))
     atelier.open(work)
     job = atelier.take("color", [work.key], Wanted(suffix))
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     assert (job.state, job.told, job.name) == ("done", "", expected)
     photo = photos.read_photo(job.path)
     assert (photo.format, photo.pixels.shape) == (format, (48, 64, 3))
@@ -341,7 +341,7 @@ def test_all_in_a_zip(atelier, tmp_path, work):
     for each in (work, gray, bad):
         atelier.open(each)
     job = atelier.take("zip", list(atelier.items), Wanted(".png"))
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     assert (job.state, job.done, job.total) == ("done", 3, 3)
     assert job.told.startswith("bad.jpg: not a photo")
     with zipfile.ZipFile(job.path) as archive:
@@ -357,7 +357,7 @@ def test_all_in_a_zip(atelier, tmp_path, work):
 def test_a_comparison_is_twice_as_wide(atelier, work):
     atelier.open(work)
     job = atelier.take("compare", [work.key])
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     assert job.name == "old.compare.jpg"
     assert photos.read_photo(job.path).pixels.shape[1] >= 2 * 64
 
@@ -370,7 +370,7 @@ def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
     atelier.open(other)
     assert atelier.unsaved()
     job = atelier.take("project", list(atelier.items))
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     assert not atelier.unsaved()
     again = studio.Studio(network, tmp_path)
     sent = tmp_path / "sent"
@@ -414,7 +414,7 @@ def test_a_project_that_could_not_be_opened_is_not_written(atelier, work, monkey
     monkeypatch.setattr(takehome, "MOST_CONTENT", 100)
     atelier.open(session.put(work, RED))
     job = atelier.take("project", [work.key])
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     assert (job.state, job.told) == (
         "failed",
         "old.jpg: too many colors were set for one project; expected fewer",
@@ -441,7 +441,7 @@ def test_a_project_does_not_open_more_files_than_fit(atelier, tmp_path, work, mo
     atelier.open(work)
     atelier.open(file(tmp_path, "b.png", encoded(GRAY, "PNG")))
     job = atelier.take("project", list(atelier.items))
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     sent = tmp_path / "sent"
     sent.write_bytes(job.path.read_bytes())
     with pytest.raises(errors.PhotoError, match=r"^photos\.colorjax: 2 files; only 1 more"):
@@ -582,7 +582,7 @@ def test_pages_are_named_and_colored_with_progress(atelier, tmp_path, name, kind
     settle(atelier)
     assert says in atelier.items[work.key].told
     job = atelier.take("color", [work.key])
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     assert (job.state, job.done, job.total) == ("done", 3, 3)
     assert len(list(photos.read_frames(job.path))) == 3
 
@@ -674,7 +674,7 @@ def test_the_colors_of_a_file_can_be_kept(atelier, tmp_path, network):
     assert atelier.pictures.after(work.key) != plain
     shown = looks.paint(atelier.pictures.view(work.key), network, Setting(keep_color=True))
     job = atelier.take("color", [work.key])
-    assert job.ended.wait(60)
+    assert job.ended.wait(600)
     np.testing.assert_array_equal(photos.read_photo(job.path).pixels, shown)
 
 
@@ -685,7 +685,7 @@ def test_downloads_of_removed_files_are_forgotten(atelier, tmp_path):
         atelier.open(work)
     one = atelier.take("color", [works[0].key])
     both = atelier.take("zip", [work.key for work in works])
-    assert all(job.ended.wait(60) for job in (one, both))
+    assert all(job.ended.wait(600) for job in (one, both))
     atelier.close(works[0].key)
     assert list(atelier.jobs.values()) == [both]
     assert not one.path.exists()
