@@ -77,6 +77,26 @@ def test_a_worker_replaces_no_input_of_the_run(album, tmp_path):
 
 
 @pytest.mark.req("CMD-040")
+@pytest.mark.xfail(strict=True)
+def test_what_another_run_works_on_is_counted(album, tmp_path, monkeypatch, tiny_weights, capsys):
+    statuses = ["done", "busy", "skipped"]
+    results = [archive.ArchiveResult(f"{each}.png", each, "", 1) for each in statuses]
+    monkeypatch.setattr(archive, "colorize_archive", lambda *_, **__: results)
+    command = ["archive", str(album), "--out", str(tmp_path / "out"), "--weights", tiny_weights]
+    assert cli.main(command) == 0
+    assert "1 done, 1 skipped, 1 busy, 0 failed" in capsys.readouterr().out
+
+
+@pytest.mark.req("CMD-040")
+@pytest.mark.xfail(strict=True)
+def test_without_photos_nothing_is_started(tmp_path, tiny_weights, capsys):
+    missing = str(tmp_path / "missing")
+    command = ["archive", missing, "--out", str(tmp_path / "out"), "--weights", tiny_weights]
+    assert cli.main(command) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.req("CMD-040")
 def test_ray_is_an_extra(album, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert cli.main(["archive", str(album), "--out", str(tmp_path / "out")]) == 2

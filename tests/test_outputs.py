@@ -539,6 +539,40 @@ def test_a_huge_photo_for_standard_output_is_one_line(album, tiny_weights, monke
 
 
 @pytest.mark.req("CMD-044")
+@pytest.mark.xfail(strict=True)
+def test_a_failing_disk_is_one_line(album, tiny_weights, capsys):
+    assert colorize("/proc/self/mem", "--out", "-", "--weights", tiny_weights) == 1
+    one_line(
+        capsys.readouterr().err, "/proc/self/mem"
+    )  # a regular file whose first byte cannot be read
+
+
+HUGE = "1" + "0" * 20
+
+
+@pytest.mark.req("CMD-044")
+@pytest.mark.xfail(strict=True)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "samples", "--out", "RUN", "--preset", "seed-relu", "--steps", HUGE],
+        ["train", "samples", "--out", "RUN", "--preset", "seed-relu", "--passes", HUGE],
+        ["train", "samples", "--out", "RUN", "--preset", "seed-relu", "--seed", HUGE],
+        ["evaluate", "samples", "--size", "8", "--hints", HUGE],
+        ["evaluate", "samples", "--size", "8", "--hints", "65"],
+        ["evaluate", "samples", "--size", HUGE],
+    ],
+)
+def test_integers_that_are_too_large_are_one_line(tiny_weights, tmp_path, capsys, arguments):
+    line = [argument.replace("RUN", str(tmp_path / "run")) for argument in arguments]
+    if line[0] == "evaluate":
+        line += ["--weights", tiny_weights]
+    assert cli.main(line) == 2
+    one_line(capsys.readouterr().err, "expected")
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.req("CMD-044")
 @pytest.mark.parametrize("source", ["album", "-"])
 def test_hints_that_do_not_exist_are_one_line(album, tiny_weights, tmp_path, capsys, source):
     source = source if source == "-" else album / "a.jpg"

@@ -128,6 +128,34 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
     assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
 
 
+@needs_ffmpeg
+@pytest.mark.req("VID-002")
+@pytest.mark.parametrize("finished", [0, 1])
+@pytest.mark.xfail(strict=True)
+def test_the_beginning_of_a_part_is_no_part(network, tmp_path, monkeypatch, finished):
+    monkeypatch.setattr(video, "PART", 10)
+    path = make_video(tmp_path / "old.mkv", "-vf", "format=gray")
+    whole, target = tmp_path / "whole.mkv", tmp_path / "target.mkv"
+    video.colorize_video(path, whole, network, coloring.ColorOptions())
+    replace = os.replace
+
+    def kill(
+        old, new
+    ):  # what is known of the frames before is written, but the part has not got its name
+        if os.path.basename(new) == f"{finished:06}.ts":
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", kill)
+        with pytest.raises(KeyboardInterrupt):
+            video.colorize_video(path, target, network, coloring.ColorOptions())
+    assert (tmp_path / ".target.mkv.parts" / "unfinished.ts").stat().st_size
+    video.colorize_video(path, target, network, coloring.ColorOptions())
+    np.testing.assert_array_equal(pictures(target), pictures(whole))
+    assert files(tmp_path) == {"old.mkv", "whole.mkv", "target.mkv"}
+
+
 @pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-002", "INF-040")
