@@ -15,6 +15,9 @@ from colorjax.errors import ConfigError, check
 from colorjax.jsontext import leaves, parse_json
 
 MAX_VIVIDNESS = 1000  # the largest vividness
+MAX_SIDE = 4096  # the largest side of a training photo, a working copy or an evaluated photo
+MAX_STEPS = 2**31 - 1  # the step is an int32
+MAX_SEED = 2**63 - 1  # the largest seed of jax.random.key
 MAX_NUMBER = 1e300  # the largest number in a config; larger integers would overflow a float
 
 
@@ -246,9 +249,9 @@ class Config(Checked):
     """
 
     network: DenseConfig | PhotoConfig = DenseConfig()
-    size: int = number(16, at_least=1, at_most=4096)
-    source_size: int = number(0, at_least=0, at_most=4096)
-    working_size: int = number(0, at_least=0, at_most=4096)
+    size: int = number(16, at_least=1, at_most=MAX_SIDE)
+    source_size: int = number(0, at_least=0, at_most=MAX_SIDE)
+    working_size: int = number(0, at_least=0, at_most=MAX_SIDE)
     softness: float = number(1.0, at_least=1, at_most=16)
     spread: float = number(1.0, at_least=0, at_most=16)
     vividness: float = number(1.0, at_least=0, at_most=MAX_VIVIDNESS)
@@ -258,7 +261,7 @@ class Config(Checked):
     augment: AugmentConfig = AugmentConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     ema_decay: float = number(0.0, at_least=0, at_most=0.9999)
-    steps: int = number(1000, at_least=1)
+    steps: int = number(1000, at_least=1, at_most=MAX_STEPS)
     pass_steps: int = number(1, at_least=1)
     batch: int = number(50, at_least=1)
     accumulate: int = number(1, at_least=1)

@@ -77,7 +77,6 @@ def test_a_worker_replaces_no_input_of_the_run(album, tmp_path):
 
 
 @pytest.mark.req("CMD-040")
-@pytest.mark.xfail(strict=True)
 def test_what_another_run_works_on_is_counted(album, tmp_path, monkeypatch, tiny_weights, capsys):
     statuses = ["done", "busy", "skipped"]
     results = [archive.ArchiveResult(f"{each}.png", each, "", 1) for each in statuses]
@@ -88,7 +87,6 @@ def test_what_another_run_works_on_is_counted(album, tmp_path, monkeypatch, tiny
 
 
 @pytest.mark.req("CMD-040")
-@pytest.mark.xfail(strict=True)
 def test_without_photos_nothing_is_started(tmp_path, tiny_weights, capsys):
     missing = str(tmp_path / "missing")
     command = ["archive", missing, "--out", str(tmp_path / "out"), "--weights", tiny_weights]

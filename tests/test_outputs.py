@@ -539,7 +539,6 @@ def test_a_huge_photo_for_standard_output_is_one_line(album, tiny_weights, monke
 
 
 @pytest.mark.req("CMD-044")
-@pytest.mark.xfail(strict=True)
 def test_a_failing_disk_is_one_line(album, tiny_weights, capsys):
     assert colorize("/proc/self/mem", "--out", "-", "--weights", tiny_weights) == 1
     one_line(
@@ -551,7 +550,6 @@ HUGE = "1" + "0" * 20
 
 
 @pytest.mark.req("CMD-044")
-@pytest.mark.xfail(strict=True)
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -131,7 +131,6 @@ def test_a_killed_run_goes_on(network, tmp_path, monkeypatch):
 @needs_ffmpeg
 @pytest.mark.req("VID-002")
 @pytest.mark.parametrize("finished", [0, 1])
-@pytest.mark.xfail(strict=True)
 def test_the_beginning_of_a_part_is_no_part(network, tmp_path, monkeypatch, finished):
     monkeypatch.setattr(video, "PART", 10)
     path = make_video(tmp_path / "old.mkv", "-vf", "format=gray")

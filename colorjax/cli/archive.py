@@ -14,6 +14,7 @@ from colorjax.cli.options import (
     check_vividness,
     parse_value,
 )
+from colorjax.cli.tally import STATUSES
 
 
 def add_archive(commands: Any) -> None:
@@ -60,7 +61,7 @@ def _archive(args: Any, printer: Printer) -> int:
     jobs, failures = planning.plan(args.inputs, args.out, claims=claims)
     for failure in failures:
         printer.error(failure)
-    counts = {"done": 0, "skipped": 0, "failed": len(failures)}
+    counts = dict.fromkeys(STATUSES, 0) | {"failed": len(failures)}
     with printer.progress(max(1, len(jobs)), "photos") as show:
         for number, done in enumerate(
             archive.colorize_archive(jobs, args.weights, options, **how), 1

@@ -71,12 +71,13 @@ def _evaluate(args: Any, printer: Printer) -> int:
 
     if args.json:
         _claim(args)
-    strength, hints = check_vividness(args.vividness), check_integer("hints", args.hints, 0)
+    strength = check_vividness(args.vividness)
     params, config = load_weights(args.weights)
     baselines = load_record(args.weights).get("baselines", {})
     dense = isinstance(config.network, configs.DenseConfig)
     usual = config.size if dense else PROTOCOL
-    size = usual if args.size is None else check_integer("size", args.size, 1)
+    size = usual if args.size is None else check_integer("size", args.size, 1, configs.MAX_SIDE)
+    hints = check_integer("hints", args.hints, 0, size * size)  # one per pixel
     if dense and size == config.size:
         framing = "crop" if config.framing == "whole" else config.framing
         found = datasets.load_photos(args.photos, size, framing=framing)

@@ -257,12 +257,12 @@ def _config(args: argparse.Namespace) -> configs.Config:
             raise UsageError(f"--set {assignment}: expected FIELD=VALUE")
         changes[field] = parse_value(value)
     config = configs.replace(preset, changes)
-    check_integer("seed", args.seed, 0)
+    check_integer("seed", args.seed, 0, configs.MAX_SEED)
     check_integer("checkpoint-every", args.checkpoint_every, 1)
     check_integer("profile", args.profile, 0)
     for name in ("steps", "passes"):
         if getattr(args, name) is not None:
-            check_integer(name, getattr(args, name), 1)
+            check_integer(name, getattr(args, name), 1, configs.MAX_STEPS)
     return config
 
 

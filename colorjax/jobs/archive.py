@@ -21,7 +21,7 @@ class ArchiveResult:
 
     Attributes:
         name: The name of the photo.
-        status: "done", "skipped" (the output exists) or "failed".
+        status: "done", "skipped" (the output exists), "busy" (another run works on it) or "failed".
         error: One line, or empty.
         process: The process id of the worker on its machine.
     """
@@ -60,6 +60,8 @@ def colorize_archive(
     Raises:
         UsageError: Ray is not installed.
     """
+    if not jobs:
+        return
     try:
         ray = importlib.import_module("ray")
         ray_data = importlib.import_module("ray.data")

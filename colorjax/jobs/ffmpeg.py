@@ -25,6 +25,7 @@ STILL = 250  # the latest frame that represents a video
 CODEC = "-c:v libx264 -crf 16 -preset medium -bf 0".split()
 BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv".split()
 MATROSKA = ".mkv"
+PARTS = "[0-9]*.ts"  # the finished parts, not the one that is being written
 LARGE = re.compile(r"Picture size (\d+)x(\d+) exceeds specified max pixel count (\d+)")
 Frame = UInt8[np.ndarray, "h w 3"]
 
@@ -176,7 +177,7 @@ def concatenate(
     source: pathlib.Path, whole: pathlib.Path, parts: pathlib.Path, step: float
 ) -> None:
     """Concatenate the parts into a whole, and add the sound, subtitles and metadata of the source."""
-    names = "|".join(sorted(path.name for path in parts.glob("*.ts")))
+    names = "|".join(sorted(path.name for path in parts.glob(PARTS)))
     command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
     command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
     last = round(90_000 * step)  # the stream does not contain the duration of the last frame

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from colorjax.errors import PhotoError
-from colorjax.photos import Photo, encode_photo, shrink_photo, write_bytes
-from colorjax.photos.opening import regular_file
+from colorjax.photos import Photo, encode_photo, read_bytes, shrink_photo, write_bytes
 
 PER_PAGE = 24  # photos per page
 LONGEST = 1200  # pixels of a side
@@ -64,8 +63,7 @@ def page_paths(folder: str | os.PathLike, pairs: int) -> list[pathlib.Path]:
 def is_page(path: str | os.PathLike) -> bool:
     """Return whether a file is a page of a gallery."""
     try:
-        with regular_file(path) as file:
-            return file.read(len(_MARK)) == _MARK
+        return read_bytes(path, len(_MARK)) == _MARK
     except PhotoError:
         return False
 

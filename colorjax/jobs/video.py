@@ -81,7 +81,7 @@ def colorize_video(
             raise OutputError(f"{parts}: {error.strerror}; expected a folder of parts") from None
         _check_parts(parts)
         _forget_other_runs(parts, _identity(source, weights, options))
-        done = len(list(parts.glob("*.ts")))
+        done = len(list(parts.glob(ffmpeg.PARTS)))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
         decoded = ffmpeg.decode(source, skip=done * PART, max_pixels=max_pixels)

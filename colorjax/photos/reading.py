@@ -128,7 +128,7 @@ def read_bytes(path: PathLike, most: int = -1) -> bytes:
     Raises:
         PhotoError: the file is missing, is not a regular file, or cannot be read.
     """
-    with regular_file(path) as file:
+    with regular_file(path) as file, decoder_guard(path, None):
         return file.read(most)
 
 
