@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -15,6 +16,8 @@ from colorjax import photos as photos_module
 from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
 from colorjax.data.packed import LazyPhotos
+from colorjax.jobs import planning
+from colorjax.photos.search import OURS
 from colorjax.training import loop
 
 RNG = np.random.default_rng(0)
@@ -66,6 +69,27 @@ def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):
         if stops
         else []
     )
+
+
+@pytest.mark.req("CMD-024")
+def test_own_outputs_are_neither_taught_nor_measured(folder, tmp_path, monkeypatch, tiny_weights):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "album"))
+    for name in ("0.color.png", "0.color.2.png", "0.compare.png"):
+        shutil.copy("0.png", name)
+    assert len(datasets.load_photos(["."], 4).names) == 10
+    assert len(datasets.load_photos([".", "0.color.png"], 4).names) == 11
+    assert OURS.pattern == planning.OURS.pattern
+    command = ["evaluate", ".", "--weights", tiny_weights, "--json", "result.json"]
+    assert cli.main(command) == 0
+    assert len(json.loads(pathlib.Path("result.json").read_text())["photos"]) == 10
+
+
+@pytest.mark.req("CMD-024", "TRN-012")
+def test_a_run_inside_its_photos_is_resumed(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "album"))
+    for more in ([], ["--resume"]):
+        assert cli.main(["train", ".", "--out", "run", *TINY_RUN, "--steps", "2", *more]) == 0
+        assert os.path.isfile("run/loss.png")
 
 
 @pytest.mark.req("TRN-050", "TRN-052")

@@ -339,6 +339,7 @@ def _load_photos(
         framing=config.framing,
         memory=_bytes(args.memory),
         pack=args.pack,
+        outputs=[args.out],
         progress=count,
     )
     found = load(args.photos)

@@ -50,6 +50,7 @@ def load_photos(
     method: str = "lanczos",
     memory: int | None = None,
     pack: str | os.PathLike | None = None,
+    outputs: Sequence[str | os.PathLike] = (),
     progress: Callable[[int, int], None] = lambda read, all: None,
 ) -> PhotoDataset:
     """Read the color photos of files, folders or `samples`.
@@ -64,6 +65,8 @@ def load_photos(
             memory.
         pack: A folder for the decoded photos. They are memory-mapped and need no memory, and the next call with the
             same files does not decode them again.
+        outputs: Folders that are written. When a folder around them is searched, files in them are left out. So are, in
+            any folder that is searched, files that colorjax wrote.
         progress: Called after each file with the number of files that were read and that of all files.
 
     Raises:
@@ -71,7 +74,11 @@ def load_photos(
         NoPhotosError: there is no color photo.
         OutputError: the folder of `pack` cannot be written.
     """
-    found = [(i, *photo) for i, place in enumerate(places) for photo in photos.find_photos([place])]
+    found = [
+        (i, *photo)
+        for i, place in enumerate(places)
+        for photo in photos.without_outputs(photos.find_photos([place]), place, outputs)
+    ]
     room = _memory() if memory is None else memory
     if framing == "whole":
         read = functools.partial(photos.load_resized, side=size, widest=WIDEST, method=method)
