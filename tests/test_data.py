@@ -249,6 +249,28 @@ def test_folders_are_mixed_by_weight():
 
 
 @pytest.mark.req("TRN-051")
+@pytest.mark.parametrize("weights", [(1e308, 1e308), (1e308, 5e-324), (5e-324, 5e-324)])
+def test_weights_of_any_size(weights):
+    source = np.repeat([0, 1], [6, 4])
+    order = data_order.photo_order(10, 10, seed=2, source=source, weights=weights)
+    expected = [5, 5] if weights[0] == weights[1] else [10, 0]
+    np.testing.assert_array_equal(np.bincount(source[order(0)], minlength=2), expected)
+
+
+@pytest.mark.req("TRN-051", "CMD-005")
+def test_a_place_of_the_mix_without_photos_is_one_line(folder, tmp_path, capsys):
+    (tmp_path / "plain").mkdir()
+    Image.fromarray(np.full((9, 9), 99, np.uint8)).save(tmp_path / "plain" / "gray.png")
+    places = [str(folder), str(tmp_path / "plain")]
+    command = ["train", *places, "--out", str(tmp_path / "run"), *TINY_RUN, "--steps", "2"]
+    assert cli.main([*command, "--mix", "1,1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{places[1]}: no photo to train on" in line
+    assert not (tmp_path / "run").exists()
+    assert cli.main(command) == 0
+
+
+@pytest.mark.req("TRN-051")
 @pytest.mark.parametrize(
     ("mix", "says"), [("1,2", "expected 1 "), ("0", "above 0"), ("a", "mix is 'a'")]
 )

@@ -198,6 +198,9 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
     for failure in photos.failures if devices.is_first() else ():
         printer.error(failure)
     check_readable(photos.found)
+    for place, name in enumerate(args.photos if mix else ()):
+        if place not in photos.source:
+            raise UsageError(f"--mix {args.mix}: {name}: no photo to train on")
     count, validation = len(photos.rgb), photos.validation
     config = configs.fit_config(config, photos=count, passes=args.passes, steps=args.steps)
     if _is_fine_tuning(args) and args.passes is None and args.steps is None:
