@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from colorjax import cli, config
 from colorjax import photos as photos_module
 from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
-from colorjax.data.packed import LazyPhotos
+from colorjax.data.packed import LazyPhotos, Pack
+from colorjax.errors import PhotoError
 from colorjax.jobs import planning
 from colorjax.photos.search import OURS
 from colorjax.training import loop
@@ -113,6 +116,16 @@ def test_streamed_photos_are_those_in_memory(folder, framing):
     assert np.any(feeds[0].batch(0) != feeds[0].batch(1))
 
 
+def _spied(monkeypatch):
+    """Return a list to which the path of each photo that is decoded from now on is added."""
+    decoded = []
+    for name in ("load_square", "load_resized"):
+        original = getattr(photos_module, name)
+        spy = lambda path, original=original, **k: decoded.append(path) or original(path, **k)  # noqa: E731
+        monkeypatch.setattr(photos_module, name, spy)
+    return decoded
+
+
 @pytest.mark.req("TRN-053")
 @pytest.mark.parametrize("framing", ["squash", "whole"])
 def test_packed_photos_are_those_in_memory(folder, tmp_path, framing, monkeypatch):
@@ -122,9 +135,9 @@ def test_packed_photos_are_those_in_memory(folder, tmp_path, framing, monkeypatc
     places = ["samples", str(folder)]
     kept = datasets.load_photos(places, 16, framing=framing)
     written = datasets.load_photos(places, 16, framing=framing, pack=tmp_path / "pack")
-    for name in ("load_square", "load_resized"):
-        monkeypatch.setattr(photos_module, name, lambda *_, **__: pytest.fail("decoded again"))
+    decoded = _spied(monkeypatch)
     again = datasets.load_photos(places, 16, framing=framing, pack=tmp_path / "pack")
+    assert [path.name for path in decoded] == ["broken.png"]  # it may be readable now
     order = data_order.photo_order(len(kept.rgb), 4, seed=1)
     for packed in (written, again):
         for name in ("names", "gray", "failures"):
@@ -153,6 +166,8 @@ BROKEN = {
     "marks": lambda index: index | {"marks": [0] * len(index["marks"])},
     "fewer": lambda index: index | {"marks": index["marks"][1:]},
     "kept": lambda index: index | {"note": index["note"] | {"kept": [99] * 10}},
+    "failed": lambda index: index | {"note": index["note"] | {"failed": [10]}},
+    "failures": lambda index: index | {"note": index["note"] | {"failed": 0}},
     "more": lambda index: index | {"note": index["note"] | {"other": []}},
     "gray": lambda index: index | {"note": index["note"] | {"gray": 7}},
     "note": lambda index: index | {"note": None},
@@ -189,17 +204,58 @@ def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
             (index,) = pack.glob("*/index.json")
             whole = json.loads(index.read_text())
             index.write_text(json.dumps(BROKEN[change](whole)))
-    decoded = []
-    for name in ("load_square", "load_resized"):
-        original = getattr(photos_module, name)
-        spy = lambda *a, original=original, **k: decoded.append(1) or original(*a, **k)  # noqa: E731
-        monkeypatch.setattr(photos_module, name, spy)
+    decoded = _spied(monkeypatch)
     packed = datasets.load_photos([str(folder)], pack=pack, **options).rgb
     assert len(decoded) == (0 if change == "nothing" else 10)
     kept = datasets.load_photos([str(folder)], **options).rgb
     for a, b in zip(kept, packed, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not list(pack.glob(".unfinished-*"))
+
+
+@pytest.mark.req("TRN-053")
+def test_photos_that_became_readable_join_a_pack(folder, tmp_path, monkeypatch):
+    album, pack, original = tmp_path / "album", tmp_path / "pack", photos_module.load_square
+    shutil.copytree(folder, album)
+    (album / "away.png").symlink_to(tmp_path / "absent.png")
+
+    def refuse(path, **options):
+        if path.name == "3.png":
+            raise PhotoError(f"{path}: not readable yet")
+        return original(path, **options)
+
+    def names():
+        found = datasets.load_photos([str(album)], 16, pack=pack)
+        return [*found.names], [line.split(":")[0].rpartition("/")[2] for line in found.failures]
+
+    every = [f"{i}.png" for i in range(10)]
+    some = [name for name in every if name != "3.png"]
+    monkeypatch.setattr(photos_module, "load_square", refuse)
+    for _ in range(2):
+        assert names() == (some, ["3.png", "away.png"])
+    monkeypatch.setattr(photos_module, "load_square", original)
+    for _ in range(2):
+        assert names() == (every, ["away.png"])
+    shutil.copy(album / "0.png", tmp_path / "absent.png")
+    assert names() == ([*every, "away.png"], [])
+
+
+@pytest.mark.req("TRN-053")
+def test_folders_that_killed_writers_left_are_removed(folder, tmp_path):
+    pack = tmp_path / "pack"
+    script = """
+import os, sys
+from colorjax.data.packed import Pack
+with Pack(sys.argv[1], [], "").writer():
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script, pack]).returncode == -9
+    assert len(list(pack.glob(".unfinished-*"))) == 1
+    with Pack(pack, [], "other").writer():  # another process, as far as locks can tell
+        datasets.load_photos([str(folder)], 16, pack=pack)
+        assert len(list(pack.glob(".unfinished-*"))) == 1
+    assert not list(pack.glob(".unfinished-*"))
+    assert len(list(pack.iterdir())) == 2
 
 
 @pytest.mark.req("TRN-053")

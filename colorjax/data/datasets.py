@@ -64,7 +64,7 @@ def load_photos(
         memory: The bytes that decoded photos may use before they are streamed. None means a share of the machine's
             memory.
         pack: A folder for the decoded photos. They are memory-mapped and need no memory, and the next call with the
-            same files does not decode them again.
+            same files does not decode them again, except for those that could not be read.
         outputs: Folders that are written. When a folder around them is searched, files in them are left out. So are, in
             any folder that is searched, files that colorjax wrote.
         progress: Called after each file with the number of files that were read and that of all files.
@@ -85,14 +85,6 @@ def load_photos(
     else:
         read = functools.partial(photos.load_square, size=size, framing=framing, method=method)
 
-    packed = None
-    if pack is not None:
-        packed = Pack(pack, [path for _, path, _ in found], f"{framing} {size} {method}")
-        if known := packed.load():
-            progress(len(found), len(found))
-            rgb, note = known
-            return _dataset(rgb, [found[i] for i in note.kept], note.gray, note.failures)
-
     def look(path) -> tuple[np.ndarray | None, bytes] | PhotoError:
         """Read a photo: its pixels, or None if it has no color, and their digest."""
         try:
@@ -102,7 +94,18 @@ def load_photos(
         colored = colorfulness(rgb) >= COLORLESS
         return (rgb if colored else None), _photo_digest(rgb)
 
-    kept, pixels, marks, gray, failures = [], [], [], [], []
+    packed = None
+    if pack is not None:
+        packed = Pack(pack, [path for _, path, _ in found], f"{framing} {size} {method}")
+        if known := packed.load():
+            rgb, note = known
+            again = [look(found[i][1]) for i in note.failed]
+            if all(isinstance(what, PhotoError) for what in again):
+                progress(len(found), len(found))
+                failures = [str(error) for error in again]
+                return _dataset(rgb, [found[i] for i in note.kept], note.gray, failures)
+
+    kept, pixels, marks, gray, failed, failures = [], [], [], [], [], []
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(packed.writer()) if packed else None
         # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
@@ -112,6 +115,7 @@ def load_photos(
         for i, (photo, what) in enumerate(zip(found, looks, strict=True)):
             progress(i + 1, len(found))
             if isinstance(what, PhotoError):
+                failed.append(i)
                 failures.append(str(what))
             elif what[0] is None:
                 gray.append(photo[2])
@@ -126,7 +130,7 @@ def load_photos(
                 else:
                     pixels.clear()
         if writer:
-            writer.note = Note(kept, gray, failures)
+            writer.note = Note(kept, gray, failed)
     if not kept:
         left_out = f"{len(gray)} gray, {len(failures)} unreadable"
         first = f"; {failures[0]}" if failures else ""
