@@ -95,6 +95,42 @@ def test_a_run_inside_its_photos_is_resumed(folder, tmp_path, monkeypatch):
         assert os.path.isfile("run/loss.png")
 
 
+@pytest.mark.req("TRN-017", "CMD-004")
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_each_file_is_named_if_none_can_be_read(tmp_path, command, tiny_weights, capsys):
+    (tmp_path / "broken").mkdir()
+    for i in range(3):
+        (tmp_path / "broken" / f"{i}.png").write_bytes(b"no photo")
+    out = ["--out", str(tmp_path / "run"), *TINY_RUN]
+    options = out if command == "train" else ["--weights", tiny_weights]
+    assert cli.main([command, str(tmp_path / "broken"), *options]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"{i}.png: not a photo" in line for i, line in enumerate(lines[:-1])] == [True] * 3
+    assert lines[-1].endswith("broken: no color photos (0 gray, 3 unreadable)")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.req("CMD-004", "TRN-017")
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_places_that_do_not_exist_are_named_and_the_others_done(
+    folder, tmp_path, command, tiny_weights, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("empty")
+    absent = ["absent-1", "absent-2", "empty"]
+    options = ["--weights", tiny_weights, "--json", "result.json"]
+    if command == "train":
+        options = ["--out", "run", *TINY_RUN, "--steps", "2"]
+    places = [absent[0], *[str(folder)] * 6, *absent[1:]]  # 3 of 63
+    assert cli.main([command, *places, *options]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == absent
+    if command == "train":
+        assert os.path.isfile("run/weights.safetensors")
+    else:
+        assert len(json.loads(pathlib.Path("result.json").read_text())["photos"]) == 60
+
+
 @pytest.mark.req("TRN-050", "TRN-052")
 @pytest.mark.parametrize("framing", ["squash", "crop", "whole"])
 def test_streamed_photos_are_those_in_memory(folder, framing):

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import pathlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +33,7 @@ class PhotoDataset:
         names: The name of each photo, relative to the place where it was found.
         source: For each photo, the index of the place where it was found.
         gray: The names of photos that were left out because they have no color.
-        failures: One line for each file that could not be read.
+        failures: One line for each file that could not be read, and for each place without photos.
     """
 
     rgb: Photos
@@ -70,15 +71,12 @@ def load_photos(
         progress: Called after each file with the number of files that were read and that of all files.
 
     Raises:
-        PhotoError: a place does not exist.
-        NoPhotosError: there is no color photo.
+        PhotoError: the only place does not exist.
+        NoPhotosError: there is no color photo. If several files or places could not be read, each has a line among the
+            notes of the error.
         OutputError: the folder of `pack` cannot be written.
     """
-    found = [
-        (i, *photo)
-        for i, place in enumerate(places)
-        for photo in photos.without_outputs(photos.find_photos([place]), place, outputs)
-    ]
+    found, failures = _find(places, outputs)
     room = _memory() if memory is None else memory
     if framing == "whole":
         read = functools.partial(photos.load_resized, side=size, widest=WIDEST, method=method)
@@ -102,10 +100,10 @@ def load_photos(
             again = [look(found[i][1]) for i in note.failed]
             if all(isinstance(what, PhotoError) for what in again):
                 progress(len(found), len(found))
-                failures = [str(error) for error in again]
+                failures += map(str, again)
                 return _dataset(rgb, [found[i] for i in note.kept], note.gray, failures)
 
-    kept, pixels, marks, gray, failed, failures = [], [], [], [], [], []
+    kept, pixels, marks, gray, failed = [], [], [], [], []
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(packed.writer()) if packed else None
         # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
@@ -132,10 +130,14 @@ def load_photos(
         if writer:
             writer.note = Note(kept, gray, failed)
     if not kept:
-        left_out = f"{len(gray)} gray, {len(failures)} unreadable"
-        first = f"; {failures[0]}" if failures else ""
         where = ", ".join(map(str, places))
-        raise NoPhotosError(f"{where}: no color photos ({left_out}){first}")
+        text = f"{where}: no color photos ({len(gray)} gray, {len(failures)} unreadable)"
+        if len(failures) == 1:
+            raise NoPhotosError(f"{text}; {failures[0]}")
+        error = NoPhotosError(text)
+        for failure in failures:
+            error.add_note(failure)
+        raise error
     chosen = [found[i] for i in kept]
     if packed:
         rgb, _ = packed.load() or _raise_missing(packed)
@@ -144,6 +146,25 @@ def load_photos(
     else:
         rgb = pixels if framing == "whole" else np.stack(pixels)
     return _dataset(rgb, chosen, gray, failures)
+
+
+def _find(
+    places: Sequence[str], outputs: Sequence[str | os.PathLike]
+) -> tuple[list[tuple[int, pathlib.Path, str]], list[str]]:
+    """Return each photo with the index of its place, and one line for each place or folder that cannot be searched."""
+    found, failures = [], []
+    for i, place in enumerate(places):
+        try:
+            there = photos.find_photos([place], on_error=lambda error: failures.append(str(error)))
+        except NoPhotosError as error:
+            if len(places) == 1:
+                raise
+            failures.append(str(error))
+        else:
+            found += [(i, *photo) for photo in photos.without_outputs(there, place, outputs)]
+    if not found and len(failures) == 1:
+        raise PhotoError(failures[0])
+    return found, failures
 
 
 def _dataset(rgb, kept, gray, failures) -> PhotoDataset:
