@@ -2,7 +2,10 @@
 
 import json
 import os
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +17,10 @@ from colorjax import cli, config
 from colorjax import photos as photos_module
 from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
-from colorjax.data.packed import LazyPhotos
+from colorjax.data.packed import LazyPhotos, Pack
+from colorjax.errors import PhotoError
+from colorjax.jobs import planning
+from colorjax.photos.search import OURS
 from colorjax.training import loop
 
 RNG = np.random.default_rng(0)
@@ -68,6 +74,63 @@ def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):
     )
 
 
+@pytest.mark.req("CMD-024")
+def test_own_outputs_are_neither_taught_nor_measured(folder, tmp_path, monkeypatch, tiny_weights):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "album"))
+    for name in ("0.color.png", "0.color.2.png", "0.compare.png"):
+        shutil.copy("0.png", name)
+    assert len(datasets.load_photos(["."], 4).names) == 10
+    assert len(datasets.load_photos([".", "0.color.png"], 4).names) == 11
+    assert OURS.pattern == planning.OURS.pattern
+    command = ["evaluate", ".", "--weights", tiny_weights, "--json", "result.json"]
+    assert cli.main(command) == 0
+    assert len(json.loads(pathlib.Path("result.json").read_text())["photos"]) == 10
+
+
+@pytest.mark.req("CMD-024", "TRN-012")
+def test_a_run_inside_its_photos_is_resumed(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "album"))
+    for more in ([], ["--resume"]):
+        assert cli.main(["train", ".", "--out", "run", *TINY_RUN, "--steps", "2", *more]) == 0
+        assert os.path.isfile("run/loss.png")
+
+
+@pytest.mark.req("TRN-017", "CMD-004")
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_each_file_is_named_if_none_can_be_read(tmp_path, command, tiny_weights, capsys):
+    (tmp_path / "broken").mkdir()
+    for i in range(3):
+        (tmp_path / "broken" / f"{i}.png").write_bytes(b"no photo")
+    out = ["--out", str(tmp_path / "run"), *TINY_RUN]
+    options = out if command == "train" else ["--weights", tiny_weights]
+    assert cli.main([command, str(tmp_path / "broken"), *options]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"{i}.png: not a photo" in line for i, line in enumerate(lines[:-1])] == [True] * 3
+    assert lines[-1].endswith("broken: no color photos (0 gray, 3 unreadable)")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.req("CMD-004", "TRN-017")
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_places_that_do_not_exist_are_named_and_the_others_done(
+    folder, tmp_path, command, tiny_weights, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("empty")
+    absent = ["absent-1", "absent-2", "empty"]
+    options = ["--weights", tiny_weights, "--json", "result.json"]
+    if command == "train":
+        options = ["--out", "run", *TINY_RUN, "--steps", "2"]
+    places = [absent[0], *[str(folder)] * 6, *absent[1:]]  # 3 of 63
+    assert cli.main([command, *places, *options]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == absent
+    if command == "train":
+        assert os.path.isfile("run/weights.safetensors")
+    else:
+        assert len(json.loads(pathlib.Path("result.json").read_text())["photos"]) == 60
+
+
 @pytest.mark.req("TRN-050", "TRN-052")
 @pytest.mark.parametrize("framing", ["squash", "crop", "whole"])
 def test_streamed_photos_are_those_in_memory(folder, framing):
@@ -89,6 +152,16 @@ def test_streamed_photos_are_those_in_memory(folder, framing):
     assert np.any(feeds[0].batch(0) != feeds[0].batch(1))
 
 
+def _spied(monkeypatch):
+    """Return a list to which the path of each photo that is decoded from now on is added."""
+    decoded = []
+    for name in ("load_square", "load_resized"):
+        original = getattr(photos_module, name)
+        spy = lambda path, original=original, **k: decoded.append(path) or original(path, **k)  # noqa: E731
+        monkeypatch.setattr(photos_module, name, spy)
+    return decoded
+
+
 @pytest.mark.req("TRN-053")
 @pytest.mark.parametrize("framing", ["squash", "whole"])
 def test_packed_photos_are_those_in_memory(folder, tmp_path, framing, monkeypatch):
@@ -98,9 +171,9 @@ def test_packed_photos_are_those_in_memory(folder, tmp_path, framing, monkeypatc
     places = ["samples", str(folder)]
     kept = datasets.load_photos(places, 16, framing=framing)
     written = datasets.load_photos(places, 16, framing=framing, pack=tmp_path / "pack")
-    for name in ("load_square", "load_resized"):
-        monkeypatch.setattr(photos_module, name, lambda *_, **__: pytest.fail("decoded again"))
+    decoded = _spied(monkeypatch)
     again = datasets.load_photos(places, 16, framing=framing, pack=tmp_path / "pack")
+    assert [path.name for path in decoded] == ["broken.png"]  # it may be readable now
     order = data_order.photo_order(len(kept.rgb), 4, seed=1)
     for packed in (written, again):
         for name in ("names", "gray", "failures"):
@@ -129,6 +202,8 @@ BROKEN = {
     "marks": lambda index: index | {"marks": [0] * len(index["marks"])},
     "fewer": lambda index: index | {"marks": index["marks"][1:]},
     "kept": lambda index: index | {"note": index["note"] | {"kept": [99] * 10}},
+    "failed": lambda index: index | {"note": index["note"] | {"failed": [10]}},
+    "failures": lambda index: index | {"note": index["note"] | {"failed": 0}},
     "more": lambda index: index | {"note": index["note"] | {"other": []}},
     "gray": lambda index: index | {"note": index["note"] | {"gray": 7}},
     "note": lambda index: index | {"note": None},
@@ -165,17 +240,58 @@ def test_packs_are_of_unchanged_files(folder, tmp_path, change, monkeypatch):
             (index,) = pack.glob("*/index.json")
             whole = json.loads(index.read_text())
             index.write_text(json.dumps(BROKEN[change](whole)))
-    decoded = []
-    for name in ("load_square", "load_resized"):
-        original = getattr(photos_module, name)
-        spy = lambda *a, original=original, **k: decoded.append(1) or original(*a, **k)  # noqa: E731
-        monkeypatch.setattr(photos_module, name, spy)
+    decoded = _spied(monkeypatch)
     packed = datasets.load_photos([str(folder)], pack=pack, **options).rgb
     assert len(decoded) == (0 if change == "nothing" else 10)
     kept = datasets.load_photos([str(folder)], **options).rgb
     for a, b in zip(kept, packed, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not list(pack.glob(".unfinished-*"))
+
+
+@pytest.mark.req("TRN-053")
+def test_photos_that_became_readable_join_a_pack(folder, tmp_path, monkeypatch):
+    album, pack, original = tmp_path / "album", tmp_path / "pack", photos_module.load_square
+    shutil.copytree(folder, album)
+    (album / "away.png").symlink_to(tmp_path / "absent.png")
+
+    def refuse(path, **options):
+        if path.name == "3.png":
+            raise PhotoError(f"{path}: not readable yet")
+        return original(path, **options)
+
+    def names():
+        found = datasets.load_photos([str(album)], 16, pack=pack)
+        return [*found.names], [line.split(":")[0].rpartition("/")[2] for line in found.failures]
+
+    every = [f"{i}.png" for i in range(10)]
+    some = [name for name in every if name != "3.png"]
+    monkeypatch.setattr(photos_module, "load_square", refuse)
+    for _ in range(2):
+        assert names() == (some, ["3.png", "away.png"])
+    monkeypatch.setattr(photos_module, "load_square", original)
+    for _ in range(2):
+        assert names() == (every, ["away.png"])
+    shutil.copy(album / "0.png", tmp_path / "absent.png")
+    assert names() == ([*every, "away.png"], [])
+
+
+@pytest.mark.req("TRN-053")
+def test_folders_that_killed_writers_left_are_removed(folder, tmp_path):
+    pack = tmp_path / "pack"
+    script = """
+import os, sys
+from colorjax.data.packed import Pack
+with Pack(sys.argv[1], [], "").writer():
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script, pack]).returncode == -9
+    assert len(list(pack.glob(".unfinished-*"))) == 1
+    with Pack(pack, [], "other").writer():  # another process, as far as locks can tell
+        datasets.load_photos([str(folder)], 16, pack=pack)
+        assert len(list(pack.glob(".unfinished-*"))) == 1
+    assert not list(pack.glob(".unfinished-*"))
+    assert len(list(pack.iterdir())) == 2
 
 
 @pytest.mark.req("TRN-053")
@@ -222,6 +338,28 @@ def test_folders_are_mixed_by_weight():
     again = data_order.photo_order(100, 10, seed=2, source=source, weights=(1, 1, 2))
     np.testing.assert_array_equal(again(33), drawn.reshape(40, 10)[33])
     assert np.any(order(0) != np.sort(order(0)))
+
+
+@pytest.mark.req("TRN-051")
+@pytest.mark.parametrize("weights", [(1e308, 1e308), (1e308, 5e-324), (5e-324, 5e-324)])
+def test_weights_of_any_size(weights):
+    source = np.repeat([0, 1], [6, 4])
+    order = data_order.photo_order(10, 10, seed=2, source=source, weights=weights)
+    expected = [5, 5] if weights[0] == weights[1] else [10, 0]
+    np.testing.assert_array_equal(np.bincount(source[order(0)], minlength=2), expected)
+
+
+@pytest.mark.req("TRN-051", "CMD-005")
+def test_a_place_of_the_mix_without_photos_is_one_line(folder, tmp_path, capsys):
+    (tmp_path / "plain").mkdir()
+    Image.fromarray(np.full((9, 9), 99, np.uint8)).save(tmp_path / "plain" / "gray.png")
+    places = [str(folder), str(tmp_path / "plain")]
+    command = ["train", *places, "--out", str(tmp_path / "run"), *TINY_RUN, "--steps", "2"]
+    assert cli.main([*command, "--mix", "1,1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{places[1]}: no photo to train on" in line
+    assert not (tmp_path / "run").exists()
+    assert cli.main(command) == 0
 
 
 @pytest.mark.req("TRN-051")

@@ -18,6 +18,7 @@ from colorjax.cli.options import (
     print_places,
     print_results,
 )
+from colorjax.errors import NoPhotosError
 
 PROTOCOL = 256  # side of the photos on which colorizers are usually compared
 
@@ -78,11 +79,15 @@ def _evaluate(args: Any, printer: Printer) -> int:
     usual = config.size if dense else PROTOCOL
     size = usual if args.size is None else check_integer("size", args.size, 1, configs.MAX_SIDE)
     hints = check_integer("hints", args.hints, 0, size * size)  # one per pixel
+    framing, method = "crop", "bicubic"
     if dense and size == config.size:
-        framing = "crop" if config.framing == "whole" else config.framing
-        found = datasets.load_photos(args.photos, size, framing=framing)
-    else:
-        found = datasets.load_photos(args.photos, size, framing="crop", method="bicubic")
+        framing, method = "crop" if config.framing == "whole" else config.framing, "lanczos"
+    try:
+        found = datasets.load_photos(args.photos, size, framing=framing, method=method)
+    except NoPhotosError as error:
+        for failure in getattr(error, "__notes__", ()):
+            printer.error(failure)
+        raise
     for failure in found.failures:
         printer.error(failure)
     rgb = datasets.center_squares(found.rgb, size)
@@ -108,6 +113,6 @@ def _claim(args: Any) -> None:
     from colorjax.jobs.outputs import Claims
     from colorjax.photos import find_photos
 
-    read = [path for path, _ in find_photos(args.photos)]
+    read = [path for path, _ in find_photos(args.photos, on_error=lambda _: None)]
     claims = Claims([*read, *([args.weights] if args.weights else [])])
     claims.claim_alone(args.json, overwrite=args.overwrite)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from colorjax import config as configs
 from colorjax.cli.console import Printer
 from colorjax.cli.options import add_command, check_extra, check_integer, parse_value, print_results
-from colorjax.errors import ConfigError, UsageError
+from colorjax.errors import ConfigError, NoPhotosError, UsageError
 
 # options of `train` that are fields of the config; --set can change the others
 FIELDS = {
@@ -192,12 +192,20 @@ def _train(args: argparse.Namespace, printer: Printer) -> int:
         log.tensorboard_writer()
     initial_params, origin = _start(args, config)
     mix = _mix(args.mix, len(args.photos))
-    with printer.progress(0, "photos") as show:
-        show.phase("reading photos")
-        photos = _load_photos(args, config, show.count)
+    try:
+        with printer.progress(0, "photos") as show:
+            show.phase("reading photos")
+            photos = _load_photos(args, config, show.count)
+    except NoPhotosError as error:
+        for failure in getattr(error, "__notes__", ()):
+            printer.error(failure)
+        raise
     for failure in photos.failures if devices.is_first() else ():
         printer.error(failure)
     check_readable(photos.found)
+    for place, name in enumerate(args.photos if mix else ()):
+        if place not in photos.source:
+            raise UsageError(f"--mix {args.mix}: {name}: no photo to train on")
     count, validation = len(photos.rgb), photos.validation
     config = configs.fit_config(config, photos=count, passes=args.passes, steps=args.steps)
     if _is_fine_tuning(args) and args.passes is None and args.steps is None:
@@ -339,6 +347,7 @@ def _load_photos(
         framing=config.framing,
         memory=_bytes(args.memory),
         pack=args.pack,
+        outputs=[args.out],
         progress=count,
     )
     found = load(args.photos)

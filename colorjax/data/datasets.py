@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import pathlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +33,7 @@ class PhotoDataset:
         names: The name of each photo, relative to the place where it was found.
         source: For each photo, the index of the place where it was found.
         gray: The names of photos that were left out because they have no color.
-        failures: One line for each file that could not be read.
+        failures: One line for each file that could not be read, and for each place without photos.
     """
 
     rgb: Photos
@@ -50,6 +51,7 @@ def load_photos(
     method: str = "lanczos",
     memory: int | None = None,
     pack: str | os.PathLike | None = None,
+    outputs: Sequence[str | os.PathLike] = (),
     progress: Callable[[int, int], None] = lambda read, all: None,
 ) -> PhotoDataset:
     """Read the color photos of files, folders or `samples`.
@@ -63,28 +65,23 @@ def load_photos(
         memory: The bytes that decoded photos may use before they are streamed. None means a share of the machine's
             memory.
         pack: A folder for the decoded photos. They are memory-mapped and need no memory, and the next call with the
-            same files does not decode them again.
+            same files does not decode them again, except for those that could not be read.
+        outputs: Folders that are written. When a folder around them is searched, files in them are left out. So are, in
+            any folder that is searched, files that colorjax wrote.
         progress: Called after each file with the number of files that were read and that of all files.
 
     Raises:
-        PhotoError: a place does not exist.
-        NoPhotosError: there is no color photo.
+        PhotoError: the only place does not exist.
+        NoPhotosError: there is no color photo. If several files or places could not be read, each has a line among the
+            notes of the error.
         OutputError: the folder of `pack` cannot be written.
     """
-    found = [(i, *photo) for i, place in enumerate(places) for photo in photos.find_photos([place])]
+    found, failures = _find(places, outputs)
     room = _memory() if memory is None else memory
     if framing == "whole":
         read = functools.partial(photos.load_resized, side=size, widest=WIDEST, method=method)
     else:
         read = functools.partial(photos.load_square, size=size, framing=framing, method=method)
-
-    packed = None
-    if pack is not None:
-        packed = Pack(pack, [path for _, path, _ in found], f"{framing} {size} {method}")
-        if known := packed.load():
-            progress(len(found), len(found))
-            rgb, note = known
-            return _dataset(rgb, [found[i] for i in note.kept], note.gray, note.failures)
 
     def look(path) -> tuple[np.ndarray | None, bytes] | PhotoError:
         """Read a photo: its pixels, or None if it has no color, and their digest."""
@@ -95,7 +92,18 @@ def load_photos(
         colored = colorfulness(rgb) >= COLORLESS
         return (rgb if colored else None), _photo_digest(rgb)
 
-    kept, pixels, marks, gray, failures = [], [], [], [], []
+    packed = None
+    if pack is not None:
+        packed = Pack(pack, [path for _, path, _ in found], f"{framing} {size} {method}")
+        if known := packed.load():
+            rgb, note = known
+            again = [look(found[i][1]) for i in note.failed]
+            if all(isinstance(what, PhotoError) for what in again):
+                progress(len(found), len(found))
+                failures += map(str, again)
+                return _dataset(rgb, [found[i] for i in note.kept], note.gray, failures)
+
+    kept, pixels, marks, gray, failed = [], [], [], [], []
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(packed.writer()) if packed else None
         # Pillow releases the interpreter lock while it works; of two threads per core, one often waits for it
@@ -105,6 +113,7 @@ def load_photos(
         for i, (photo, what) in enumerate(zip(found, looks, strict=True)):
             progress(i + 1, len(found))
             if isinstance(what, PhotoError):
+                failed.append(i)
                 failures.append(str(what))
             elif what[0] is None:
                 gray.append(photo[2])
@@ -119,12 +128,16 @@ def load_photos(
                 else:
                     pixels.clear()
         if writer:
-            writer.note = Note(kept, gray, failures)
+            writer.note = Note(kept, gray, failed)
     if not kept:
-        left_out = f"{len(gray)} gray, {len(failures)} unreadable"
-        first = f"; {failures[0]}" if failures else ""
         where = ", ".join(map(str, places))
-        raise NoPhotosError(f"{where}: no color photos ({left_out}){first}")
+        text = f"{where}: no color photos ({len(gray)} gray, {len(failures)} unreadable)"
+        if len(failures) == 1:
+            raise NoPhotosError(f"{text}; {failures[0]}")
+        error = NoPhotosError(text)
+        for failure in failures:
+            error.add_note(failure)
+        raise error
     chosen = [found[i] for i in kept]
     if packed:
         rgb, _ = packed.load() or _raise_missing(packed)
@@ -133,6 +146,25 @@ def load_photos(
     else:
         rgb = pixels if framing == "whole" else np.stack(pixels)
     return _dataset(rgb, chosen, gray, failures)
+
+
+def _find(
+    places: Sequence[str], outputs: Sequence[str | os.PathLike]
+) -> tuple[list[tuple[int, pathlib.Path, str]], list[str]]:
+    """Return each photo with the index of its place, and one line for each place or folder that cannot be searched."""
+    found, failures = [], []
+    for i, place in enumerate(places):
+        try:
+            there = photos.find_photos([place], on_error=lambda error: failures.append(str(error)))
+        except NoPhotosError as error:
+            if len(places) == 1:
+                raise
+            failures.append(str(error))
+        else:
+            found += [(i, *photo) for photo in photos.without_outputs(there, place, outputs)]
+    if not found and len(failures) == 1:
+        raise PhotoError(failures[0])
+    return found, failures
 
 
 def _dataset(rgb, kept, gray, failures) -> PhotoDataset:

@@ -41,7 +41,8 @@ def photo_order(
         batch: The number of photos per step.
         seed: The seed of the order.
         source: For each photo, the index of its place. Used only with `weights`.
-        weights: For each place, its relative weight. Without weights, all photos are equally likely.
+        weights: For each place, its relative weight, finite and above 0. Each of these places has photos. Without
+            weights, all photos are equally likely.
     """
     members = [np.arange(count)]
     if source is not None and len(weights):
@@ -72,7 +73,8 @@ def photo_order(
 
 def _shares(count, weights):
     """Distribute draws by weight in whole numbers. The largest remainders get what rounding left over."""
-    exact = count * np.asarray(weights, np.float64) / np.sum(weights)
+    shares = np.asarray(weights, np.float64) / max(weights)  # their sum is finite
+    exact = count * shares / np.sum(shares)
     draws = np.floor(exact).astype(int)
     draws[np.argsort(draws - exact, kind="stable")[: count - draws.sum()]] += 1
     return draws.tolist()

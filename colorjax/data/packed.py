@@ -17,7 +17,13 @@ from jaxtyping import UInt8
 
 from colorjax.errors import OutputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 DATA, INDEX = "photos.bin", "index.json"
+UNFINISHED = ".unfinished-"  # begins the names of packs that are being written
 
 
 class LazyPhotos(Sequence):
@@ -51,12 +57,12 @@ class Note:
     Attributes:
         kept: The number of the file of each photo.
         gray: The names of photos that were left out because they have no color.
-        failures: One line for each file that could not be read.
+        failed: The numbers of the files that could not be read.
     """
 
     kept: Sequence[int] = ()
     gray: Sequence[str] = ()
-    failures: Sequence[str] = ()
+    failed: Sequence[int] = ()
 
 
 class Pack:
@@ -67,17 +73,18 @@ class Pack:
 
         Args:
             folder: The folder of packs. It gets one folder for each set of files and way of reading them.
-            files: The files of the photos. If the size or the time of a file changes, the set is another one.
+            files: The files of the photos. If the size or the time of a file changes, or a missing file appears, the
+                set is another one.
             how: The way in which the photos are read.
         """
         digest = hashlib.blake2b(how.encode(), digest_size=16)
         for path in files:
-            status = path.stat()
-            digest.update(
-                f"\0{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}".encode(
-                    errors="surrogateescape"
-                )
-            )
+            try:
+                status = path.stat()
+                state = f"{status.st_size}\0{status.st_mtime_ns}"
+            except OSError:  # such as a broken link
+                state = "absent"
+            digest.update(f"\0{path.absolute()}\0{state}".encode(errors="surrogateescape"))
         self.folder, self.files = pathlib.Path(folder, digest.hexdigest()), len(files)
 
     def load(self) -> tuple[LazyPhotos, Note] | None:
@@ -89,14 +96,15 @@ class Pack:
             data = np.memmap(self.folder / DATA, np.uint8, "r")
             note = Note(**index["note"])
             sizes, kept = _integers(index["sizes"], 2), _integers(note.kept, 1)
+            failed = _integers(note.failed, 1) if note.failed != [] else []
             marks = [bytes.fromhex(mark) for mark in index["marks"]]
             ends = np.cumsum(3 * sizes.prod(1))
             sound = (
                 0 < sizes.min() <= sizes.max() < 2**20  # so that no product overflows
                 and ends[-1] == len(data)
                 and len(marks) == len(sizes) == len(kept)
-                and np.isin(kept, np.arange(self.files)).all()
-                and all(isinstance(text, str) for text in [*note.gray, *note.failures])
+                and np.isin([*kept, *failed], np.arange(self.files)).all()
+                and all(isinstance(text, str) for text in note.gray)
             )
         except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
             return None
@@ -107,23 +115,26 @@ class Pack:
     def writer(self) -> Iterator["PackWriter"]:
         """Write the photos again. If writing fails or is killed, `load` returns None.
 
+        What killed writers left in the folder of packs is removed, unless others are writing there.
+
         Raises:
             OutputError: the folder cannot be written.
         """
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            place = pathlib.Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.folder.parent))
-            try:
-                with open(place / DATA, "wb") as file:
-                    writer = PackWriter(file)
-                    yield writer
-                note = dataclasses.asdict(writer.note)
-                index = {"sizes": writer.sizes, "marks": writer.marks, "note": note}
-                (place / INDEX).write_text(json.dumps(index), encoding="utf-8")
-                shutil.rmtree(self.folder, ignore_errors=True)
-                place.replace(self.folder)
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
+            with _sharing(self.folder.parent):
+                place = pathlib.Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.folder.parent))
+                try:
+                    with open(place / DATA, "wb") as file:
+                        writer = PackWriter(file)
+                        yield writer
+                    note = dataclasses.asdict(writer.note)
+                    index = {"sizes": writer.sizes, "marks": writer.marks, "note": note}
+                    (place / INDEX).write_text(json.dumps(index), encoding="utf-8")
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                    place.replace(self.folder)
+                finally:
+                    shutil.rmtree(place, ignore_errors=True)
         except OSError as error:
             raise OutputError(
                 f"{self.folder.parent}: cannot write decoded photos ({error.strerror})"
@@ -141,6 +152,28 @@ class PackWriter:
         self.file.write(np.ascontiguousarray(rgb).data)
         self.sizes.append(rgb.shape[:2])
         self.marks.append(mark.hex())
+
+
+@contextlib.contextmanager
+def _sharing(folder: pathlib.Path) -> Iterator[None]:
+    """Remove what killed writers left in a folder of packs, unless others are writing, and write there in the block.
+
+    All that are writing share a lock, which ends with their process. To remove something, it must be held alone.
+    """
+    if not fcntl:
+        yield
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # others are writing, or the file system has no locks
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in folder.glob(f"{UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _cut(data, place):

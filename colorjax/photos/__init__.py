@@ -25,7 +25,7 @@ from colorjax.photos.reading import (
     read_photo,
     suffix_for,
 )
-from colorjax.photos.search import find_photos, sample_photos
+from colorjax.photos.search import find_photos, sample_photos, without_outputs
 from colorjax.photos.writing import (
     check_replaceable,
     encode_frames,
@@ -72,6 +72,7 @@ __all__ = [
     "suffix_for",
     "text_strip",
     "to_pil",
+    "without_outputs",
     "write_bytes",
     "write_frames",
     "write_photo",

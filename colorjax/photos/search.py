@@ -4,12 +4,14 @@ import importlib.util
 import itertools
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from colorjax.errors import NoPhotosError, PhotoError, in_one_line
 from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike, photo_error
 
+OURS = re.compile(r"(\.color(\.\d+)?|\.compare)$")  # ends the stems of files that colorjax wrote
 _SAMPLES = (
     "astronaut.png",
     "camera.png",
@@ -69,6 +71,33 @@ def find_photos(
         where = ", ".join(map(in_one_line, paths)) or "nothing to search"
         raise NoPhotosError(f"{where}: no photos; expected files with {' '.join(known)}")
     return found
+
+
+def without_outputs(
+    found: Iterable[tuple[pathlib.Path, str]], place: PathLike, folders: Iterable[PathLike] = ()
+) -> list[tuple[pathlib.Path, str]]:
+    """Leave out what colorjax wrote itself.
+
+    Args:
+        found: The photos of `find_photos([place])`.
+        place: Where they were found. Nothing is left out unless it is a folder.
+        folders: Folders that are written. Files in those below `place` are left out.
+    """
+    if not os.path.isdir(place):
+        return list(found)
+    root = os.path.realpath(place)
+    written = [os.path.realpath(folder) for folder in folders]
+    inner = [folder for folder in written if _is_inside(folder, root)]
+    return [
+        (photo, name)
+        for photo, name in found
+        if not OURS.search(photo.stem)
+        and not any(_is_inside(os.path.realpath(photo), folder) for folder in inner)
+    ]
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))
 
 
 def sample_photos() -> list[pathlib.Path]:
