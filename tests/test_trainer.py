@@ -1,6 +1,7 @@
 """The loop: run folder, best pass, resume, refusals."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from dense import PRESETS, small
 from PIL import Image
 
 import colorjax
-from colorjax import config, weights
+from colorjax import cli, config, errors, locks, weights
 from colorjax.data import datasets
 from colorjax.evaluation import report
 from colorjax.training import devices, log, loop
@@ -185,6 +186,49 @@ def test_runs_are_not_mixed(finished):
     assert {p: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
 
 
+@pytest.mark.req("TRN-044")
+def test_a_run_is_trained_once_at_a_time(finished, tmp_path):
+    whole, _ = finished
+    run, folder = tmp_path / "run", tmp_path / "there"
+    folder.mkdir()
+    run.symlink_to(folder)
+    refused = []
+
+    def progress(step, metrics):
+        before = {p: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+        with pytest.raises(errors.CheckpointError, match="another process is training") as caught:
+            loop.train(PHOTOS, VALIDATION, fitted(), folder, seed=5, resume=True)
+        assert {p: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+        refused.append(str(caught.value))
+
+    loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5, checkpoint_every=3, progress=progress)
+    assert set(refused) == {f"{folder}: another process is training this run"}
+    assert timeless(run) == timeless(whole)
+    loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)  # the lock has ended
+
+
+@pytest.mark.req("TRN-044")
+def test_the_command_refuses_a_run_in_training(tmp_path, capsys):
+    run = tmp_path / "run"
+    command = ["train", "samples", "--out", str(run), *TINY_RUN, "--steps", "1", "--quiet"]
+    run.mkdir()
+    with locks.locked(run):
+        assert cli.main(command) == 2
+        assert capsys.readouterr().err == f"colorjax: {run}: another process is training this run\n"
+        assert not list(run.iterdir())
+    assert cli.main(command) == 0
+
+
+@pytest.mark.req("TRN-044")
+def test_a_file_system_without_locks_can_hold_runs(tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    outcome = loop.train(PHOTOS, VALIDATION, fitted(passes=1), tmp_path / "run")
+    assert outcome.metrics[-1]["step"] == 3
+
+
 @pytest.mark.req("TRN-012")
 @pytest.mark.parametrize("empty", [True, False])
 def test_resume_of_nothing_starts(tmp_path, empty):
@@ -269,8 +313,6 @@ def test_pictures_are_renewed(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.req("TRN-070", "CMD-077")
 def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
-    from colorjax import cli
-
     run = tmp_path / "run"
     tiny = [*TINY_RUN, "--steps", "40"]
     assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0

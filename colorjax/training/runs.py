@@ -13,6 +13,7 @@ from colorjax import config as configs
 from colorjax.config import Config
 from colorjax.errors import CheckpointError, OutputError, TrainingError
 from colorjax.jsontext import leaves, parse_json
+from colorjax.locks import locked
 from colorjax.photos import write_bytes
 
 METRICS, CHUNKS = "metrics.jsonl", "chunks.jsonl"
@@ -65,8 +66,11 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
         raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
 
 
-def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> None:
-    """Make the folder of a run, or check that it belongs to this run.
+@contextlib.contextmanager
+def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> Iterator[None]:
+    """Make the folder of a run, or check that it belongs to this run. No other process can open it during the block.
+
+    On Windows and file systems without locks, another process can.
 
     Args:
         run: The folder: new, empty, or with a run of the same manifest.
@@ -74,16 +78,31 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
         resume: Whether the folder may already hold the run.
 
     Raises:
-        CheckpointError: the folder holds another run, or a run and `resume` is not set.
+        CheckpointError: the folder holds another run, or a run and `resume` is not set, or another process has opened
+            it.
         OutputError: the folder holds other files, or cannot be written.
     """
     check_place(run, resume=resume)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{run}: cannot make the folder ({error.strerror})") from None
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(run.resolve()))
+        except BlockingIOError:
+            raise CheckpointError(f"{run}: another process is training this run") from None
+        except OSError as error:
+            raise OutputError(f"{run}: cannot be opened ({error.strerror})") from None
+        check_place(run, resume=resume)  # another process may have trained there meanwhile
+        _match(run, manifest)
+        yield
+
+
+def _match(run: pathlib.Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a new run, or compare it with that of an old one."""
     file = run / "config.json"
     if not os.path.exists(file):
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{run}: cannot make the folder ({error.strerror})") from None
         write_bytes(file, json.dumps(manifest, indent=1, sort_keys=True).encode())
         return
     try:
