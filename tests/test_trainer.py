@@ -18,6 +18,7 @@ from PIL import Image
 
 import colorjax
 from colorjax import cli, config, errors, locks, weights
+from colorjax.cli.options import Terminated
 from colorjax.data import datasets
 from colorjax.evaluation import report
 from colorjax.training import devices, log, loop
@@ -184,6 +185,41 @@ def test_runs_are_not_mixed(finished):
         assert caught.value.exit_code == 2
         assert "\n" not in str(caught.value)
     assert {p: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.req("TRN-012")
+@pytest.mark.parametrize(
+    ("where", "stop", "code", "advice"),
+    [
+        ((datasets, "check_readable"), KeyboardInterrupt(), 130, "run the same command again"),
+        ((loop, "Loader"), KeyboardInterrupt(), 130, "use --resume"),
+        ((loop, "Loader"), Terminated(signal.SIGTERM), 143, "use --resume"),
+    ],
+)
+def test_interrupted_outside_the_steps(tmp_path, capsys, monkeypatch, where, stop, code, advice):
+    def interrupted(*_, **__):
+        raise stop
+
+    command = ["train", "samples", "--out", str(tmp_path / "run"), *TINY_RUN, "--steps", "1"]
+    with monkeypatch.context() as patched:
+        patched.setattr(*where, interrupted)
+        assert cli.main([*command, "--quiet"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("colorjax: interrupted; ")
+    assert line.endswith(f"{advice} to continue")
+    if "--resume" in advice:
+        command.append("--resume")
+    assert cli.main(command) == 0
+
+
+@pytest.mark.req("TRN-013")
+def test_what_the_devices_cannot_do_makes_no_run(tmp_path, capsys):
+    run = tmp_path / "run"
+    command = ["train", "samples", "--out", str(run), *TINY_RUN, "--steps", "1", "--quiet"]
+    assert cli.main([*command, "--set", "shard=7"]) == 2
+    assert "shard is 7" in capsys.readouterr().err
+    assert not run.exists()
+    assert cli.main(command) == 0
 
 
 @pytest.mark.req("TRN-044")

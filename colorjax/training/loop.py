@@ -105,12 +105,12 @@ def train(
     run = pathlib.Path(run)
     phase("compiling")
     _check_memory(config, COPIES + bool(len(validation)))
+    compiled = CompiledTraining(config)
     manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
     with contextlib.ExitStack() as stack:
         if devices.is_first():
             stack.enter_context(runs.open_run(run, manifest, resume=resume))
         devices.wait_for_all("the run's folder")
-        compiled = CompiledTraining(config)
         state = compiled.start(jax.random.key(seed), initial_params)
         loader = Loader(
             photos,
