@@ -210,8 +210,11 @@ def test_run_files_that_are_no_files_are_refused(tmp_path, name, kind):
             (tmp_path / name).mkdir()
         case "broken link":
             (tmp_path / name).symlink_to(name)
-    with pytest.raises(colorjax.ColorjaxError, match=rf"{name}: not a file") as caught:
-        runs.open_run(tmp_path, {}, resume=True)
+    with (
+        pytest.raises(colorjax.ColorjaxError, match=rf"{name}: not a file") as caught,
+        runs.open_run(tmp_path, {}, resume=True),
+    ):
+        pass
     assert caught.value.exit_code == 2
 
 
