@@ -177,7 +177,7 @@ def test_runs_are_not_mixed(finished):
         (fitted(), PHOTOS, 5, False, "already holds a run"),
         (fitted(), PHOTOS, 6, True, "its seed is 5, that of this command is 6"),
         (fitted(passes=7), PHOTOS, 5, True, other_steps),
-        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
+        (fitted(), PHOTOS[::-1].copy(), 5, True, "it was trained with other photos"),
     ]
     for conf, photos, seed, resume, message in refusals:
         with pytest.raises(colorjax.ColorjaxError, match=message) as caught:
@@ -263,6 +263,34 @@ def test_a_file_system_without_locks_can_hold_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(locks.fcntl, "flock", flock)
     outcome = loop.train(PHOTOS, VALIDATION, fitted(passes=1), tmp_path / "run")
     assert outcome.metrics[-1]["step"] == 3
+
+
+@pytest.mark.req("TRN-013")
+def test_other_photos_are_named_before_what_follows_from_them(tmp_path, capsys):
+    folder, run = tmp_path / "photos", tmp_path / "run"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(rgb_u8(i, 1)[0]).save(folder / f"{i}.png")
+    command = ["train", str(folder), "--out", str(run), *TINY_RUN, "--passes", "1", "--quiet"]
+    command += ["--validation", "0.1", "--resume"]
+
+    def refusal(*options):
+        assert cli.main([*command, *options]) == 2
+        return capsys.readouterr().err
+
+    assert cli.main(command) == 0
+    other_size = f"colorjax: {run}: its config.size is 4, that of this command is 5; --init-from"
+    assert refusal("--size", "5").startswith(other_size)
+    assert refusal("--seed", "1") == (
+        f"colorjax: {run}: its seed is 0, that of this command is 1\n"
+    )
+    Image.fromarray(rgb_u8(99, 1)[0]).save(folder / "3.png")
+    other = (
+        f"colorjax: {run}: it was trained with other photos, or with the same in another order\n"
+    )
+    assert refusal() == other
+    (folder / "3.png").unlink()
+    assert refusal() == f"colorjax: {run}: it was trained on 11 photos, this command has 10\n"
 
 
 @pytest.mark.req("TRN-012")

@@ -21,6 +21,11 @@ COLUMNS = {  # the fields of each line
     METRICS: ("step", "pass", "train_loss", "train_objective", "validation_loss"),
     CHUNKS: ("step", "loss"),
 }
+COUNTS = {  # of photos in a manifest. Parts of the config follow from them
+    "photos.training": "it was trained on {} photos, this command has {}",
+    "photos.validation": "it was validated on {} photos, this command has {}",
+}
+DIGEST = "photos.digest"  # depends on the config and the seed
 
 
 def make_manifest(config: Config, *, seed: int, photos: dict[str, Any]) -> dict[str, Any]:
@@ -110,14 +115,19 @@ def _match(run: pathlib.Path, manifest: dict[str, Any]) -> None:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error})") from None
     old, new = dict(leaves(found)), dict(leaves(manifest))
-    for name in sorted({*old, *new}):
+    names = [*COUNTS, *sorted({*old, *new} - {*COUNTS, DIGEST}), DIGEST]
+    for name in names:
         if old.get(name) != new.get(name):
             was, wanted = (_short(side.get(name)) for side in (old, new))
-            text = f"{run}: its {_short(name)} is {was}, that of this command is {wanted}"
-            if name.startswith("config."):
+            text = f"its {_short(name)} is {was}, that of this command is {wanted}"
+            if name in COUNTS:
+                text = COUNTS[name].format(was, wanted)
+            elif name == DIGEST:
+                text = "it was trained with other photos, or with the same in another order"
+            elif name.startswith("config."):
                 weights = run / "weights.safetensors"
                 text += f"; --init-from {weights} starts a new run from its weights"
-            raise CheckpointError(text)
+            raise CheckpointError(f"{run}: {text}")
 
 
 def _is_foreign(path: pathlib.Path) -> bool:
