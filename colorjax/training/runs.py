@@ -6,15 +6,16 @@ import json
 import os
 import pathlib
 import reprlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 from colorjax import config as configs
 from colorjax.config import Config
-from colorjax.errors import CheckpointError, OutputError, TrainingError
+from colorjax.errors import CheckpointError, OutputError, TrainingError, in_one_line
 from colorjax.jsontext import leaves, parse_json
 from colorjax.locks import locked
-from colorjax.photos import write_bytes
+from colorjax.photos import remove_temporaries, write_bytes
 
 METRICS, CHUNKS = "metrics.jsonl", "chunks.jsonl"
 COLUMNS = {  # the fields of each line
@@ -53,8 +54,13 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
 
     Raises:
         CheckpointError: the folder holds a run, and `resume` is not set.
-        OutputError: the folder holds other files, or cannot be written.
+        OutputError: the folder holds other files, or cannot be written or listed, or its path is not UTF-8.
     """
+    try:
+        str(run.absolute()).encode()
+    except UnicodeEncodeError:
+        text = "its path is not UTF-8, in which checkpoints cannot be written; expected another one"
+        raise OutputError(f"{in_one_line(run)}: {text}") from None
     for name in ("config.json", *COLUMNS):
         if os.path.lexists(run / name) and not os.path.isfile(run / name):  # reading a pipe waits
             raise CheckpointError(f"{run / name}: not a file; expected one that a run wrote")
@@ -67,6 +73,8 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
         raise OutputError(f"{run}: cannot become a folder for the run, because {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
         raise OutputError(f"{run}: cannot be written ({there} permits no writing)")
+    if there == run and not os.access(run, os.R_OK):
+        raise OutputError(f"{run}: cannot be listed; expected a folder that can be read")
     if there == run and any(_is_foreign(path) for path in run.iterdir()):
         raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
 
@@ -75,7 +83,8 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
 def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> Iterator[None]:
     """Make the folder of a run, or check that it belongs to this run. No other process can open it during the block.
 
-    On Windows and file systems without locks, another process can.
+    What kills left in it is removed. On Windows and file systems without locks, another process can open it, and
+    nothing is removed.
 
     Args:
         run: The folder: new, empty, or with a run of the same manifest.
@@ -94,13 +103,15 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> It
         raise OutputError(f"{run}: cannot make the folder ({error.strerror})") from None
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(locked(run.resolve()))
+            is_locked = held.enter_context(locked(run.resolve()))
         except BlockingIOError:
             raise CheckpointError(f"{run}: another process is training this run") from None
         except OSError as error:
             raise OutputError(f"{run}: cannot be opened ({error.strerror})") from None
         check_place(run, resume=resume)  # another process may have trained there meanwhile
         _match(run, manifest)
+        if is_locked:  # else another process may be writing them
+            _remove_unfinished(run)
         yield
 
 
@@ -128,6 +139,13 @@ def _match(run: pathlib.Path, manifest: dict[str, Any]) -> None:
                 weights = run / "weights.safetensors"
                 text += f"; --init-from {weights} starts a new run from its weights"
             raise CheckpointError(f"{run}: {text}")
+
+
+def _remove_unfinished(run: pathlib.Path) -> None:
+    """Remove what killed processes left in a run: temporary files, and unfinished checkpoints, as orbax names them."""
+    remove_temporaries(run)
+    for folder in (run / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_foreign(path: pathlib.Path) -> bool:
