@@ -23,7 +23,7 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
 )
 FLOORS = [  # each sub-package, or module beside them, imports from floors above its own line only
-    {"errors", "jsontext"},
+    {"errors", "jsontext", "locks"},
     {"config", "color"},
     {"networks"},
     {"photos"},

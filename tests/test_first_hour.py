@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import math
+import os
 import pathlib
 import re
 import sys
@@ -189,6 +190,31 @@ def test_said_before_photos_are_read(old, fault, monkeypatch):
     )
     assert cli.main(["train", "old.png", "--out", out, *more]) == 2
     assert not (old / "new").exists()
+
+
+@pytest.mark.req("CMD-078")
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+@pytest.mark.parametrize("held", [False, True])
+def test_a_run_in_a_path_that_is_not_utf8_is_refused(old, capsys, held, resume):
+    above = old / os.fsdecode(b"\xff")
+    above.mkdir()
+    if held:
+        (above / "run").mkdir()
+        (above / "run" / "config.json").write_text("{}")
+    assert cli.main(["train", "old.png", "--out", str(above / "run"), *resume]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert r"/\udcff/run: its path is not UTF-8" in line
+    assert (above / "run").exists() == held
+
+
+@pytest.mark.req("CMD-078")
+def test_a_folder_that_cannot_be_listed_is_no_run(old, capsys, monkeypatch):
+    (old / "run").mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: access(path, mode) and not mode & os.R_OK)
+    assert cli.main(["train", "old.png", "--out", "run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "colorjax: run: cannot be listed; expected a folder that can be read"
 
 
 @pytest.fixture

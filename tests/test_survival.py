@@ -1,5 +1,7 @@
 """What a run survives: kills, damaged checkpoints, a full disk, steps that are not finite."""
 
+import errno
+import fcntl
 import gc
 import hashlib
 import json
@@ -67,7 +69,7 @@ def test_killed_run_goes_on_with_the_same_bits(whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.req("TRN-040")
+@pytest.mark.req("TRN-040", "TRN-045")
 def test_twenty_kills(whole, tmp_path):
     rng = random.Random(2)
     kills = [("--die-at", rng.randrange(1, STEPS)) for _ in range(6)]
@@ -78,6 +80,7 @@ def test_twenty_kills(whole, tmp_path):
         process(run, *kill, "--pictures", code=-signal.SIGKILL)
         process(run, code=0)
         check_same(run, whole)
+        assert not list(run.rglob("*tmp*"))
 
 
 @pytest.mark.slow
@@ -88,6 +91,35 @@ def test_kill_before_anything_was_saved(tmp_path):
     (run / ".1234.tmp").write_text("half a conf")
     (run / "metrics.jsonl").write_text('{"step": 3}\n{"ste')
     assert training_process.run(run).metrics[-1]["step"] == STEPS
+
+
+@pytest.mark.req("TRN-045")
+def test_what_kills_left_is_removed(whole, tmp_path, monkeypatch):
+    run = shutil.copytree(whole, tmp_path / "run")
+    unfinished = run / "checkpoints" / "7.orbax-checkpoint-tmp-123"
+    (unfinished / "arrays").mkdir(parents=True)
+    (unfinished / "arrays" / "data").write_bytes(b"half")
+    temporary, notes = run / ".colorjax-0123456789abcdef.tmp", run / "notes.tmp"
+    temporary.write_bytes(b"half")
+    notes.write_text("mine")
+    with pytest.raises(colorjax.ColorjaxError, match="its config"):
+        training_process.run(run, changes={"ema_decay": 0.5})
+    assert unfinished.exists()
+    assert temporary.exists()
+
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", flock)
+        training_process.run(run)
+    assert unfinished.exists()
+    assert temporary.exists()
+    training_process.run(run)
+    assert not unfinished.exists()
+    assert not temporary.exists()
+    assert notes.read_text() == "mine"
+    check_same(run, whole)
 
 
 def damage(checkpoint, how):
@@ -210,8 +242,11 @@ def test_run_files_that_are_no_files_are_refused(tmp_path, name, kind):
             (tmp_path / name).mkdir()
         case "broken link":
             (tmp_path / name).symlink_to(name)
-    with pytest.raises(colorjax.ColorjaxError, match=rf"{name}: not a file") as caught:
-        runs.open_run(tmp_path, {}, resume=True)
+    with (
+        pytest.raises(colorjax.ColorjaxError, match=rf"{name}: not a file") as caught,
+        runs.open_run(tmp_path, {}, resume=True),
+    ):
+        pass
     assert caught.value.exit_code == 2
 
 

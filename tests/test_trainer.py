@@ -1,6 +1,7 @@
 """The loop: run folder, best pass, resume, refusals."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -16,7 +17,8 @@ from dense import PRESETS, small
 from PIL import Image
 
 import colorjax
-from colorjax import config, weights
+from colorjax import cli, config, errors, locks, weights
+from colorjax.cli.options import Terminated
 from colorjax.data import datasets
 from colorjax.evaluation import report
 from colorjax.training import devices, log, loop
@@ -175,7 +177,7 @@ def test_runs_are_not_mixed(finished):
         (fitted(), PHOTOS, 5, False, "already holds a run"),
         (fitted(), PHOTOS, 6, True, "its seed is 5, that of this command is 6"),
         (fitted(passes=7), PHOTOS, 5, True, other_steps),
-        (fitted(), PHOTOS[::-1].copy(), 5, True, "its photos.digest is"),
+        (fitted(), PHOTOS[::-1].copy(), 5, True, "it was trained with other photos"),
     ]
     for conf, photos, seed, resume, message in refusals:
         with pytest.raises(colorjax.ColorjaxError, match=message) as caught:
@@ -183,6 +185,112 @@ def test_runs_are_not_mixed(finished):
         assert caught.value.exit_code == 2
         assert "\n" not in str(caught.value)
     assert {p: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+
+
+@pytest.mark.req("TRN-012")
+@pytest.mark.parametrize(
+    ("where", "stop", "code", "advice"),
+    [
+        ((datasets, "check_readable"), KeyboardInterrupt(), 130, "run the same command again"),
+        ((loop, "Loader"), KeyboardInterrupt(), 130, "use --resume"),
+        ((loop, "Loader"), Terminated(signal.SIGTERM), 143, "use --resume"),
+    ],
+)
+def test_interrupted_outside_the_steps(tmp_path, capsys, monkeypatch, where, stop, code, advice):
+    def interrupted(*_, **__):
+        raise stop
+
+    command = ["train", "samples", "--out", str(tmp_path / "run"), *TINY_RUN, "--steps", "1"]
+    with monkeypatch.context() as patched:
+        patched.setattr(*where, interrupted)
+        assert cli.main([*command, "--quiet"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("colorjax: interrupted; ")
+    assert line.endswith(f"{advice} to continue")
+    if "--resume" in advice:
+        command.append("--resume")
+    assert cli.main(command) == 0
+
+
+@pytest.mark.req("TRN-013")
+def test_what_the_devices_cannot_do_makes_no_run(tmp_path, capsys):
+    run = tmp_path / "run"
+    command = ["train", "samples", "--out", str(run), *TINY_RUN, "--steps", "1", "--quiet"]
+    assert cli.main([*command, "--set", "shard=7"]) == 2
+    assert "shard is 7" in capsys.readouterr().err
+    assert not run.exists()
+    assert cli.main(command) == 0
+
+
+@pytest.mark.req("TRN-044")
+def test_a_run_is_trained_once_at_a_time(finished, tmp_path):
+    whole, _ = finished
+    run, folder = tmp_path / "run", tmp_path / "there"
+    folder.mkdir()
+    run.symlink_to(folder)
+    refused = []
+
+    def progress(step, metrics):
+        before = {p: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+        with pytest.raises(errors.CheckpointError, match="another process is training") as caught:
+            loop.train(PHOTOS, VALIDATION, fitted(), folder, seed=5, resume=True)
+        assert {p: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+        refused.append(str(caught.value))
+
+    loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5, checkpoint_every=3, progress=progress)
+    assert set(refused) == {f"{folder}: another process is training this run"}
+    assert timeless(run) == timeless(whole)
+    loop.train(PHOTOS, VALIDATION, fitted(), run, seed=5, resume=True)  # the lock has ended
+
+
+@pytest.mark.req("TRN-044")
+def test_the_command_refuses_a_run_in_training(tmp_path, capsys):
+    run = tmp_path / "run"
+    command = ["train", "samples", "--out", str(run), *TINY_RUN, "--steps", "1", "--quiet"]
+    run.mkdir()
+    with locks.locked(run):
+        assert cli.main(command) == 2
+        assert capsys.readouterr().err == f"colorjax: {run}: another process is training this run\n"
+        assert not list(run.iterdir())
+    assert cli.main(command) == 0
+
+
+@pytest.mark.req("TRN-044")
+def test_a_file_system_without_locks_can_hold_runs(tmp_path, monkeypatch):
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    outcome = loop.train(PHOTOS, VALIDATION, fitted(passes=1), tmp_path / "run")
+    assert outcome.metrics[-1]["step"] == 3
+
+
+@pytest.mark.req("TRN-013")
+def test_other_photos_are_named_before_what_follows_from_them(tmp_path, capsys):
+    folder, run = tmp_path / "photos", tmp_path / "run"
+    folder.mkdir()
+    for i in range(12):
+        Image.fromarray(rgb_u8(i, 1)[0]).save(folder / f"{i}.png")
+    command = ["train", str(folder), "--out", str(run), *TINY_RUN, "--passes", "1", "--quiet"]
+    command += ["--validation", "0.1", "--resume"]
+
+    def refusal(*options):
+        assert cli.main([*command, *options]) == 2
+        return capsys.readouterr().err
+
+    assert cli.main(command) == 0
+    other_size = f"colorjax: {run}: its config.size is 4, that of this command is 5; --init-from"
+    assert refusal("--size", "5").startswith(other_size)
+    assert refusal("--seed", "1") == (
+        f"colorjax: {run}: its seed is 0, that of this command is 1\n"
+    )
+    Image.fromarray(rgb_u8(99, 1)[0]).save(folder / "3.png")
+    other = (
+        f"colorjax: {run}: it was trained with other photos, or with the same in another order\n"
+    )
+    assert refusal() == other
+    (folder / "3.png").unlink()
+    assert refusal() == f"colorjax: {run}: it was trained on 11 photos, this command has 10\n"
 
 
 @pytest.mark.req("TRN-012")
@@ -269,8 +377,6 @@ def test_pictures_are_renewed(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.req("TRN-070", "CMD-077")
 def test_command_shows_where_it_is_and_ends_with_the_next_one(tmp_path, capsys):
-    from colorjax import cli
-
     run = tmp_path / "run"
     tiny = [*TINY_RUN, "--steps", "40"]
     assert cli.main(["train", "samples", "--out", str(run), *tiny]) == 0

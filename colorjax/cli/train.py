@@ -179,6 +179,17 @@ def join_processes(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace, printer: Printer) -> int:
+    """Train. If a signal ends the command outside the steps, say how to continue."""
+    try:
+        return _make_run(args, printer)
+    except KeyboardInterrupt as stop:
+        if not os.path.exists(os.path.join(args.out, "config.json")):
+            raise
+        printer.error("interrupted; use --resume to continue")
+        return getattr(stop, "exit_code", 130)
+
+
+def _make_run(args: argparse.Namespace, printer: Printer) -> int:
     check_extra("train", "train", "orbax", "grain", "matplotlib", "skimage")
     config = _config(args)
 

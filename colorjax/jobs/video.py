@@ -18,9 +18,9 @@ from colorjax.inference.blending import BlendState
 from colorjax.inference.following import Followed
 from colorjax.jobs import ffmpeg
 from colorjax.jobs.coloring import ColorOptions, FrameMemory, Weights, color_frames
-from colorjax.jobs.locks import locked
 from colorjax.jobs.matroska import matroska_frame
 from colorjax.jobs.outputs import Claims
+from colorjax.locks import locked
 from colorjax.photos import (
     MAX_PIXELS,
     Photo,

@@ -96,7 +96,8 @@ def train(
 
     Raises:
         ConfigError: the network is too large for the memory of this machine, or the batch cannot be split evenly.
-        CheckpointError: the folder holds another run, or a run and `resume` is not set.
+        CheckpointError: the folder holds another run, or a run and `resume` is not set, or another process is training
+            this run.
         TrainingError: too many steps in a row are not finite, the disk is full, or another process has died.
         Interrupted: SIGINT or SIGTERM was received. The state is saved.
         OutputError: the folder cannot be written.
@@ -104,22 +105,24 @@ def train(
     run = pathlib.Path(run)
     phase("compiling")
     _check_memory(config, COPIES + bool(len(validation)))
-    manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
-    if devices.is_first():
-        runs.open_run(run, manifest, resume=resume)
-    devices.wait_for_all("the run's folder")
     compiled = CompiledTraining(config)
-    state = compiled.start(jax.random.key(seed), initial_params)
-    loader = Loader(
-        photos,
-        order.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix),
-        size=config.source_size or config.size,
-        seed=seed,
-        slots=devices.own_slots(config.batch, compiled.mesh) if jax.process_count() > 1 else None,
-    )
-    shown = validation[:SHOWN] if len(validation) else _squares(photos, config, SHOWN)
-
+    manifest = runs.make_manifest(config, seed=seed, photos=_identity(photos, validation, mix))
     with contextlib.ExitStack() as stack:
+        if devices.is_first():
+            stack.enter_context(runs.open_run(run, manifest, resume=resume))
+        devices.wait_for_all("the run's folder")
+        state = compiled.start(jax.random.key(seed), initial_params)
+        loader = Loader(
+            photos,
+            order.photo_order(len(photos), config.batch, seed=seed, source=source, weights=mix),
+            size=config.source_size or config.size,
+            seed=seed,
+            slots=devices.own_slots(config.batch, compiled.mesh)
+            if jax.process_count() > 1
+            else None,
+        )
+        shown = validation[:SHOWN] if len(validation) else _squares(photos, config, SHOWN)
+
         stack.enter_context(_report_failures(run))
         checkpoints = Checkpoints(run / "checkpoints", runs.digest(manifest))
         stack.enter_context(checkpoints)

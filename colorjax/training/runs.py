@@ -6,20 +6,27 @@ import json
 import os
 import pathlib
 import reprlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 from colorjax import config as configs
 from colorjax.config import Config
-from colorjax.errors import CheckpointError, OutputError, TrainingError
+from colorjax.errors import CheckpointError, OutputError, TrainingError, in_one_line
 from colorjax.jsontext import leaves, parse_json
-from colorjax.photos import write_bytes
+from colorjax.locks import locked
+from colorjax.photos import remove_temporaries, write_bytes
 
 METRICS, CHUNKS = "metrics.jsonl", "chunks.jsonl"
 COLUMNS = {  # the fields of each line
     METRICS: ("step", "pass", "train_loss", "train_objective", "validation_loss"),
     CHUNKS: ("step", "loss"),
 }
+COUNTS = {  # of photos in a manifest. Parts of the config follow from them
+    "photos.training": "it was trained on {} photos, this command has {}",
+    "photos.validation": "it was validated on {} photos, this command has {}",
+}
+DIGEST = "photos.digest"  # depends on the config and the seed
 
 
 def make_manifest(config: Config, *, seed: int, photos: dict[str, Any]) -> dict[str, Any]:
@@ -47,8 +54,13 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
 
     Raises:
         CheckpointError: the folder holds a run, and `resume` is not set.
-        OutputError: the folder holds other files, or cannot be written.
+        OutputError: the folder holds other files, or cannot be written or listed, or its path is not UTF-8.
     """
+    try:
+        str(run.absolute()).encode()
+    except UnicodeEncodeError:
+        text = "its path is not UTF-8, in which checkpoints cannot be written; expected another one"
+        raise OutputError(f"{in_one_line(run)}: {text}") from None
     for name in ("config.json", *COLUMNS):
         if os.path.lexists(run / name) and not os.path.isfile(run / name):  # reading a pipe waits
             raise CheckpointError(f"{run / name}: not a file; expected one that a run wrote")
@@ -61,12 +73,18 @@ def check_place(run: pathlib.Path, *, resume: bool) -> None:
         raise OutputError(f"{run}: cannot become a folder for the run, because {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
         raise OutputError(f"{run}: cannot be written ({there} permits no writing)")
+    if there == run and not os.access(run, os.R_OK):
+        raise OutputError(f"{run}: cannot be listed; expected a folder that can be read")
     if there == run and any(_is_foreign(path) for path in run.iterdir()):
         raise OutputError(f"{run}: a folder with other files; expected a new or empty one")
 
 
-def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> None:
-    """Make the folder of a run, or check that it belongs to this run.
+@contextlib.contextmanager
+def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> Iterator[None]:
+    """Make the folder of a run, or check that it belongs to this run. No other process can open it during the block.
+
+    What kills left in it is removed. On Windows and file systems without locks, another process can open it, and
+    nothing is removed.
 
     Args:
         run: The folder: new, empty, or with a run of the same manifest.
@@ -74,16 +92,33 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
         resume: Whether the folder may already hold the run.
 
     Raises:
-        CheckpointError: the folder holds another run, or a run and `resume` is not set.
+        CheckpointError: the folder holds another run, or a run and `resume` is not set, or another process has opened
+            it.
         OutputError: the folder holds other files, or cannot be written.
     """
     check_place(run, resume=resume)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{run}: cannot make the folder ({error.strerror})") from None
+    with contextlib.ExitStack() as held:
+        try:
+            is_locked = held.enter_context(locked(run.resolve()))
+        except BlockingIOError:
+            raise CheckpointError(f"{run}: another process is training this run") from None
+        except OSError as error:
+            raise OutputError(f"{run}: cannot be opened ({error.strerror})") from None
+        check_place(run, resume=resume)  # another process may have trained there meanwhile
+        _match(run, manifest)
+        if is_locked:  # else another process may be writing them
+            _remove_unfinished(run)
+        yield
+
+
+def _match(run: pathlib.Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of a new run, or compare it with that of an old one."""
     file = run / "config.json"
     if not os.path.exists(file):
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{run}: cannot make the folder ({error.strerror})") from None
         write_bytes(file, json.dumps(manifest, indent=1, sort_keys=True).encode())
         return
     try:
@@ -91,14 +126,26 @@ def open_run(run: pathlib.Path, manifest: dict[str, Any], *, resume: bool) -> No
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: cannot be read ({error})") from None
     old, new = dict(leaves(found)), dict(leaves(manifest))
-    for name in sorted({*old, *new}):
+    names = [*COUNTS, *sorted({*old, *new} - {*COUNTS, DIGEST}), DIGEST]
+    for name in names:
         if old.get(name) != new.get(name):
             was, wanted = (_short(side.get(name)) for side in (old, new))
-            text = f"{run}: its {_short(name)} is {was}, that of this command is {wanted}"
-            if name.startswith("config."):
+            text = f"its {_short(name)} is {was}, that of this command is {wanted}"
+            if name in COUNTS:
+                text = COUNTS[name].format(was, wanted)
+            elif name == DIGEST:
+                text = "it was trained with other photos, or with the same in another order"
+            elif name.startswith("config."):
                 weights = run / "weights.safetensors"
                 text += f"; --init-from {weights} starts a new run from its weights"
-            raise CheckpointError(text)
+            raise CheckpointError(f"{run}: {text}")
+
+
+def _remove_unfinished(run: pathlib.Path) -> None:
+    """Remove what killed processes left in a run: temporary files, and unfinished checkpoints, as orbax names them."""
+    remove_temporaries(run)
+    for folder in (run / "checkpoints").glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_foreign(path: pathlib.Path) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from colorjax.errors import UsageError
 from colorjax.jobs.coloring import Weights
-from colorjax.jobs.locks import locked
+from colorjax.locks import locked
 from colorjax.photos import MAX_PIXELS
 from colorjax.web.guard import Guard
 from colorjax.web.logs import one_line_each

@@ -23,7 +23,7 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[bool]:
 
     Example:
         >>> import tempfile
-        >>> from colorjax.jobs.locks import locked
+        >>> from colorjax.locks import locked
         >>> with tempfile.TemporaryDirectory() as folder, locked(folder) as held:
         ...     print("locked" if held else "not lockable")
         locked
