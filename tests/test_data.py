@@ -19,8 +19,6 @@ from colorjax.data import datasets, loader
 from colorjax.data import order as data_order
 from colorjax.data.packed import LazyPhotos, Pack
 from colorjax.errors import PhotoError
-from colorjax.jobs import planning
-from colorjax.photos.search import OURS
 from colorjax.training import loop
 
 RNG = np.random.default_rng(0)
@@ -81,7 +79,6 @@ def test_own_outputs_are_neither_taught_nor_measured(folder, tmp_path, monkeypat
         shutil.copy("0.png", name)
     assert len(datasets.load_photos(["."], 4).names) == 10
     assert len(datasets.load_photos([".", "0.color.png"], 4).names) == 11
-    assert OURS.pattern == planning.OURS.pattern
     command = ["evaluate", ".", "--weights", tiny_weights, "--json", "result.json"]
     assert cli.main(command) == 0
     assert len(json.loads(pathlib.Path("result.json").read_text())["photos"]) == 10

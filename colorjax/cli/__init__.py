@@ -46,7 +46,8 @@ def main(
         with handle_termination():
             return args.run(args, printer)
     except ColorjaxError as error:
-        Printer().error(str(error))
+        for line in (*getattr(error, "__notes__", ()), str(error)):
+            Printer().error(line)
         return error.exit_code
     except KeyboardInterrupt as stop:
         Printer().error(INTERRUPTED)

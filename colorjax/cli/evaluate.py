@@ -18,7 +18,6 @@ from colorjax.cli.options import (
     print_places,
     print_results,
 )
-from colorjax.errors import NoPhotosError
 
 PROTOCOL = 256  # side of the photos on which colorizers are usually compared
 
@@ -82,12 +81,7 @@ def _evaluate(args: Any, printer: Printer) -> int:
     framing, method = "crop", "bicubic"
     if dense and size == config.size:
         framing, method = "crop" if config.framing == "whole" else config.framing, "lanczos"
-    try:
-        found = datasets.load_photos(args.photos, size, framing=framing, method=method)
-    except NoPhotosError as error:
-        for failure in getattr(error, "__notes__", ()):
-            printer.error(failure)
-        raise
+    found = datasets.load_photos(args.photos, size, framing=framing, method=method)
     for failure in found.failures:
         printer.error(failure)
     rgb = datasets.center_squares(found.rgb, size)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from colorjax import config as configs
 from colorjax.cli.console import Printer
 from colorjax.cli.options import add_command, check_extra, check_integer, parse_value, print_results
-from colorjax.errors import ConfigError, NoPhotosError, UsageError
+from colorjax.errors import ConfigError, UsageError
 
 # options of `train` that are fields of the config; --set can change the others
 FIELDS = {
@@ -203,14 +203,9 @@ def _make_run(args: argparse.Namespace, printer: Printer) -> int:
         log.tensorboard_writer()
     initial_params, origin = _start(args, config)
     mix = _mix(args.mix, len(args.photos))
-    try:
-        with printer.progress(0, "photos") as show:
-            show.phase("reading photos")
-            photos = _load_photos(args, config, show.count)
-    except NoPhotosError as error:
-        for failure in getattr(error, "__notes__", ()):
-            printer.error(failure)
-        raise
+    with printer.progress(0, "photos") as show:
+        show.phase("reading photos")
+        photos = _load_photos(args, config, show.count)
     for failure in photos.failures if devices.is_first() else ():
         printer.error(failure)
     check_readable(photos.found)

@@ -5,7 +5,6 @@ import fnmatch
 import itertools
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 
 from colorjax.errors import (
@@ -19,10 +18,15 @@ from colorjax.errors import (
 from colorjax.jobs import ffmpeg
 from colorjax.jobs.hintfiles import check_hints, find_hints
 from colorjax.jobs.outputs import Claims
-from colorjax.photos import SUFFIXES, find_photos, format_of, output_suffix, shorten_name
-
-COLOR, COMPARE = ".color", ".compare"  # ends the stems of output files
-OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
+from colorjax.photos import (
+    SUFFIXES,
+    find_photos,
+    format_of,
+    output_suffix,
+    shorten_name,
+    without_outputs,
+)
+from colorjax.photos.search import COLOR, COMPARE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,7 @@ def plan(
     def note(error: ColorjaxError) -> None:
         failures.append(str(error))
 
-    ours = [os.path.realpath(folder) for folder in (out, *outputs) if folder]
+    ours = [folder for folder in (out, *outputs) if folder]
     for place in inputs:
         try:
             photos = find_photos([place], besides=ffmpeg.SUFFIXES, on_error=note)
@@ -120,14 +124,10 @@ def plan(
             note(error)
             continue
         if os.path.isdir(place):
-            root = os.path.realpath(place)
-            inner = [folder for folder in ours if _is_inside(folder, root)]
             photos = [
                 (source, name)
-                for source, name in photos
+                for source, name in without_outputs(photos, place, ours)
                 if _chosen(name, include, exclude)
-                and not OURS.search(source.stem)
-                and not any(_is_inside(os.path.realpath(source), folder) for folder in inner)
             ]
         found += photos
     one_file = len(inputs) == 1 and not os.path.isdir(inputs[0]) and inputs[0] != "samples"
@@ -167,10 +167,6 @@ def _chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
         return fnmatch.fnmatch(name if "/" in pattern else name.rpartition("/")[2], pattern)
 
     return (not include or any(map(matches, include))) and not any(map(matches, exclude))
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    return path.startswith(os.path.join(folder, ""))
 
 
 def _is_of_file(path: str) -> bool:

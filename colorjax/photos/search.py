@@ -11,7 +11,8 @@ from colorjax.errors import NoPhotosError, PhotoError, in_one_line
 from colorjax.photos.formats import SUFFIXES
 from colorjax.photos.opening import PathLike, photo_error
 
-OURS = re.compile(r"(\.color(\.\d+)?|\.compare)$")  # ends the stems of files that colorjax wrote
+COLOR, COMPARE = ".color", ".compare"  # ends the stems of files that colorjax wrote
+_OURS = re.compile(rf"({re.escape(COLOR)}(\.\d+)?|{re.escape(COMPARE)})$")
 _SAMPLES = (
     "astronaut.png",
     "camera.png",
@@ -91,7 +92,7 @@ def without_outputs(
     return [
         (photo, name)
         for photo, name in found
-        if not OURS.search(photo.stem)
+        if not _OURS.search(photo.stem)
         and not any(_is_inside(os.path.realpath(photo), folder) for folder in inner)
     ]
 
