@@ -345,6 +345,20 @@ def test_implicit_copies_are_refused_in_the_loop(tmp_path, monkeypatch):
         loop.train(PHOTOS, VALIDATION, fitted(), tmp_path / "run")
 
 
+@pytest.mark.req("TRN-046")
+@pytest.mark.xfail(strict=True)
+def test_a_step_that_does_not_fit_is_one_line(tmp_path, monkeypatch, capsys):
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.")
+
+    monkeypatch.setattr(loop._Training, "take_steps", exhausted)
+    tiny = ["--steps", "2", "--quiet", *TINY_RUN]
+    assert cli.main(["train", "samples", "--out", str(tmp_path / "run"), *tiny]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "memory" in line
+    assert "--batch" in line
+
+
 @pytest.mark.slow
 @pytest.mark.req("TRN-070")
 def test_pictures_are_renewed(tmp_path, monkeypatch):
