@@ -346,7 +346,6 @@ def test_implicit_copies_are_refused_in_the_loop(tmp_path, monkeypatch):
 
 
 @pytest.mark.req("TRN-046")
-@pytest.mark.xfail(strict=True)
 def test_a_step_that_does_not_fit_is_one_line(tmp_path, monkeypatch, capsys):
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.")

@@ -98,7 +98,8 @@ def train(
         ConfigError: the network is too large for the memory of this machine, or the batch cannot be split evenly.
         CheckpointError: the folder holds another run, or a run and `resume` is not set, or another process is training
             this run.
-        TrainingError: too many steps in a row are not finite, the disk is full, or another process has died.
+        TrainingError: too many steps in a row are not finite, the disk is full, a step does not fit into memory, or
+            another process has died.
         Interrupted: SIGINT or SIGTERM was received. The state is saved.
         OutputError: the folder cannot be written.
     """
@@ -369,11 +370,16 @@ class _Progress:
 
 @contextlib.contextmanager
 def _report_failures(run: pathlib.Path) -> Iterator[None]:
-    """Turn a full disk, or the death of another process, into a `TrainingError`."""
+    """Turn a full disk, exhausted memory, or the death of another process into a `TrainingError`."""
     with runs.report_write_errors(run):
         try:
             yield
         except jax.errors.JaxRuntimeError as error:
+            if str(error).startswith("RESOURCE_EXHAUSTED"):
+                raise TrainingError(
+                    "a step does not fit into the memory of the device; lower --batch or --size, "
+                    "or use --set accumulate=2 or more"
+                ) from None
             if jax.process_count() == 1:
                 raise
             why = str(error).splitlines()[0][:160]
