@@ -682,6 +682,13 @@ def test_memory_is_told_from_the_header(save):
         for each in (frames[1:3], frames[1:])
     )
     assert 0 < many - few < 30 * 300 * 200
+    few, many = (
+        photos.memory_needed(
+            save("e", encoded(frames[0], "AVIF", save_all=True, append_images=each))
+        )
+        for each in (frames[1:3], frames[1:])
+    )
+    assert many - few == 2 * 2 * 300 * 200  # its encoder keeps up to 1.74 bytes per pixel
     pages = save("c", encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
     assert photos.memory_needed(pages) == 3 * photos.memory_needed(
         save("d", encoded(frames[0], "TIFF"))

@@ -29,6 +29,8 @@ BYTES_PER_PIXEL = {
     "HEIF": 60,
 }  # held from reading to writing, as measured
 USUAL_BYTES = 40
+BYTES_PER_FRAME = {"TIFF": 0, "AVIF": 2}  # per pixel, for what decoders and encoders keep of it
+USUAL_FRAME = 1
 BYTES_OF_LENGTH = 4_000_000
 """Bytes for each squared aspect ratio up to 16 : 1, for the matrices that resize a long photo."""
 LONGEST_SHOWN = 65_535_000  # milliseconds: the longest duration of a frame in PNG
@@ -156,8 +158,8 @@ def suffix_for(photo: Photo, own: str = "") -> str:
 def memory_needed(path: PathLike) -> int:
     """Estimate the bytes that a photo file needs from reading to writing it in color. Only the header is read.
 
-    Of several pages or frames a few are held at a time. Each frame of an animation adds a byte per pixel, for what
-    decoders and encoders keep of it. For photos longer than 4 : 1, the matrices that resize them are added.
+    Of several pages or frames a few are held at a time. Each frame of an animation adds a byte or two per pixel,
+    for what decoders and encoders keep of it. For photos longer than 4 : 1, the matrices that resize them are added.
 
     Raises:
         PhotoError: the header is damaged, or the file is not a photo.
@@ -168,7 +170,7 @@ def memory_needed(path: PathLike) -> int:
         frames = _count_frames(image, file)
         if frames > 1:
             held *= min(frames, 3)
-            held += 0 if image.format == "TIFF" else frames
+            held += frames * BYTES_PER_FRAME.get(image.format or "", USUAL_FRAME)
         aspect = min(16, max(w, h) / min(w, h))
         return w * h * held + round(BYTES_OF_LENGTH * aspect**2 if aspect > 4 else 0)
 
