@@ -427,7 +427,6 @@ HELD = """() => {
 
 @pytest.mark.slow
 @pytest.mark.req("APP-019")
-@pytest.mark.xfail(strict=True)
 def test_a_palette_is_closed_before_its_colors_arrive(page, tmp_path):
     drop(page, tmp_path, old_png=encoded(PHOTO, "PNG"))
     colored(page)
@@ -853,7 +852,6 @@ def test_a_phone_held_sideways(open_page, width, height):
 
 @pytest.mark.slow
 @pytest.mark.req("APP-022")
-@pytest.mark.xfail(strict=True)
 def test_icons_take_no_more_room_before_their_font_is_loaded(page, tmp_path):
     page.route("**/*.woff2", lambda route: route.abort())
     page.reload()

@@ -46,10 +46,12 @@ export default {
       this.local = asked.local;
       this.$nextTick(() => this.$refs.palette?.scrollIntoView({ block: "nearest" }));
       const { key, version } = this.photo, { row, column } = asked;
-      const answer = await fetch(`/photos/${key}/palette?v=${version}&row=${row}&column=${column}`);
-      if (turn != this.turn) return;
-      this.colors = answer.ok ? await answer.json() : {};
-      if (asked.opener) this.$nextTick(() => this.focus());
+      const answer = await fetch(`/photos/${key}/palette?v=${version}&row=${row}&column=${column}`).catch(() => null);
+      const colors = answer?.ok ? await answer.json() : {};
+      if (turn != this.turn) return; // another place was asked for meanwhile, or none
+      this.colors = colors;
+      await this.$nextTick();
+      if (asked.opener && turn == this.turn) this.focus();
     },
     focus() { // on the present color, so that opening the palette changes nothing
       const find = (what) => this.$refs.palette?.querySelector(what);
