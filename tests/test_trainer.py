@@ -21,7 +21,7 @@ from colorjax import cli, config, errors, locks, weights
 from colorjax.cli.options import Terminated
 from colorjax.data import datasets
 from colorjax.evaluation import report
-from colorjax.training import devices, log, loop
+from colorjax.training import compiled, devices, log, loop
 from colorjax.training import step as training_step
 
 
@@ -346,11 +346,14 @@ def test_implicit_copies_are_refused_in_the_loop(tmp_path, monkeypatch):
 
 
 @pytest.mark.req("TRN-046")
-def test_a_step_that_does_not_fit_is_one_line(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("part", "method"), [(compiled.CompiledTraining, "start"), (loop._Training, "take_steps")]
+)
+def test_a_training_that_does_not_fit_is_one_line(part, method, tmp_path, monkeypatch, capsys):
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes.")
 
-    monkeypatch.setattr(loop._Training, "take_steps", exhausted)
+    monkeypatch.setattr(part, method, exhausted)
     tiny = ["--steps", "2", "--quiet", *TINY_RUN]
     assert cli.main(["train", "samples", "--out", str(tmp_path / "run"), *tiny]) == 1
     (line,) = capsys.readouterr().err.splitlines()

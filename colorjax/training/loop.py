@@ -112,6 +112,7 @@ def train(
         if devices.is_first():
             stack.enter_context(runs.open_run(run, manifest, resume=resume))
         devices.wait_for_all("the run's folder")
+        stack.enter_context(_report_failures(run))
         state = compiled.start(jax.random.key(seed), initial_params)
         loader = Loader(
             photos,
@@ -124,7 +125,6 @@ def train(
         )
         shown = validation[:SHOWN] if len(validation) else _squares(photos, config, SHOWN)
 
-        stack.enter_context(_report_failures(run))
         checkpoints = Checkpoints(run / "checkpoints", runs.digest(manifest))
         stack.enter_context(checkpoints)
         received = stack.enter_context(collect_signals())
@@ -377,7 +377,7 @@ def _report_failures(run: pathlib.Path) -> Iterator[None]:
         except jax.errors.JaxRuntimeError as error:
             if str(error).startswith("RESOURCE_EXHAUSTED"):
                 raise TrainingError(
-                    "a step does not fit into the memory of the device; lower --batch or --size, "
+                    "the training does not fit into the memory of the device; lower --batch or --size, "
                     "or use --set accumulate=2 or more"
                 ) from None
             if jax.process_count() == 1:
