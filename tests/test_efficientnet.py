@@ -195,6 +195,7 @@ def test_gray_goes_into_all_channels_of_the_encoder(tmp_path):
     assert jax.tree.map(jnp.shape, params) == shapes
 
 
+@pytest.mark.slow
 @pytest.mark.req("NET-032")
 def test_what_is_no_encoder_is_one_line(tmp_path):
     conf, path = photo_network.small(), tmp_path / "encoder.safetensors"

@@ -54,6 +54,7 @@ def test_two_updates_equal_numpy(second_moment):
     np.testing.assert_allclose(second["w"], -mean / np.sqrt(square), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-037")
 def test_second_update_of_muon_has_nesterov_momentum():
     one, two = np.random.default_rng(0).normal(size=(2, 6, 4)).astype(np.float32)

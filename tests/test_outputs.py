@@ -403,6 +403,7 @@ def test_what_another_run_wrote_first_stays_and_the_rest_is_written(
     assert photos.read_photo(album / "a.color.2.png").pixels.shape[:2] == (24, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-043")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_stdout_ends_no_work(album, tiny_weights, tmp_path):

@@ -141,6 +141,7 @@ def test_pure_pipeline_under_transformations():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
+@pytest.mark.slow
 @pytest.mark.req("API-021")
 def test_pure_pipeline_shards_its_batch():
     params, config = photo_weights()

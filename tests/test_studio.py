@@ -225,6 +225,7 @@ def test_a_network_of_one_coloring_has_looks_too(work, network):
     np.testing.assert_array_equal(unknown, looks.paint(view, network, Setting()))
 
 
+@pytest.mark.slow
 @pytest.mark.req("APP-019")
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_likely_colors_are_shown_at_middling_light(tmp_path, photo_network, level):

@@ -53,6 +53,7 @@ def bin_of(config, hue, length=50.0):
     return int(np.argmin(((bin_centers(config.network) - wanted) ** 2).sum(-1)))
 
 
+@pytest.mark.slow
 @pytest.mark.req("INF-030")
 def test_only_what_may_change_changes():
     config = photo_weights()[1]
@@ -101,6 +102,7 @@ def test_the_sky_keeps_its_color():
     assert moved[SIDE // 2 :].min() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.req("INF-031")
 def test_palette_is_of_the_thing():
     config = photo_weights()[1]
