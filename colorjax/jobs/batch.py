@@ -221,7 +221,7 @@ def colorize_video(
         targets, missing = _targets(job, options, compare=compare, overwrite=overwrite)
         sheet_too = compare and (overwrite or not os.path.exists(job.sheet))
         if any(missing):
-            total = len(ffmpeg.frame_times(job.source, max_pixels=max_pixels))
+            total = ffmpeg.count_packets(job.source, max_pixels=max_pixels)
             variants = _video_options(job, weights, options, max_pixels)
             make_folder(job.target.parent)
             for target, each in itertools.compress(zip(targets, variants, strict=True), missing):

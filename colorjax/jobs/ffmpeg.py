@@ -8,13 +8,13 @@ import pathlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterator
-from typing import IO
+from collections.abc import Generator, Iterator, Sequence
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from colorjax.errors import ColorjaxError, PhotoError, TooLargeError
+from colorjax.errors import ColorjaxError, OutputError, PhotoError, TooLargeError
 from colorjax.jobs.matroska import matroska_header
 from colorjax.photos import MAX_PIXELS, most_pixels
 
@@ -41,23 +41,61 @@ def video_suffix(path: str | os.PathLike) -> str:
     return suffix if suffix.lower() in CONTAINERS else MATROSKA
 
 
-def frame_times(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> list[float]:
+def frame_times(
+    source: pathlib.Path, *, packets: int | None = None, max_pixels: int = MAX_PIXELS
+) -> list[float]:
     """Return the time of each frame of a video in seconds, in order.
+
+    ffprobe decodes the video for this. The times of its packets would not do: some packets have no time (in AVI and
+    MPEG), and some give no frame (in cut MP4 and in VP8).
+
+    Args:
+        source: The video.
+        packets: How many packets are read. None means all.
+        max_pixels: As for `decode`.
+
+    Raises:
+        PhotoError: ffprobe is not installed, or finds no frames, or they are too large.
+    """
+    entry = "best_effort_timestamp_time"
+    some = [] if packets is None else ["-read_intervals", f"%+#{packets}"]
+    frames = _probe(source, some, f"frame={entry}", max_pixels).get("frames", [])
+    times = sorted(float(frame[entry]) for frame in frames if entry in frame)
+    if not times:
+        raise PhotoError(f"{source}: no frames; expected a video")
+    return times
+
+
+def count_packets(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> int:
+    """Return how many frames a video has as far as its container tells, which takes no decoding.
 
     Args:
         source: The video.
         max_pixels: As for `decode`. ffprobe decodes a frame of some videos.
 
     Raises:
-        PhotoError: ffprobe is not installed, or finds no frames, or they are too large.
+        PhotoError: as for `frame_times`.
     """
-    command = ["ffprobe", "-v", "error", *_limit(source, max_pixels), "-select_streams", "v:0"]
-    command += ["-show_entries", "packet=pts_time", "-of", "json", *_input(source)]
-    packets = json.loads(_run(source, command)).get("packets", [])
-    times = sorted(float(packet["pts_time"]) for packet in packets if "pts_time" in packet)
-    if not times:
-        raise PhotoError(f"{source}: no frames; expected a video")
-    return times
+    packets = _probe(source, [], "packet=flags", max_pixels).get("packets", [])
+    return sum("D" not in packet["flags"] for packet in packets)  # without those to discard
+
+
+def pixel_aspect(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> str:
+    """Return width / height of the pixels of an upright frame, such as "64/45" in DV, on DVDs and of some phones.
+
+    Args:
+        source: The video.
+        max_pixels: As for `decode`.
+
+    Raises:
+        PhotoError: as for `frame_times`.
+    """
+    entries = "stream=sample_aspect_ratio:stream_side_data=rotation"
+    (stream,) = _probe(source, [], entries, max_pixels).get("streams") or [{}]
+    sides = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", stream.get("sample_aspect_ratio", ""))
+    w, h = sides.groups() if sides else (1, 1)
+    turned = any(each.get("rotation", 0) % 180 for each in stream.get("side_data_list", []))
+    return f"{h}/{w}" if turned else f"{w}/{h}"
 
 
 def still(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -70,7 +108,8 @@ def still(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
     Raises:
         PhotoError: ffmpeg is not installed, or cannot read the video.
     """
-    number = min(STILL, len(frame_times(source, max_pixels=max_pixels)) // 2)
+    beginning = frame_times(source, packets=2 * STILL + 1, max_pixels=max_pixels)
+    number = min(STILL, len(beginning) // 2)
     with contextlib.closing(decode(source, skip=number, max_pixels=max_pixels)) as frames:
         for frame in frames:
             return frame
@@ -103,6 +142,7 @@ def decode(
     """
     command = ["ffmpeg", "-v", "error", "-nostdin", *_limit(source, max_pixels)]
     command += [*_input(source), "-map", "0:v:0"]
+    command += "-sws_flags accurate_rnd+full_chroma_int".split()  # otherwise frames get darker
     command += "-fps_mode passthrough -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
     with tempfile.TemporaryFile() as said:
         try:
@@ -131,8 +171,17 @@ def decode(
 
 
 @contextlib.contextmanager
-def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) -> Iterator[IO]:
-    """Open a pipe that accepts Matroska frames and encodes them to a part. The times are those of the frames."""
+def encoder(
+    source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...], aspect: str
+) -> Iterator[IO]:
+    """Open a pipe that accepts Matroska frames and encodes them to a part. The times are those of the frames.
+
+    Args:
+        source: The video, for errors.
+        path: The part.
+        shape: (h, w, 3) of the frames.
+        aspect: The result of `pixel_aspect`.
+    """
     h, w = shape[:2]
     pixels = (
         "yuv444p" if h % 2 or w % 2 else "yuv420p"
@@ -150,7 +199,8 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
         *CODEC,
         *BT709,
     ]
-    command += ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", pixels]
+    filters = f"scale=out_color_matrix=bt709:out_range=tv,setsar={aspect}"
+    command += ["-vf", filters, "-pix_fmt", pixels]
     command += "-fps_mode passthrough -enc_time_base 1:90000 -muxdelay 0 -muxpreload 0".split()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -173,21 +223,68 @@ def encoder(source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...]) ->
             raise _failed(source, said.read().decode(errors="surrogateescape"))
 
 
+def sound_options(source: pathlib.Path, whole: pathlib.Path) -> list[str]:
+    """Return the options with which the container of a whole takes over the sound and the subtitles of a video.
+
+    They are copied if it can hold them. Otherwise sound is encoded without loss, and subtitles as text.
+
+    Args:
+        source: The video.
+        whole: Where `concatenate` will write. Until then, nothing is there.
+
+    Raises:
+        OutputError: the container cannot hold them.
+    """
+    lossless, text = ("flac", "ass") if whole.suffix.lower() == MATROSKA else ("alac", "mov_text")
+    blank = "-f lavfi -i color=size=16x16:duration=0.1".split()
+    reasons = []
+    for subtitles, sound in itertools.product(("copy", text), ("copy", lossless)):
+        options = ["-c:s", subtitles, "-c:a", sound]
+        done = _mux(blank, source, ["-c:v", "libx264", *options, "-t", "0.1"], whole)
+        whole.unlink(missing_ok=True)
+        if not done.returncode:
+            return options
+        reasons.append(_reason(source, done.stderr))
+    found = f"{source}: a {whole.suffix} file cannot hold its sound or subtitles ({reasons[0]})"
+    raise OutputError(f"{found}; expected an output with the suffix {MATROSKA}")
+
+
 def concatenate(
-    source: pathlib.Path, whole: pathlib.Path, parts: pathlib.Path, step: float
+    source: pathlib.Path,
+    whole: pathlib.Path,
+    parts: pathlib.Path,
+    step: float,
+    options: Sequence[str],
 ) -> None:
-    """Concatenate the parts into a whole, and add the sound, subtitles and metadata of the source."""
+    """Concatenate the parts into a whole, and add the sound, subtitles and metadata of the source.
+
+    Args:
+        source: The video.
+        whole: The result.
+        parts: The folder of the parts.
+        step: How long the last frame is shown, in seconds. The parts do not contain that.
+        options: The result of `sound_options`.
+    """
     names = "|".join(sorted(path.name for path in parts.glob(PARTS)))
-    command = ["ffmpeg", "-y", "-v", "error", "-nostdin", "-copyts", "-i", f"concat:{names}"]
-    command += ["-copyts", *_input(source), "-map", "0:v", "-map", "1:a?", "-map", "1:s?"]
-    last = round(90_000 * step)  # the stream does not contain the duration of the last frame
-    command += ["-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
-    command += ["-map_metadata", "1", "-c", "copy", _plain(whole)]
-    done = subprocess.run(
-        command, cwd=parts, capture_output=True, text=True, errors="surrogateescape"
-    )
+    last = round(90_000 * step)
+    copied = ["-c:v", "copy", "-bsf:v", f"setts=duration='if(gt(DURATION,0),DURATION,{last})'"]
+    done = _mux(["-copyts", "-i", f"concat:{names}", "-copyts"], source, [*copied, *options], whole)
     if done.returncode:
         raise _failed(source, done.stderr)
+
+
+def _mux(
+    video: Sequence[str], source: pathlib.Path, options: Sequence[str], whole: pathlib.Path
+) -> subprocess.CompletedProcess[str]:
+    """Join a video with the sound, subtitles and metadata of the source. Names in `video` are those of its folder."""
+    command = ["ffmpeg", "-y", "-v", "error", "-nostdin", *video, *_input(source)]
+    command += ["-map", "0:v", "-map", "1:a?", "-map", "1:s?", "-map_metadata", "1", *options]
+    if whole.suffix.lower() == ".m4v":  # for which ffmpeg would choose a format that holds less
+        command += ["-f", "mp4"]
+    command += ["-strict", "-2", _plain(whole)]  # some sound in MP4 counts as experimental
+    return subprocess.run(
+        command, cwd=whole.parent, capture_output=True, text=True, errors="surrogateescape"
+    )
 
 
 def _plain(path: pathlib.Path) -> str:
@@ -213,6 +310,15 @@ def _limit(source: pathlib.Path, max_pixels: int) -> list[str]:
     return ["-max_pixels", str(most)]
 
 
+def _probe(
+    source: pathlib.Path, options: Sequence[str], entries: str, max_pixels: int
+) -> dict[str, Any]:
+    """Return what ffprobe tells about the first video stream."""
+    command = ["ffprobe", "-v", "error", *_limit(source, max_pixels), "-select_streams", "v:0"]
+    command += [*options, "-show_entries", entries, "-of", "json", *_input(source)]
+    return json.loads(_run(source, command))
+
+
 def _run(source: pathlib.Path, command: list[str]) -> str:
     try:
         done = subprocess.run(
@@ -224,7 +330,7 @@ def _run(source: pathlib.Path, command: list[str]) -> str:
         )
     except FileNotFoundError:
         raise _no_ffmpeg(source) from None
-    if done.returncode:
+    if done.returncode or LARGE.search(done.stderr):
         raise _failed(source, done.stderr)
     return done.stdout
 
@@ -244,9 +350,13 @@ def _failed(source: pathlib.Path, said: str) -> ColorjaxError:
         found = f"frames of {w} × {h} = {w * h / 1e6:.6g} megapixels"
         expected = f"at most {most / 1e6:.6g} in a file of this size"
         return TooLargeError(f"{source}: {found}; expected {expected}")
+    return PhotoError(f"{source}: ffmpeg failed ({_reason(source, said)}); expected a video")
+
+
+def _reason(source: pathlib.Path, said: str) -> str:
+    """Return the last line that ffmpeg printed, shortened."""
     lines = [line for line in said.splitlines() if line.strip()] or ["no message"]
-    reason = " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())
-    return PhotoError(f"{source}: ffmpeg failed ({reason[:160]}); expected a video")
+    return " ".join(lines[-1].rpartition(f"{_plain(source)}: ")[2].split())[:160]
 
 
 def _read_ppm(pipe: IO[bytes]) -> Frame | None:

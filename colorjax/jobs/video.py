@@ -60,13 +60,15 @@ def colorize_video(
 
     Raises:
         PhotoError: ffmpeg is not installed, or cannot read the video.
-        OutputError: the target exists, is an input or cannot be written, or the folder of parts is another one.
+        OutputError: the target exists, is an input, cannot be written or cannot hold the sound, or the folder of parts
+            is another one.
         BusyError: another run is working on it.
     """
     claims = claims or Claims([source])
     claims.claim(target, overwrite=overwrite)
     check_replaceable(target)
     times = ffmpeg.frame_times(source, max_pixels=max_pixels)
+    aspect = ffmpeg.pixel_aspect(source, max_pixels=max_pixels)
     parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
     try:
         parts.mkdir(exist_ok=True)
@@ -81,6 +83,12 @@ def colorize_video(
             raise OutputError(f"{parts}: {error.strerror}; expected a folder of parts") from None
         _check_parts(parts)
         _forget_other_runs(parts, _identity(source, weights, options))
+        whole = parts / f"whole{target.suffix}"
+        try:
+            sound = ffmpeg.sound_options(source, whole)
+        except OutputError:
+            _remove(parts)
+            raise
         done = len(list(parts.glob(ffmpeg.PARTS)))
         memory = _read_memory(parts / f"{done - 1:06}.npz") if done else None
 
@@ -95,19 +103,19 @@ def colorize_video(
                 colored = color_frames(
                     photos, weights, options, memory=memory, remember=latest.append
                 )
-                with ffmpeg.encoder(source, parts / "unfinished.ts", first.shape) as pipe:
+                unfinished = parts / "unfinished.ts"
+                with ffmpeg.encoder(source, unfinished, first.shape, aspect) as pipe:
                     for i, photo in enumerate(colored, number * PART):
                         pipe.write(matroska_frame(photo.pixels, ffmpeg.frame_time(times, i)))
                         if not i % 10:
                             show(i)
                 (memory,) = latest
                 _write_memory(parts / f"{number:06}.npz", memory)
-                os.replace(parts / "unfinished.ts", parts / f"{number:06}.ts")
+                os.replace(unfinished, parts / f"{number:06}.ts")
         if not number:
             _remove(parts)
             raise PhotoError(f"{in_one_line(source)}: no frames; expected a video")
-        whole = parts / f"whole{target.suffix}"
-        ffmpeg.concatenate(source, whole, parts, ffmpeg.last_duration(times))
+        ffmpeg.concatenate(source, whole, parts, ffmpeg.last_duration(times), sound)
         try:
             # again: something may have appeared meanwhile
             claims.claim(target, overwrite=overwrite)

@@ -90,7 +90,7 @@ def look_at(path: pathlib.Path, weights: Weights, *, max_pixels: int = MAX_PIXEL
         PhotoError: the file cannot be read. The error is one line.
     """
     if ffmpeg.is_video(path):
-        frames = len(ffmpeg.frame_times(path, max_pixels=max_pixels))
+        frames = ffmpeg.count_packets(path, max_pixels=max_pixels)
         photo, kind, suffix = (
             Photo(ffmpeg.still(path, max_pixels=max_pixels)),
             "video",
