@@ -45,6 +45,21 @@ def test_points_and_dots_are_the_same(tmp_path, name):
 
 
 @pytest.mark.req("CMD-032")
+@pytest.mark.parametrize("wish", [[], ["--look", "warm"], ["--variants", "2"]])
+def test_hints_on_pages_of_several_sizes(tmp_path, wish):
+    path, hints = tmp_path / "pages.tif", tmp_path / "hints.json"
+    photos.write_photo(
+        path, [photos.Photo(scene(*shape)) for shape in ((90, 100), (20, 30), (48, 64))]
+    )
+    write(hints, [{"x": 80, "y": 80, "rgb": [200, 30, 40]}])
+    assert colorize(path, "--hints", hints, *wish) == 0
+    out = sorted(tmp_path.glob("pages.color*"))[0]
+    first, *others = photos.read_frames(out)
+    assert [page.pixels.shape[:2] for page in others] == [(20, 30), (48, 64)]
+    assert first.pixels[80, 80].argmax() == 0
+
+
+@pytest.mark.req("CMD-032")
 @pytest.mark.parametrize(
     ("name", "data", "named"),
     [

@@ -92,9 +92,9 @@ def color_file(
         del frames, second
         if options.is_settled:
             return first, [color_frames(read(), weights, options)]
-        apart = variant_options(_middle(read), weights, options)
-        # hints are placed on the first frame, not on the middle one
-        apart = [dataclasses.replace(each, followed=None) for each in apart]
+        # hints are placed on the first frame; the middle one may be smaller
+        apart = variant_options(_middle(read), weights, dataclasses.replace(options, hints=None))
+        apart = [dataclasses.replace(each, hints=options.hints) for each in apart]
         return first, [color_frames(read(), weights, each) for each in apart]
     if options.variants == 1:
         (settled,) = variant_options(first, weights, options)
