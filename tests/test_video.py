@@ -153,6 +153,23 @@ def test_pixels_that_are_not_square_stay_so(tiny_weights, tmp_path, turned):
     assert pictures(out, (64, 48) if turned else (48, 64)).shape[0] == 5
 
 
+@needs_ffmpeg
+@pytest.mark.req("VID-009")
+@pytest.mark.parametrize(
+    ("name", "scan", "expected"),
+    [("old.mp4", "tff", "1,1"), ("old.mkv", "bff", "1,0"), ("old.mp4", None, "0,0")],
+)
+def test_fields_stay_fields(tiny_weights, tmp_path, name, scan, expected):
+    filters = ["-vf", f"interlace=scan={scan}", "-flags", "+ilme+ildct"] if scan else []
+    path = make_video(tmp_path / name, "-c:v", "libx264", *filters, frames=10)
+    assert colorize(path, "--weights", tiny_weights) == 0
+    for each in (path, tmp_path / f"old.color{path.suffix}"):
+        command = ["ffprobe", "-v", "error", "-select_streams", "v", "-of", "csv=p=0"]
+        command += ["-show_entries", "frame=interlaced_frame,top_field_first", each]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert {line.strip(",") for line in told.splitlines() if line} == {expected}
+
+
 def samples(path):
     return run_ffmpeg("-i", path, "-map", "0:a", "-f", "s16le", "-ar", 44100, "-")
 

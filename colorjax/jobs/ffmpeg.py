@@ -9,7 +9,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -80,8 +80,20 @@ def count_packets(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> int:
     return sum("D" not in packet["flags"] for packet in packets)  # without those to discard
 
 
-def pixel_aspect(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> str:
-    """Return width / height of the pixels of an upright frame, such as "64/45" in DV, on DVDs and of some phones.
+class Display(NamedTuple):
+    """How a player shows the frames of a video.
+
+    Attributes:
+        aspect: Width / height of the pixels of an upright frame, such as "64/45" in DV, on DVDs and of some phones.
+        fields: "tff" or "bff" if each frame has two fields, of which the top or the bottom one is shown first, else "".
+    """
+
+    aspect: str
+    fields: str
+
+
+def display(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Display:
+    """Return how a player shows the frames of a video.
 
     Args:
         source: The video.
@@ -90,12 +102,18 @@ def pixel_aspect(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> str:
     Raises:
         PhotoError: as for `frame_times`.
     """
-    entries = "stream=sample_aspect_ratio:stream_side_data=rotation"
-    (stream,) = _probe(source, [], entries, max_pixels).get("streams") or [{}]
+    entries = "stream=sample_aspect_ratio:stream_side_data=rotation:frame=interlaced_frame,top_field_first"
+    told = _probe(source, ["-read_intervals", "%+#9"], entries, max_pixels)
+    (stream,) = told.get("streams") or [{}]
     sides = re.fullmatch(r"([1-9]\d*):([1-9]\d*)", stream.get("sample_aspect_ratio", ""))
     w, h = sides.groups() if sides else (1, 1)
-    turned = any(each.get("rotation", 0) % 180 for each in stream.get("side_data_list", []))
-    return f"{h}/{w}" if turned else f"{w}/{h}"
+    if any(each.get("rotation", 0) % 180 for each in stream.get("side_data_list", [])):
+        return Display(f"{h}/{w}", "")
+    orders = [
+        ("tff" if frame.get("top_field_first") else "bff") if frame.get("interlaced_frame") else ""
+        for frame in told.get("frames", [])
+    ]
+    return Display(f"{w}/{h}", max(orders, key=orders.count, default=""))
 
 
 def still(source: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -172,7 +190,7 @@ def decode(
 
 @contextlib.contextmanager
 def encoder(
-    source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...], aspect: str
+    source: pathlib.Path, path: pathlib.Path, shape: tuple[int, ...], shown: Display
 ) -> Iterator[IO]:
     """Open a pipe that accepts Matroska frames and encodes them to a part. The times are those of the frames.
 
@@ -180,7 +198,7 @@ def encoder(
         source: The video, for errors.
         path: The part.
         shape: (h, w, 3) of the frames.
-        aspect: The result of `pixel_aspect`.
+        shown: The result of `display`.
     """
     h, w = shape[:2]
     pixels = (
@@ -199,8 +217,11 @@ def encoder(
         *CODEC,
         *BT709,
     ]
-    filters = f"scale=out_color_matrix=bt709:out_range=tv,setsar={aspect}"
-    command += ["-vf", filters, "-pix_fmt", pixels]
+    filters = ["scale=out_color_matrix=bt709:out_range=tv", f"setsar={shown.aspect}"]
+    if shown.fields:
+        filters = [f"{filters[0]}:interl=1", filters[1], f"setfield={shown.fields}"]
+        command += ["-flags", "+ilme+ildct"]
+    command += ["-vf", ",".join(filters), "-pix_fmt", pixels]
     command += "-fps_mode passthrough -enc_time_base 1:90000 -muxdelay 0 -muxpreload 0".split()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(

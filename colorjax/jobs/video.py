@@ -68,7 +68,7 @@ def colorize_video(
     claims.claim(target, overwrite=overwrite)
     check_replaceable(target)
     times = ffmpeg.frame_times(source, max_pixels=max_pixels)
-    aspect = ffmpeg.pixel_aspect(source, max_pixels=max_pixels)
+    shown = ffmpeg.display(source, max_pixels=max_pixels)
     parts = target.with_name(shorten_name(f".{target.name}", ".parts"))
     try:
         parts.mkdir(exist_ok=True)
@@ -104,7 +104,7 @@ def colorize_video(
                     photos, weights, options, memory=memory, remember=latest.append
                 )
                 unfinished = parts / "unfinished.ts"
-                with ffmpeg.encoder(source, unfinished, first.shape, aspect) as pipe:
+                with ffmpeg.encoder(source, unfinished, first.shape, shown) as pipe:
                     for i, photo in enumerate(colored, number * PART):
                         pipe.write(matroska_frame(photo.pixels, ffmpeg.frame_time(times, i)))
                         if not i % 10:
