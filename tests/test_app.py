@@ -621,6 +621,239 @@ def test_all_go_into_a_folder_over_nothing(page, tmp_path):
         page.get_by_text("2 saved").wait_for(state="hidden")
 
 
+FAILING_FOLDER = """() => {
+  window.made = {};
+  window.showDirectoryPicker = async () => ({
+    async *keys() { yield* Object.keys(made); },
+    async getFileHandle(name) {
+      made[name] = 0;
+      const write = () => { if (name.startsWith("one")) throw new Error("The disk is full."); made[name]++; };
+      return { createWritable: async () => new WritableStream({ write }) };
+    },
+    async removeEntry(name) { delete made[name]; },
+  });
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-028")
+def test_a_folder_that_fails_is_said_and_the_others_are_saved(page, tmp_path):
+    pictures = {f"{name}_png": encoded(PHOTO, "PNG") for name in ("one", "two", "three")}
+    drop(page, tmp_path, **pictures)
+    open_files(page, 3)
+    page.evaluate(FAILING_FOLDER)
+    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Into a folder").click()
+    page.get_by_text("2 saved").wait_for()
+    page.get_by_text("one.color.png: The disk is full.").wait_for()
+    assert page.evaluate("Object.keys(made).sort()") == ["three.color.png", "two.color.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-027")
+def test_a_double_click_removes_one_file(page, tmp_path):
+    pictures = {f"{name}_png": encoded(PHOTO, "PNG") for name in ("one", "two", "three")}
+    drop(page, tmp_path, **pictures)
+    open_files(page, 3)
+    page.locator(".strip .close").first.dblclick()
+    page.locator(".strip li").nth(2).wait_for(state="detached")
+    drop(page, tmp_path, bad_png=b"no photo")
+    page.locator(".strip .failed .frame").click()
+    page.locator(".failure button").dblclick()
+    page.locator(".failure").wait_for(state="detached")
+    assert open_files(page, 2) == ["two.png", "three.png"]
+
+
+def colors_set(page, *places):
+    """Set the first color that the palette offers at places of the photo."""
+    for number, (x, y) in enumerate(places):
+        box = page.locator(".stage .layer img").first.bounding_box()
+        page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        page.locator(".swatches button").nth(number).click()
+        page.locator(".set").nth(number).wait_for()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-027")
+def test_a_double_click_or_a_held_key_removes_one_color(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    colors_set(page, (0.2, 0.2), (0.4, 0.7), (0.8, 0.3))
+    page.locator(".set .away").first.dblclick()
+    page.locator(".set").nth(2).wait_for(state="detached")
+    page.locator(".ring").first.focus()
+    page.keyboard.down("Delete")
+    page.locator(".set").nth(1).wait_for(state="detached")
+    page.wait_for_function("document.activeElement.matches('.ring, .stage')")
+    page.keyboard.down("Delete")  # repeated, as long as it is held
+    page.keyboard.up("Delete")
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".set").nth(1).wait_for()
+    assert page.locator(".set").count() == 2
+
+
+SHOWN = "name => document.querySelector('.what h1').innerText == name"
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-027")
+def test_a_click_counts_for_the_photo_that_is_seen(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO[:, ::-1], "PNG"))
+    open_files(page, 2)
+    page.wait_for_function("!document.querySelectorAll('.looks button')[1].disabled")
+    # in one go, so that the browser shows the first photo at both clicks
+    page.evaluate("""() => {
+      document.querySelectorAll(".strip .frame")[1].click();
+      document.querySelectorAll(".looks button")[1].click();
+    }""")
+    look = page.locator(".looks button").nth(1)
+    page.wait_for_function(SHOWN, arg="two.png")
+    colored(page)
+    assert look.get_attribute("aria-pressed") == "false"
+    page.keyboard.press("PageUp")
+    page.wait_for_function(SHOWN, arg="one.png")
+    page.wait_for_function("document.querySelectorAll('.looks button')[1].ariaPressed == 'true'")
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-027")
+def test_what_was_begun_on_a_photo_ends_with_it(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO, "PNG"))
+    open_files(page, 2)
+    colored(page)
+    # a place
+    page.keyboard.press("c")
+    page.locator(".cross").wait_for()
+    page.keyboard.press("PageDown")
+    page.wait_for_function(SHOWN, arg="two.png")
+    page.locator(".cross").wait_for(state="detached")
+    # a stroke
+    colored(page)
+    page.keyboard.press("b")
+    box = page.locator(".stage .layer img").first.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 100)
+    page.locator(".strokes").wait_for()
+    page.keyboard.press("PageUp")
+    page.wait_for_function(SHOWN, arg="one.png")
+    page.locator(".strokes").wait_for(state="detached")
+    page.mouse.up()
+    assert page.locator(".palette").count() == 0
+    # a vividness
+    colored(page)
+    handle = page.locator("#vividness").bounding_box()
+    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(handle["x"] + handle["width"] * 0.9, handle["y"] + handle["height"] / 2)
+    page.wait_for_function("document.querySelector('#vividness').value > 1.5")
+    page.keyboard.press("PageDown")
+    page.wait_for_function(SHOWN, arg="two.png")
+    page.wait_for_function("document.querySelector('#vividness').value == 1")
+    page.mouse.up()
+    page.keyboard.press("PageUp")
+    page.wait_for_function(SHOWN, arg="one.png")
+    assert page.locator("#vividness").input_value() == "1"
+    assert page.get_by_role("button", name="Undo").is_disabled()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-027")
+def test_keys_change_nothing_behind_a_dialog(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"), two_png=encoded(PHOTO, "PNG"))
+    open_files(page, 2)
+    colored(page)
+    with another(page):
+        page.locator(".looks button").nth(1).click()
+    page.get_by_role("button", name="Keys").click()
+    page.locator(".sheet").wait_for()
+    page.evaluate("document.activeElement.blur()")
+    for key in ("Control+z", "PageDown", "b"):
+        page.evaluate(
+            "key => document.body.dispatchEvent(new KeyboardEvent('keydown', key))",
+            {
+                "key": key.split("+")[-1],
+                "ctrlKey": "+" in key,
+                "bubbles": True,
+            },
+        )
+    close(page)
+    assert page.get_by_role("button", name="Undo").is_enabled()
+    assert page.locator(".what h1").inner_text() == "one.png"
+    assert page.get_by_label("Size of the brush").count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-028")
+@pytest.mark.parametrize("what", ["before", "after"])
+def test_a_picture_that_fails_is_asked_for_again(page, tmp_path, what):
+    failed = []
+
+    def fail_once(route):
+        if failed:
+            return route.continue_()
+        failed.append(route.request.url)
+        return route.abort()
+
+    page.route(re.compile(rf"/photos/\w+/{what}\?v="), fail_once)
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    page.locator(".stage .layer").first.locator("img").wait_for()
+    page.locator(".stage .thumb").wait_for(state="detached")
+    assert failed
+    page.unroute_all()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-028")
+@pytest.mark.parametrize("body", [None, "{"])
+def test_a_palette_without_its_colors_has_the_picker(page, tmp_path, body):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    answer = (lambda route: route.fulfill(body=body)) if body else (lambda route: route.abort())
+    page.route("**/palette?*", answer)
+    page.locator(".stage").click(position={"x": 300, "y": 200})
+    page.get_by_text("Any other color").wait_for()
+    page.get_by_text("Finding colors").wait_for(state="detached")
+    page.unroute_all()
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-018")
+def test_a_color_that_is_set_already_changes_nothing(page, tmp_path):
+    drop(page, tmp_path, one_png=encoded(PHOTO, "PNG"))
+    colored(page)
+    with another(page):
+        colors_set(page, (0.3, 0.4))
+    page.wait_for_timeout(500)
+    shown = source(page)
+    page.locator(".set .again").click()
+    page.locator(".swatches [aria-pressed=true]").first.click()
+    page.wait_for_function(
+        "shown => document.querySelectorAll('.stage .layer')[1].querySelector('img').src == shown",
+        arg=shown,
+    )
+    assert page.locator(".set").count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-015")
+def test_what_cannot_be_read_of_a_folder_is_left_out(page):
+    page.evaluate(
+        """async (data) => {
+      const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt());
+      const good = { isFile: true, file: (done) => done(new File([bytes], "a.png")) };
+      const gone = { isFile: true, file: (done, failed) => failed(new Error("gone")) };
+      const items = [gone, good].map((entry) => ({ kind: "file", webkitGetAsEntry: () => entry }));
+      const event = new Event("drop", { cancelable: true });
+      event.dataTransfer = { types: ["Files"], items, files: [] };
+      dispatchEvent(event);
+    }""",
+        base64.b64encode(encoded(PHOTO, "PNG")).decode(),
+    )
+    assert open_files(page, 1) == ["a.png"]
+
+
 @pytest.mark.slow
 @pytest.mark.req("APP-001", "APP-006", "APP-017")
 def test_a_photo_is_taken_out_of_the_strip(page, tmp_path):
@@ -897,7 +1130,7 @@ def test_a_video_is_colored_in_the_background(page, tmp_path):
     assert name == "old.color.mp4"
     assert data[4:8] == b"ftyp"
     page.get_by_role("button", name="Download").click()
-    assert "Saved to your downloads" in page.locator(".jobs").inner_text()
+    page.locator(".jobs").get_by_text("Saved to your downloads").wait_for()
 
 
 @pytest.mark.slow

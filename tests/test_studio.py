@@ -1,9 +1,11 @@
 """A person at work on photos, without a page."""
 
+import asyncio
 import dataclasses
 import io
 import json
 import struct
+import threading
 import tracemalloc
 import unicodedata
 import zipfile
@@ -17,7 +19,17 @@ from PIL import Image
 
 from colorjax import errors, photos
 from colorjax.inference import variants
-from colorjax.web import looks, names, pictures, samples, session, studio, takehome
+from colorjax.web import (
+    dialogs,
+    downloads,
+    looks,
+    names,
+    pictures,
+    samples,
+    session,
+    studio,
+    takehome,
+)
 from colorjax.web.session import Mark, Setting
 from colorjax.web.takehome import Wanted
 
@@ -372,6 +384,8 @@ def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
     assert atelier.unsaved()
     job = atelier.take("project", list(atelier.items))
     assert job.ended.wait(600)
+    assert atelier.unsaved()  # until the browser takes it
+    atelier.note_taken(job)
     assert not atelier.unsaved()
     again = studio.Studio(network, tmp_path)
     sent = tmp_path / "sent"
@@ -384,6 +398,73 @@ def test_a_project_opens_again_as_it_was(atelier, network, tmp_path, work):
     assert first.path.read_bytes() == work.path.read_bytes()
     assert first.path != work.path
     assert not again.unsaved()
+
+
+@pytest.mark.req("APP-020")
+def test_only_what_a_zip_holds_counts_as_saved(atelier, tmp_path, work):
+    other = file(tmp_path, "b.png", encoded(GRAY, "PNG"))
+    for each in (work, other):
+        atelier.open(session.change(each, look="vivid"))
+    settle(atelier)
+    other.path.unlink()  # it can no longer be read
+    job = atelier.take("zip", list(atelier.items))
+    assert job.ended.wait(600)
+    assert "b.png" in job.told
+    atelier.note_taken(job)
+    assert [each["unsaved"] for each in atelier.strip()] == [False, True]
+
+
+@pytest.mark.req("APP-020")
+def test_a_comparison_saves_no_settings(atelier, work):
+    atelier.open(session.change(work, look="vivid"))
+    job = atelier.take("compare", [work.key])
+    assert job.ended.wait(600)
+    atelier.note_taken(job)
+    assert atelier.unsaved()
+
+
+@pytest.mark.req("APP-028")
+def test_a_download_in_progress_does_not_keep_the_page_from_ending(tmp_path):
+    job = downloads.Job("key", "a.png", tmp_path / "a.png", frozenset(), 1)
+
+    async def until_the_page_ends():
+        waiting = asyncio.create_task(dialogs.until_ended(job))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+
+    page = threading.Thread(target=lambda: asyncio.run(until_the_page_ends()), daemon=True)
+    page.start()
+    page.join(60)
+    ended = not page.is_alive()
+    job.ended.set()
+    assert ended
+
+
+@pytest.mark.req("APP-028")
+def test_a_passing_failure_keeps_the_coloring(atelier, work, monkeypatch):
+    atelier.open(work)
+    settle(atelier)
+    item = atelier.items[work.key]
+    thumb, told = item.thumb, item.told
+
+    def fail(key):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atelier.pictures, "thumbnail", fail)
+        atelier.update(work.key, lambda work: session.change(work, look="vivid"))
+        settle(atelier)
+    assert (item.state, item.told, item.thumb) == ("done", told, thumb)
+    atelier.update(work.key, session.undo)
+    settle(atelier)
+    assert (item.state, item.painted) == ("done", 2)
+
+
+@pytest.mark.req("APP-019")
+def test_a_color_that_is_set_already_is_not_set_again(work):
+    marked = session.put(work, RED)
+    assert session.put(marked, RED) is marked
+    assert session.put(marked, RED, instead_of=0) is marked
 
 
 @pytest.mark.req("APP-020")
@@ -425,11 +506,11 @@ def test_a_project_that_could_not_be_opened_is_not_written(atelier, work, monkey
 
 @pytest.mark.req("APP-019", "APP-020")
 def test_the_settings_of_a_file_are_bounded(work):
-    stroke = Mark((1, 2, 3), tuple((n, n) for n in range(session.MOST_PLACES)), 5)
-    for _ in range(30):
-        work = session.put(work, stroke)
+    for level in range(30):
+        path = tuple((n, n) for n in range(session.MOST_PLACES))
+        work = session.put(work, Mark((level, 2, 3), path, 5))
     assert len(work.setting.marks) == session.MOST_TOGETHER // session.MOST_PLACES
-    assert session.put(work, stroke, 25) is work
+    assert session.put(work, Mark((30, 2, 3), path, 5), 25) is work
     assert session.put(work, RED, 0).setting.marks[0] == RED
     for number in range(session.MOST_SETTINGS + 5):
         work = session.change(work, look=str(number))

@@ -92,7 +92,9 @@ class DownloadDialog:
     def show_jobs(self, jobs: Sequence[Job]) -> None:
         """Show the state of the latest downloads."""
         jobs = [job for job in jobs if job.told or job.key not in self.into_folder]
-        shown = [(job.key, job.name, job.state, job.told, job.done, job.total) for job in jobs]
+        shown = [
+            (job.key, job.name, job.state, job.told, job.taken, job.done, job.total) for job in jobs
+        ]
         if shown == self.shown:
             return
         self.shown = shown
@@ -149,26 +151,40 @@ class DownloadDialog:
         if not keys:
             return
         job = self.studio.take(what, keys, self.wanted)
-        await asyncio.to_thread(job.ended.wait)
+        await until_ended(job)
         if job.state == "done":
             ui.download.from_url(f"/take/{job.key}", job.name)
         if job.told and not self.dialog.value:  # otherwise the dialog says it
             self.say(job.told)
 
-    async def _take_into_folder(self, chosen: bool) -> None:
-        """Color each file, and let the browser save it in the chosen folder."""
+    async def _take_into_folder(self, chosen: Any) -> None:
+        """Color each file, and let the browser save it in the chosen folder, whose number `ask` returned."""
         saved = 0
-        for key in [*self.studio.items] if chosen else []:
+        for key in [*self.studio.items] if type(chosen) is int else []:
+            if key not in self.studio.items:  # removed meanwhile
+                continue
             job = self.studio.take("color", [key], self.wanted)
             self.into_folder.add(job.key)
-            await asyncio.to_thread(job.ended.wait)
+            await until_ended(job)
             if job.told:
                 self.say(job.told)
+                continue
+            made = f"/take/{job.key}", job.name
+            failed = await self.drop.run_method("save", chosen, *made, timeout=600)
+            if failed is None:  # the page is gone
+                return
+            if failed:
+                self.say(f"{job.name}: {failed}")
             else:
-                await self.drop.run_method("save", f"/take/{job.key}", job.name, timeout=600)
                 saved += 1
         if saved:
             self.say(f"{saved} saved")
+
+
+async def until_ended(job: Job) -> None:
+    """Wait until a download has ended. A thread that waits would keep the page from ending."""
+    while not job.ended.is_set():
+        await asyncio.sleep(0.1)
 
 
 def _take_button(label: str, does: str, handler: Any, **options: Any) -> Any:
@@ -182,7 +198,7 @@ def _take_button(label: str, does: str, handler: Any, **options: Any) -> Any:
 def _show_job(job: Job) -> None:
     if job.state == "done":
         text("a", job.name).props(f'href="/take/{job.key}" download')
-        text("span", "Saved to your downloads")
+        text("span", "Saved to your downloads" if job.taken else "Ready")
     if job.told:
         text("span", job.told)
     if job.state == "working":

@@ -34,6 +34,8 @@ class Job:
         done: How many of `total` are finished.
         state: "working", "done" or "failed".
         told: What failed, or an empty text.
+        holds: The files that the download holds, with their settings. A comparison holds none.
+        taken: Whether the browser has asked for it.
         ended: Set when the job is done or failed.
     """
 
@@ -45,6 +47,8 @@ class Job:
     done: int = 0
     state: Literal["working", "done", "failed"] = "working"
     told: str = ""
+    holds: list[Work] = dataclasses.field(default_factory=list)
+    taken: bool = False
     ended: threading.Event = dataclasses.field(default_factory=threading.Event)
 
 
@@ -75,20 +79,13 @@ class Downloads:
         self.jobs: dict[str, Job] = {}
         self._view, self._lock, self._changed = view, lock, changed
 
-    def start(
-        self,
-        what: str,
-        works: Sequence[Work],
-        wanted: Wanted,
-        finished: Callable[[Sequence[Work]], None],
-    ) -> Job:
+    def start(self, what: str, works: Sequence[Work], wanted: Wanted) -> Job:
         """Start to make a download in a thread.
 
         Args:
             what: "color", "compare", "zip" or "project", as for `Studio.take`.
             works: The files.
             wanted: How photos are written.
-            finished: Called with the files when the download is done.
 
         Raises:
             KeyError: `what` is none of these.
@@ -108,10 +105,8 @@ class Downloads:
             for old in ended[: max(0, len(ended) - JOBS + 1)]:
                 self._drop(old)
             self._changed()
-        run = functools.partial(
-            self._run, job, works, functools.partial(make, job, works, wanted), finished
-        )
-        threading.Thread(target=run, daemon=True).start()
+        made = functools.partial(make, job, works, wanted)
+        threading.Thread(target=self._run, args=(job, works, made), daemon=True).start()
         return job
 
     def forget(self, opened: Collection[str]) -> None:
@@ -129,17 +124,10 @@ class Downloads:
         self.jobs.pop(job.key)
         job.path.unlink(missing_ok=True)
 
-    def _run(
-        self,
-        job: Job,
-        works: Sequence[Work],
-        make: Callable[[], None],
-        finished: Callable[[Sequence[Work]], None],
-    ) -> None:
+    def _run(self, job: Job, works: Sequence[Work], make: Callable[[], None]) -> None:
         try:
             make()
             job.state = "done"
-            finished(works)
         except Exception as error:  # whatever a file raises, the page goes on
             name = works[0].name if len(works) == 1 else "the files"
             told = error_text(failure(job.path, error), job.path, name)
@@ -157,6 +145,7 @@ class Downloads:
         job.total = view.frames
         job.name = takehome.color_name_of(work, view, wanted)
         self._write(job, work, view, wanted, functools.partial(self._show, job))
+        job.holds = [work]
 
     def _write(self, job: Job, work: Work, view: View, wanted: Wanted, show: takehome.Show) -> None:
         """Write a file in color to a new path of the job. The path has a suffix, because ffmpeg needs one."""
@@ -188,6 +177,7 @@ class Downloads:
                 except Exception as error:  # the others are in the zip
                     failed.append(error_text(failure(work.path, error), work.path, work.name))
                 else:
+                    job.holds.append(work)
                     yield takehome.color_name_of(work, view, wanted), job.path
                 self._show(job, number)
 
@@ -206,6 +196,7 @@ class Downloads:
         del wanted
         job.path, job.name = job.path.with_suffix(PROJECT), f"photos{PROJECT}"
         takehome.write_project(job.path, works)
+        job.holds = [*works]
 
     def _show(self, job: Job, done: int) -> None:
         job.done = done

@@ -63,12 +63,8 @@ class Page:
                 button("Add", "add_photo_alternate", 'aria-label="Add photos"').on(
                     "click", js_handler=_press("choose-files")
                 )
-                self.undo = button("", "undo", 'aria-label="Undo" title="Undo (Ctrl + Z)"').on(
-                    "click", lambda: self._set(session.undo)
-                )
-                self.redo = button(
-                    "", "redo", 'aria-label="Redo" title="Redo (Ctrl + Shift + Z)"'
-                ).on("click", lambda: self._set(session.redo))
+                self.undo = button("", "undo", 'aria-label="Undo" title="Undo (Ctrl + Z)"')
+                self.redo = button("", "redo", 'aria-label="Redo" title="Redo (Ctrl + Shift + Z)"')
                 button("", "keyboard", 'aria-label="Keys" title="Keys"').on(
                     "click", keys_dialog().open
                 )
@@ -79,11 +75,16 @@ class Page:
 
     def _work(self) -> None:
         self.stage = component("stage")()
-        self.stage.on("mark", lambda event: self._mark(event.args))
-        self.stage.on("unmark", lambda event: self._set(session.remove, event.args))
-        self.stage.on("undo", lambda: self._set(session.undo))
-        self.stage.on("redo", lambda: self._set(session.redo))
-        self.stage.on("close", lambda: self.studio.close(self.studio.current or ""))
+        self._on(self.stage, "mark", self._mark)
+        self._on(self.stage, "unmark", self._unmark)
+        for made, event, does in (
+            (self.undo, "click", session.undo),
+            (self.stage, "undo", session.undo),
+            (self.redo, "click", session.redo),
+            (self.stage, "redo", session.redo),
+        ):
+            self._on(made, event, lambda key, does=does: self._set(key, does), told="")
+        self._on(self.stage, "close", self.studio.close, told="")
         with ui.element("aside").classes("panel").props('aria-label="Settings"'):
             self.palette = component("palette")()
             self.stage.on("asked", js_handler=f"asked => getElement({self.palette.id}).show(asked)")
@@ -103,12 +104,13 @@ class Page:
                     with ui.element("label"):
                         self.keep = ui.element("input").props('type="checkbox"')
                         text("span", "Keep its colors")
-                    self.keep.on("change", lambda event: self._keep(event.args), js_handler=CHECKED)
+                    self._on(self.keep, "change", self._keep, told="told[0].target.checked")
             self.vividness = component("vividness")()
-            self.vividness.on("change", lambda event: self._vivid(event.args))
+            self._on(self.vividness, "change", self._vivid)
             self.vividness.on("attempt", js_handler=self._to_stage("vivid"))
             self.vividness.props["value"] = 1
-            self.looks = component("looks")().on("choose", lambda event: self._look(event.args))
+            self.looks = component("looks")()
+            self._on(self.looks, "choose", self._look)
             self.looks.props["looks"] = [
                 {"name": name, "label": look.label}
                 for name, look in looks.looks(self.studio.weights[1]).items()
@@ -116,7 +118,7 @@ class Page:
             with ui.element("section") as self.set:
                 text("h2", "Colors you set")
                 self.marks = component("marks")()
-                self.marks.on("unmark", lambda event: self._set(session.remove, event.args))
+                self._on(self.marks, "unmark", self._unmark)
                 self.marks.on("again", js_handler=self._to_stage("again"))
                 self.marks.on("hover", js_handler=self._to_stage("hover"))
                 with ui.element("details"):
@@ -127,6 +129,25 @@ class Page:
         self.strip.on("choose", lambda event: self.studio.select(event.args))
         self.strip.on("clear", self.studio.clear)
         self.strip.on("close", lambda event: self.studio.close(event.args))
+
+    def _on(
+        self, made: Any, event: str, does: Callable[..., None], *, told: str = "...told"
+    ) -> None:
+        """Call a function on an event with the key of the photo that the browser shows.
+
+        The server may already show another one by then.
+
+        Args:
+            made: The element.
+            event: The event.
+            does: The function.
+            told: What is passed to it besides the key, in the browser's language; `told` is what the event tells.
+        """
+        made.on(
+            event,
+            lambda event: does(*event.args),
+            js_handler=f"(...told) => emit([getElement({self.stage.id}).photo.key, {told}])",
+        )
 
     def _to_stage(self, method: str) -> str:
         """Return a handler in the browser that passes what an event tells to a method of the stage."""
@@ -144,36 +165,44 @@ class Page:
                 )
                 if text("label", label).props(f'for="{name}"')
             ]
-            button("Set this color").on(
-                "click", lambda event: self._mark(event.args), js_handler=EXACT
-            )
+            self._on(button("Set this color"), "click", self._mark, told=f"({EXACT})()")
 
     # actions
 
-    def _set(self, function: Callable[..., Work], *arguments: Any, **fields: Any) -> None:
+    def _set(self, key: str, function: Callable[..., Work], *arguments: Any, **fields: Any) -> None:
         change = functools.partial(_applied, function, arguments, fields)
-        self.studio.update(self.studio.current, change)
+        self.studio.update(key, change)
         self.refresh()
 
-    def _look(self, name: Any) -> None:
+    def _look(self, key: str, name: Any) -> None:
         if name in list(looks.looks(self.studio.weights[1])):  # any value, also one without a hash
-            self._set(session.change, look=name)
+            self._set(key, session.change, look=name)
 
-    def _keep(self, checked: Any) -> None:
-        self._set(session.change, keep_color=checked is True)
+    def _keep(self, key: str, checked: Any) -> None:
+        self._set(key, session.change, keep_color=checked is True)
 
-    def _vivid(self, value: Any) -> None:
+    def _vivid(self, key: str, value: Any) -> None:
         try:
             number = float(value)
         except (TypeError, ValueError):
             return
         if session.is_vividness(number):
-            self._set(session.change, vividness=number)
+            self._set(key, session.change, vividness=number)
 
-    def _mark(self, told: Any) -> None:
+    def _mark(self, key: str, told: Any) -> None:
         mark = session.mark_from(told)
         number = told.get("instead")
-        self._set(session.put, mark, number if type(number) is int else None)
+        item = self.studio.items.get(key)
+        before = item and item.version
+        self._set(key, session.put, mark, number if type(number) is int else None)
+        if not item or item.version != before:
+            return
+        self.stage.run_method("preview", None)  # what was tried is shown no longer
+        if mark not in item.work.setting.marks:
+            self._say("This photo has as many colors as it can hold.")
+
+    def _unmark(self, key: str, number: Any) -> None:
+        self._set(key, session.remove, number)
 
     def _say(self, text: Any) -> None:
         ui.notify(str(text), position="bottom", multi_line=True, timeout=8000, close_button="OK")
@@ -226,7 +255,7 @@ class Page:
         self.name.set_text(work.name)
         self.downloads.show_item(item)
         self.what.set_text("" if item.state == "failed" else item.told)
-        self.vividness.props["value"] = setting.vividness
+        self.vividness.props["value"], self.vividness.props["photo"] = setting.vividness, work.key
         self.own.set_visibility(item.in_color)
         used = "are kept" if setting.keep_color else "are not used"
         self.colors.set_text(f"Already in color; its own colors {used}.")
@@ -268,10 +297,9 @@ NOTHING = {
     "painted": 0,
     "marks": [],
 }
-CHECKED = "event => emit(event.target.checked)"
 EXACT = """() => {
   const value = name => document.getElementById('exact-' + name).value;
   const color = [1, 3, 5].map(at => parseInt(value('color').slice(at, at + 2), 16));
   const place = name => Math.min(value(name), document.getElementById('exact-' + name).max);
-  emit({color, path: [[place('top'), place('left')]], radius: 0});
+  return {color, path: [[place('top'), place('left')]], radius: 0};
 }"""

@@ -134,4 +134,5 @@ def add_routes(server: Any, studio: Studio) -> None:
         job = studio.jobs.get(key)
         if not job or job.state != "done":
             raise HTTPException(404)
+        studio.note_taken(job)
         return FileResponse(job.path, filename=job.name)

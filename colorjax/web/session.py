@@ -106,7 +106,7 @@ def change(work: Work, **fields: Any) -> Work:
 
 
 def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
-    """Set the color of a place or an area, unless the file has too many.
+    """Set the color of a place or an area, unless it is set already or the file has too many.
 
     Args:
         work: An open file.
@@ -118,7 +118,8 @@ def put(work: Work, mark: Mark, instead_of: int | None = None) -> Work:
         marks[instead_of] = mark
     else:
         marks.append(mark)
-    return change(work, marks=tuple(marks)) if _fit(marks) else work
+    new = tuple(dict.fromkeys(marks))
+    return change(work, marks=new) if _fit(marks) and new != work.setting.marks else work
 
 
 def remove(work: Work, number: int) -> Work:

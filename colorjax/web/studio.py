@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import pathlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from colorjax.errors import ColorjaxError, in_one_line
@@ -169,7 +169,7 @@ class Studio:
             work = function(item.work)
             if work.setting != item.work.setting:
                 item.version += 1
-                if item.state == "done":
+                if item.state in ("done", "failed"):
                     item.state = "waiting"  # for a new thumbnail
             item.work = work
             self._touch()
@@ -209,13 +209,16 @@ class Studio:
             KeyError: no file has this key, or `what` is none of these.
         """
         works = [self.items[key].work for key in keys]
-        return self.downloads.start(what, works, wanted, self._mark_saved)
+        return self.downloads.start(what, works, wanted)
 
-    def _mark_saved(self, works: Sequence[Work]) -> None:
+    def note_taken(self, job: Job) -> None:
+        """Record that the browser takes a download. The settings of the files that it holds are saved by that."""
         with self._lock:
-            for work in works:
+            job.taken = True
+            for work in job.holds:
                 if item := self.items.get(work.key):
                     item.work = session.save(item.work, work.setting)
+            self._touch()
 
     # in the background
 
@@ -275,8 +278,11 @@ class Studio:
             item.painted += 1
             state: State = "done"
         except Exception as error:  # one bad file does not stop the others
-            item.told = error_text(failure(work.path, error), work.path, work.name)
-            state = "failed"
+            if item.painted:  # the file is good, but there was too little memory, for example
+                state = "done"
+            else:
+                item.told = error_text(failure(work.path, error), work.path, work.name)
+                state = "failed"
         with self._lock:
             item.state = state if item.version == version else "waiting"
             self._show_another()

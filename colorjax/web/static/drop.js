@@ -1,9 +1,9 @@
 // Uploads of chosen or dropped files or of a whole folder, one after another. Saving of downloads into a folder.
 async function within(entry) { // all files of a folder, sorted by name
-  if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
+  if (entry.isFile) return new Promise((done) => entry.file((file) => done([file]), () => done([]))); // a file may be gone
   const reader = entry.createReader(), entries = [];
   for (;;) {
-    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    const some = await new Promise((done) => reader.readEntries(done, () => done([])));
     if (!some.length) break;
     entries.push(...some);
   }
@@ -22,6 +22,7 @@ export default {
   <p class="sending" v-if="all" role="status">Opening {{ sent + 1 }} of {{ all }} … <progress :max="all" :value="sent" aria-label="Files opened"></progress></p>
 </div>`,
   data: () => ({ over: 0, sent: 0, all: 0 }),
+  created() { this.folders = []; }, // that were chosen
   mounted() {
     const on = (name, act) => addEventListener(name, (event) => {
       if (![...(event.dataTransfer?.types || [])].includes("Files")) return;
@@ -32,6 +33,12 @@ export default {
     on("dragleave", () => (this.over = Math.max(0, this.over - 1)));
     on("dragover", () => {});
     on("drop", (event) => this.dropped(event));
+    addEventListener("beforeunload", (event) => this.all && window.socket?.connected && event.preventDefault());
+    let pressed; // the second press of a double click counts only where the first one was, not on what moved there
+    for (const name of ["mousedown", "click", "dblclick"]) addEventListener(name, (event) => {
+      if (event.detail < 2) pressed = event.target;
+      else if (event.target != pressed) event.preventDefault(), event.stopImmediatePropagation();
+    }, true);
     document.body.classList.toggle("no-folders", !window.showDirectoryPicker);
     addEventListener("paste", (event) => this.send([...(event.clipboardData?.files || [])]));
   },
@@ -71,16 +78,25 @@ export default {
         this.$emit("told", "This browser cannot save into a folder. Download the zip instead.");
         return false;
       }
-      this.folder = await showDirectoryPicker({ mode: "readwrite" }).catch(() => null);
-      return !!this.folder;
+      const folder = await showDirectoryPicker({ mode: "readwrite" }).catch(() => null);
+      return folder && this.folders.push(folder) - 1;
     },
-    async save(address, name) { // never over an existing file
-      const [, stem, ending] = name.match(/^(.*?)(\.[^.]*)?$/), there = [];
-      for await (const each of this.folder.keys()) there.push(each.toLowerCase());
-      for (let i = 2; there.includes(name.toLowerCase()); i++) name = `${stem} (${i})${ending || ""}`;
-      const answer = await fetch(address), file = await this.folder.getFileHandle(name, { create: true });
-      await answer.body.pipeTo(await file.createWritable());
-      return name;
+    async save(number, address, name) { // never over an existing file; returns what failed
+      const folder = this.folders[number];
+      let file;
+      try {
+        const answer = await fetch(address);
+        if (!answer.ok) return "it was removed";
+        const [, stem, ending] = name.match(/^(.*?)(\.[^.]*)?$/), there = [];
+        for await (const each of folder.keys()) there.push(each.toLowerCase());
+        for (let i = 2; there.includes(name.toLowerCase()); i++) name = `${stem} (${i})${ending || ""}`;
+        file = await folder.getFileHandle(name, { create: true });
+        await answer.body.pipeTo(await file.createWritable());
+        return "";
+      } catch (error) {
+        if (file) await folder.removeEntry(name).catch(() => {});
+        return error.message;
+      }
     },
     async one(file) {
       try {

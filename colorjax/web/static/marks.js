@@ -10,7 +10,7 @@ export default {
   <div class="set" v-for="(mark, i) in marks" @pointerenter="$emit('hover', i)" @pointerleave="$emit('hover', null)">
     <button class="again" @click="$emit('again', i)" @focus="$emit('hover', i)" @blur="$emit('hover', null)" title="Change this color">
       <span class="dot" :style="{background: hex(mark.color)}"></span>{{ mark.name }}{{ extent(mark) }}</button>
-    <button class="away" :aria-label="'Remove ' + mark.name" title="Remove" @click="remove(i)"><i>close</i></button>
+    <button class="away" :aria-label="'Remove ' + mark.name" title="Remove" @click="$event.detail > 1 || remove(i)"><i>close</i></button>
   </div>
 </div>`,
   watch: {

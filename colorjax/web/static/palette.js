@@ -47,7 +47,7 @@ export default {
       this.$nextTick(() => this.$refs.palette?.scrollIntoView({ block: "nearest" }));
       const { key, version } = this.photo, { row, column } = asked;
       const answer = await fetch(`/photos/${key}/palette?v=${version}&row=${row}&column=${column}`).catch(() => null);
-      const colors = answer?.ok ? await answer.json() : {};
+      const colors = answer?.ok ? await answer.json().catch(() => ({})) : {};
       if (turn != this.turn) return; // another place was asked for meanwhile, or none
       this.colors = colors;
       await this.$nextTick();

@@ -30,7 +30,7 @@ export default {
   <span class="tip" v-if="tool == 'brush' && tip" :style="{left: tip[0] + 'px', top: tip[1] + 'px', width: 2 * brush + 'px', height: 2 * brush + 'px'}"></span>
   <button v-for="(ring, i) in rings" class="ring" :class="{chosen: i == asked?.instead || i == hovered}" :style="ring.style"
     :aria-label="'Color ' + (i + 1) + ', ' + ring.name + ': change or remove it'" @pointerenter="hovered = i" @pointerleave="hovered = null"
-    @focus="hovered = i" @blur="hovered = null" @pointerdown.stop @click.stop="again(i)" @keydown.delete.prevent="$emit('unmark', i)"></button>
+    @focus="hovered = i" @blur="hovered = null" @pointerdown.stop @click.stop="again(i)" @keydown.delete.prevent="$event.repeat || $emit('unmark', i)"></button>
   <span class="ring asking" v-if="asked && asked.instead == null" :style="spot(asked)"></span>
   <div class="divider" v-if="after" v-show="!asked" :style="{left: edge + 'px'}" @pointerdown.stop="grab" @pointermove.stop="slide"
       @pointerup.stop="drop" @pointercancel.stop="grabbed = null" @dblclick.stop>
@@ -82,6 +82,9 @@ export default {
   },
   watch: {
     tool() { this.$nextTick(this.measure); },
+    "photo.key"() { // what was begun on another photo ends
+      [this.path, this.cross, this.grabbed, this.pointers] = [null, null, null, {}];
+    },
     asked(asked) { this.$emit("asked", asked); },
     "photo.version"() { // the color whose palette is open may have been undone
       const { color, local, instead } = this.asked || {}, mark = this.photo.marks[instead];
@@ -200,7 +203,7 @@ export default {
     leave() {
       const asked = this.asked;
       this.dismiss();
-      this.back(asked);
+      if (asked) this.back(asked);
     },
     back({ opener, row, column }) { // give the focus back
       if (opener?.matches(".cross")) this.aim({ row, column });
@@ -213,6 +216,7 @@ export default {
       return { color, path, radius, local, instead };
     },
     confine(local) { // to the surroundings; a color that is already set changes at once
+      if (!this.asked) return;
       this.asked.local = local;
       if (this.asked.color) this.$emit("mark", this.mark(this.asked.color));
     },
@@ -228,6 +232,7 @@ export default {
     },
     give(color) {
       const asked = this.asked;
+      if (!asked) return; // the picker of a palette may tell its color after the palette was closed
       this.$emit("mark", this.mark(color));
       this.uncover(asked);
       this.asked = null;
@@ -261,7 +266,7 @@ export default {
     },
     key(event) {
       const typing = event.target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable], [role=dialog]:not(.palette)");
-      if (typing || event.altKey) return;
+      if (typing || event.altKey || document.querySelector(".q-dialog")) return;
       if (event.ctrlKey || event.metaKey) {
         const back = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];
         if (back) event.preventDefault(), this.$emit(back);

@@ -37,18 +37,19 @@ export default {
   },
   watch: {
     current() { this.$nextTick(this.reveal); },
-    "works.length": { flush: "post", handler() { // the focus goes to the frame that took the place of the removed one
-      const frames = this.removed == null ? [] : this.$refs.list.querySelectorAll(".frame");
-      if (this.removed != null) (frames[Math.min(this.removed, frames.length - 1)] || document.querySelector(".welcome .primary"))?.focus();
+    works: { flush: "post", handler(works) { // the focus goes to the frame that took the place of the removed one
+      if (!this.removed || works.some((work) => work.key == this.removed.key)) return;
+      const frames = this.$refs.list.querySelectorAll(".frame");
+      (frames[Math.min(this.removed.at, frames.length - 1)] || document.querySelector(".welcome .primary"))?.focus();
       this.removed = null;
     } },
   },
   mounted() {
-    addEventListener("beforeunload", (event) => this.unsaved && event.preventDefault());
+    addEventListener("beforeunload", (event) => this.unsaved && window.socket?.connected && event.preventDefault());
     addEventListener("keydown", (event) => {
       const way = { PageUp: -1, PageDown: 1 }[event.key];
       const next = way && this.works[this.works.findIndex((work) => work.key == this.current) + way];
-      if (next && !event.target.closest("[role=dialog]")) {
+      if (next && !event.target.closest("[role=dialog]") && !document.querySelector(".q-dialog")) {
         event.preventDefault();
         this.$emit("choose", next.key);
       }
@@ -59,7 +60,7 @@ export default {
     clear() { if (!this.unsaved || confirm("Remove all files? Settings that you have not downloaded will be lost.")) this.$emit("clear"); },
     close(work) {
       if (work.unsaved && !confirm(`Remove ${work.name}? Its settings, which you have not downloaded, will be lost.`)) return;
-      this.removed = this.works.indexOf(work);
+      this.removed = { key: work.key, at: this.works.indexOf(work) };
       this.$emit("close", work.key);
     },
     reveal() {
@@ -69,7 +70,7 @@ export default {
     key(event) {
       const frames = [...this.$refs.list.querySelectorAll(".frame")], at = frames.indexOf(document.activeElement);
       const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: frames.length - 1 }[event.key];
-      if (event.key == "Delete" && at >= 0) this.close(this.works[at]);
+      if (event.key == "Delete" && at >= 0) event.repeat || this.close(this.works[at]);
       else if (at >= 0 && frames[next]) {
         frames[next].focus();
         frames[next].click();

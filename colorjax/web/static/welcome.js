@@ -33,7 +33,7 @@ export default {
   data: () => ({ at: 28, after: null }),
   async mounted() {
     if (!this.hero) return;
-    const answer = await fetch(`/photos/${this.hero}/after`);
-    if (answer.ok) this.after = URL.createObjectURL(await answer.blob());
+    const answer = await fetch(`/photos/${this.hero}/after`).catch(() => null);
+    if (answer?.ok) this.after = URL.createObjectURL(await answer.blob());
   },
 };

@@ -49,18 +49,24 @@ export default {
       scrollTo(0, 0);
       if (!this.photo.ready) return;
       const key = this.photo.key, coloring = this.color();
-      const before = await picture(this.address("before")).catch(() => null);
-      if (key != this.photo.key) return;
-      this.before = before;
+      const before = await this.once(this.address("before"), () => key == this.photo.key);
+      if (before && !this.full) this.before = before; // unless the full size was faster
       await coloring;
+    },
+    async once(address, needed) { // a picture, also if a request fails, as after a change of the network
+      for (; needed(); await new Promise((done) => setTimeout(done, 1000))) {
+        const found = await picture(address).catch(() => null);
+        if (found) return needed() ? found : null;
+      }
     },
     async color() { // load the latest coloring; what was tried stays until then
       const asked = this.address("after");
       if (!this.photo.ready) return;
-      const after = await picture(asked).catch(() => null);
-      if (asked != this.address("after")) return;
-      this.halt();
-      [this.after, this.trial, this.full] = [after, null, ""];
+      const after = await this.once(asked, () => asked == this.address("after"));
+      if (!after) return;
+      [this.after, this.full] = [after, ""];
+      if (this.asked && this.tried) this.preview(this.tried); // on top of the new coloring
+      else this.preview(null), this.trial = null;
       this.sharpen();
     },
     sharpen() { // load the full size when the zoom needs it
@@ -68,10 +74,12 @@ export default {
       const { key, version, width, height } = this.photo, longest = Math.max(width, height);
       const wanted = `${key} ${version}`;
       const shows = longest > SHOWN && this.scale * devicePixelRatio > (1.1 * SHOWN) / longest;
-      if (!shows || this.full == wanted) return;
+      if (!shows || this.full == wanted || this.loading == wanted) return;
       this.patience = setTimeout(async () => {
+        this.loading = wanted;
         const both = ["before", "after"].map((what) => picture(this.address(what, "&whole=true")));
         const [before, after] = await Promise.all(both).catch(() => []);
+        if (this.loading == wanted) this.loading = null;
         if (after && wanted == `${this.photo.key} ${this.photo.version}`) {
           [this.before, this.after, this.full] = [before, after, wanted];
         }
@@ -80,7 +88,7 @@ export default {
     vivid(vividness) { this.preview(vividness == null ? null : `&vividness=${vividness}`); }, // preview a vividness
     preview(more) {
       this.halt();
-      this.wanted = more;
+      this.wanted = this.tried = more;
       if (more) this.chase();
       else this.pause = setTimeout(() => (this.trial = null), 40); // the pointer may be on its way to the next color
     },
@@ -98,7 +106,7 @@ export default {
     },
     halt() { // forget what is being tried
       clearTimeout(this.pause);
-      this.wanted = null;
+      this.wanted = this.tried = null;
     },
   },
 };
