@@ -40,6 +40,16 @@ def test_pages_are_exact(tmp_path, dtype, channels):
         np.testing.assert_array_equal(seen.pixels, page.pixels)
 
 
+@pytest.mark.req("FIL-049")
+def test_moving_avif_has_no_date():
+    data = photos.encode_frames(FRAMES, "AVIF")
+    for name in (b"mvhd", b"tkhd", b"mdhd"):  # ISO 14496-12: version, flags, then two times
+        place = data.index(name) + 4
+        assert data.count(name) == 1
+        assert data[place + 4 : place + (20 if data[place] else 12)].strip(b"\0") == b""
+    assert len(list(photos.decode_frames(data))) == len(FRAMES)
+
+
 @pytest.mark.req("FIL-034", "FIL-025")
 def test_first_page_carries_what_goes_along(tmp_path):
     path = tmp_path / "pages.tif"

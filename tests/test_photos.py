@@ -10,6 +10,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 import zlib
@@ -544,6 +545,24 @@ def test_labels_fill_their_columns():
     assert not light[80:120].any()
     assert light[120:].any()
     assert np.median(strip) < 64
+
+
+@pytest.mark.req("FIL-049", "FIL-025")
+@pytest.mark.parametrize("channels", [(), (2,), (3,), (4,)])
+def test_deep_png_has_no_date_and_no_other_program(monkeypatch, channels):
+    levels = noise(20, 30, *channels, dtype=np.uint16)
+    alpha = levels[..., -1] if channels in ((2,), (4,)) else None
+    pixels = levels if alpha is None else levels[..., 0] if channels == (2,) else levels[..., :3]
+    photo = photos.Photo(pixels, alpha)
+    written = photos.encode_photo(photo, "PNG")
+    monkeypatch.setattr(time, "gmtime", lambda *_: time.struct_time((1999, 1, 2, 3, 4, 5, 0, 2, 0)))
+    assert photos.encode_photo(photo, "PNG") == written
+    names, place = [], 8
+    while place < len(written):
+        (size,) = struct.unpack_from(">I", written, place)
+        names.append(written[place + 4 : place + 8])
+        place += 12 + size
+    assert names == [b"IHDR", b"IDAT", b"IEND"]
 
 
 # --- depth, color and what is carried along ----------------------------------------------------
