@@ -1341,6 +1341,8 @@ def test_photo_with_smaller_versions_of_itself_is_read(save):
         ("a.tif", "TIFF", "1", ".tif"),
         ("a.bmp", "BMP", "1", ".png"),
         ("a.bmp", "BMP", "L", ".bmp"),
+        ("a.bmp", "BMP", "RGB", ".bmp"),
+        ("a.bmp", "BMP", "RGBA", ".png"),
         ("a.gif", "GIF", "L", ".png"),
         ("a.png", "PNG", "LA 16", ".png"),
         ("a.jp2", "JPEG2000", "RGB", ".jp2"),
@@ -1351,7 +1353,18 @@ def test_photo_with_smaller_versions_of_itself_is_read(save):
     ],
 )
 def test_output_has_the_format_of_the_input(save, name, kind, mode, expected):
-    assert photos.output_suffix(save(name, cell(kind, mode)[0])) == expected
+    path = save(name, cell(kind, mode)[0])
+    assert photos.output_suffix(path) == expected
+    assert photos.suffix_for(photos.read_photo(path), os.path.splitext(name)[1]) == expected
+
+
+@pytest.mark.req("FIL-027", "FIL-005")
+def test_bmp_that_a_caller_names_has_no_alpha(tmp_path):
+    photo = photos.Photo(PHOTO, GRAY)
+    photos.write_photo(tmp_path / "plain.bmp", photo)
+    back = photos.read_photo(tmp_path / "plain.bmp")
+    np.testing.assert_array_equal(back.pixels, PHOTO)
+    assert back.alpha is None
 
 
 @pytest.mark.req("FIL-027", "FIL-007")
