@@ -75,17 +75,12 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
 
 def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode an image with 1 or 8 bits per channel."""
-    scale = _SCALES.get(rawmode_of(image), 1) if image.format == "PNG" else 1
-    if isinstance(image, PngImagePlugin.PngImageFile) and image.tell():
-        _load_moving_png(image)
-    image.load()
-    if scale > 1 and isinstance(clear := image.info.get("transparency"), int):
-        image = image.copy()
-        image.info["transparency"] = scale * clear
+    moving = isinstance(image, PngImagePlugin.PngImageFile) and image.is_animated
+    shown = _moving_frame(image) if moving else _loaded(image)
     profile = image.info.get("icc_profile")
     gray = image.mode in ("1", "L", "LA", "La")
     indexed = image.mode in ("P", "PA")
-    alpha = None
+    image, alpha = shown, None
     if image.has_transparency_data:
         image = image.convert("LA" if gray else "RGBA")
         alpha = np.asarray(image.getchannel("A"))
@@ -97,25 +92,49 @@ def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return color, alpha
 
 
-def _load_moving_png(image: Any) -> None:
-    """Load a later frame of an animated PNG as viewers show it (PNG, third edition, 11.3.6.2).
-
-    Pillow mixes half-transparent frames wrongly, forgets what was below a frame that it lays over another, and begins
-    with the picture outside the animation, if there is one.
-    """
-    below = image._new(image._prev_im.copy())
-    if image.default_image and image.tell() == 1:
-        below.paste(0, (0, 0, *below.size))
-        image.im = below.copy().im
-        image._prev_im = below.copy().im
-    if image.mode in ("LA", "RGBA") and image.blend_op == PngImagePlugin.Blend.OP_OVER:
-        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
-        image.load()
-        shown = below.copy()
-        shown.alpha_composite(image.crop(image.dispose_extent), image.dispose_extent[:2])
-        image.im = shown.im
+def _loaded(image: Image.Image) -> Image.Image:
+    """Load an image, and scale the clear level of a gray PNG as Pillow scales its samples."""
+    scale = _SCALES.get(rawmode_of(image), 1) if image.format == "PNG" else 1
     image.load()
-    image._prev_im = below.im  # what the next frame may go back to
+    if scale > 1 and isinstance(clear := image.info.get("transparency"), int):
+        image = image.copy()
+        image.info["transparency"] = scale * clear
+    return image
+
+
+def _moving_frame(image: Any) -> Image.Image:
+    """Decode a frame of an animated PNG as viewers show it (PNG, third edition, 11.3.6.2): to RGBA, L or RGB.
+
+    Pillow composes frames in the mode of the file: palettes, gray and RGB have no transparent background there, and
+    half-transparent frames are mixed wrongly. Here it only decodes each part. What is below the next frame is kept with
+    the image. Frames that were passed over are decoded first.
+    """
+    number = image.tell()
+    done, below = getattr(image, "kept_below", (number, None))
+    if done >= number:  # begin with the first frame, not with a picture outside the animation
+        done, below = (0 if image.default_image and number else -1), None
+    shown = Image.new("RGBA", image.size)
+    for each in range(done + 1, number + 1):
+        image.seek(each)
+        lie_over = below and image.blend_op == PngImagePlugin.Blend.OP_OVER
+        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
+        box = image.info.get("bbox", (0, 0, *image.size))
+        part = _loaded(image).crop(box).convert("RGBA")
+        below = below or Image.new("RGBA", image.size)
+        shown = below.copy()
+        if lie_over:
+            shown.alpha_composite(part, box[:2])
+        else:
+            shown.paste(part, box[:2])
+        if image.dispose_op == PngImagePlugin.Disposal.OP_NONE:
+            below = shown
+        elif image.dispose_op == PngImagePlugin.Disposal.OP_BACKGROUND:
+            below = shown.copy()
+            below.paste((0, 0, 0, 0), box)
+    image.kept_below = number, below
+    if image.has_transparency_data or shown.getextrema()[3] != (255, 255):
+        return shown
+    return shown.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:
