@@ -20,12 +20,14 @@ import pytest
 import tifffile
 from pictures import (
     ADOBE,
+    D50,
     cell,
     cmyk_profile,
     encoded,
     fixed,
     gamma_curve,
     gray_profile,
+    icc,
     lzw_tiff,
     mutants,
     noise,
@@ -44,6 +46,7 @@ from colorjax.photos import profiles, tints
 
 PHOTO = scene()
 GRAY = noise(48, 64)
+WHITE_POINT = b"XYZ " + bytes(4) + fixed(*D50)
 
 
 @pytest.fixture
@@ -818,6 +821,50 @@ def test_every_kind_of_curve_is_followed(curve, linear):
     assert photo.bits == 16
     expected = 65535 * srgb_encoded(linear(levels / 65535))
     assert np.abs(photo.pixels - expected).max() <= 16
+
+
+def luminance_of(lightness):
+    """Return Y of L* / 100 (CIE 15)."""
+    above = ((100 * lightness + 16) / 116) ** 3
+    return np.where(lightness > 0.08, above, 100 * lightness / (24389 / 27))
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("gamma", [1.0, 1.75])
+def test_gray_profile_to_lightness_becomes_srgb(dtype, gamma):
+    top = np.iinfo(dtype).max
+    levels = noise(40, 50, dtype=dtype)
+    profile = icc(b"GRAY", {b"wtpt": WHITE_POINT, b"kTRC": gamma_curve(gamma)}, b"Lab ")
+    photo = photos.decode_photo(tiff(levels, iccprofile=profile))
+    expected = top * srgb_encoded(luminance_of((levels / top) ** gamma))
+    assert np.abs(photo.pixels - expected).max() <= (1.01 if dtype == np.uint8 else 16)
+    assert photo.pixels.dtype == dtype
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("name", [b"A2B0", b"A2B1"])
+@pytest.mark.parametrize("more", [{}, {b"kTRC": gamma_curve(2.2)}])
+def test_gray_profile_with_a_table_becomes_srgb(dtype, name, more):
+    nodes = np.linspace(0, 1, 17)
+    table = np.full(
+        (17, 3), 0x8000
+    )  # lut16Type (ICC.1:2010, 10.10): L* 100 is 0xFF00, and neutral 0x8000
+    table[:, 0] = (0xFF00 * nodes**2).round()
+    lut = b"mft2" + bytes(4) + bytes([1, 3, 17, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    lut += struct.pack(">4H", 2, 2, 0, 65535) + table.astype(">u2").tobytes()
+    lut += struct.pack(">2H", 0, 65535) * 3
+    profile = icc(b"GRAY", {b"wtpt": WHITE_POINT, name: lut, **more}, b"Lab ")
+    top = np.iinfo(dtype).max
+    levels = noise(40, 50, dtype=dtype)
+    photo = photos.decode_photo(tiff(levels, iccprofile=profile))
+    expected = 255 * srgb_encoded(luminance_of(np.interp(levels / top, nodes, nodes**2)))
+    assert np.abs(photo.pixels * (255 / top) - expected).max() <= 1.5
+    assert (photo.pixels.dtype, photo.pixels.ndim) == (dtype, 2)
+    damaged = profile.replace(lut[:8], b"what" + bytes(4))
+    same = photos.decode_photo(tiff(levels, iccprofile=damaged))
+    np.testing.assert_array_equal(same.pixels, levels)
 
 
 @pytest.mark.req("FIL-022")
