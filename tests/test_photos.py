@@ -752,6 +752,42 @@ def test_12_bits_and_white_is_zero():
     )
 
 
+def shallow_jpeg2000(values, depths):
+    """Return a codestream of other depths: SIZ of a lossless one is changed (ISO 15444-1, A.5.1 and G.1).
+
+    A decoder adds half of the range of the depth that SIZ states to what is stored.
+    """
+    deep = max(depths) > 8
+    halves = np.array([2**depth // 2 for depth in depths]).reshape(values.shape[2:] or ())
+    moved = values.astype(int) + (32768 if deep else 128) - halves
+    data = bytearray(
+        encoded(moved.astype(np.uint16 if deep else np.uint8), "JPEG2000", no_jp2=True, mct=0)
+    )
+    for channel, depth in enumerate(depths):
+        data[data.index(b"\xff\x51") + 40 + 3 * channel] = depth - 1
+    return bytes(data)
+
+
+@pytest.mark.req("FIL-021")
+@pytest.mark.parametrize(
+    "depths",
+    [*((depth,) for depth in range(1, 17)), (5, 6, 5), (8, 1), (4, 4), (8, 8, 8, 1), (8, 8, 8)],
+)
+def test_white_is_white_at_every_depth_of_jpeg_2000(depths):
+    tops = np.array([2**depth - 1 for depth in depths])
+    values = noise(40, 60, len(depths), dtype=np.uint16) % (tops + 1)
+    values[0, 0], values[0, 1] = 0, tops
+    values = values[..., 0] if len(depths) == 1 else values
+    photo = photos.decode_photo(shallow_jpeg2000(values, depths))
+    top = 65535 if max(depths) > 8 else 255
+    expected = np.floor(values * top / (tops if len(depths) > 1 else tops[0]) + 0.5)
+    alpha = expected[..., -1] if len(depths) in (2, 4) else None
+    pixels = {1: expected, 2: expected[..., 0], 3: expected, 4: expected[..., :3]}[len(depths)]
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    assert photo.pixels.dtype == (np.uint16 if max(depths) > 8 else np.uint8)
+
+
 SRGB = np.array(
     [
         [0.4360747, 0.3850649, 0.1430804],

@@ -8,7 +8,14 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from colorjax.photos.formats import TruncatedDataError, UnsupportedError
-from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of, read_exif
+from colorjax.photos.headers import (
+    Header,
+    Opened,
+    TiffPages,
+    jpeg2000_depths,
+    rawmode_of,
+    read_exif,
+)
 from colorjax.photos.profiles import image_to_srgb, levels_to_srgb
 
 _ORIENTATION = 0x0112
@@ -64,7 +71,9 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     else:
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             undone = _orientation(image)
-        color, alpha = _decode_16bit(image, file) if header.bits == 16 else _decode_8bit(image)
+        color, alpha = (
+            _decode_16bit(image, file) if header.bits == 16 else _decode_8bit(image, file)
+        )
         orientation = _orientation(image)
     if color.dtype == np.uint16:
         color = levels_to_srgb(color, image.info.get("icc_profile"))
@@ -73,10 +82,12 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     return _turn_upright(color, orientation), alpha, turned
 
 
-def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode_8bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode an image with 1 or 8 bits per channel."""
     moving = isinstance(image, PngImagePlugin.PngImageFile) and image.is_animated
     shown = _moving_frame(image) if moving else _loaded(image)
+    if image.format == "JPEG2000":
+        shown = _fill_scale(shown, file)
     profile = image.info.get("icc_profile")
     gray = image.mode in ("1", "L", "LA", "La")
     indexed = image.mode in ("P", "PA")
@@ -90,6 +101,22 @@ def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if indexed and (color == color[..., :1]).all():
         color = color[..., 0]
     return color, alpha
+
+
+def _fill_scale(image: Image.Image, file: Any) -> Image.Image:
+    """Scale samples of fewer than 8 bits in JPEG 2000, which Pillow only shifts, so that white is white."""
+    depths, bands = jpeg2000_depths(file), len(image.getbands())
+    if min(depths) >= 8 or len(depths) < bands or image.mode not in ("L", "LA", "RGB", "RGBA"):
+        return image
+    tables = [_full_levels(8, depth) for depth in depths[:bands]]
+    return image.point(np.concatenate(tables).tolist())
+
+
+def _full_levels(bits: int, depth: int) -> np.ndarray:
+    """Return the level in `bits` bits of each sample whose upper bits have a smaller depth."""
+    depth = min(depth, bits)
+    upper = np.arange(2**bits) >> (bits - depth)
+    return np.rint(upper * ((2**bits - 1) / (2**depth - 1))).astype(np.uint16)
 
 
 def _loaded(image: Image.Image) -> Image.Image:
@@ -146,6 +173,8 @@ def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray
     rawmode, clear = rawmode_of(image), image.info.get("transparency")
     if image.mode.startswith("I") or image.mode == "F":
         levels = _gray_levels(np.asarray(image), rawmode)
+        if image.format == "JPEG2000":
+            levels = _full_levels(16, jpeg2000_depths(file)[0])[levels]
         if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF where white is zero
             levels = 65535 - levels
         return levels, None if clear is None else _opacity(levels == clear)
