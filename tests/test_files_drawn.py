@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from light import LIGHT
-from pictures import noise, oriented, png, scene
+from pictures import bmp_with_alpha, noise, oriented, png, scene
 from PIL import Image
 
 from colorjax import photos
@@ -18,7 +18,7 @@ from colorjax.jobs.coloring import ColorOptions
 
 LOSSLESS = ("PNG", "TIFF", "BigTIFF", "BMP", "JPEG2000")
 DEEP = ("PNG", "TIFF", "BigTIFF")
-WITH_ALPHA = ("PNG", "TIFF", "BigTIFF", "WEBP", "JPEG2000")
+WITH_ALPHA = ("PNG", "TIFF", "BigTIFF", "WEBP", "BMP", "JPEG2000")
 WITH_EXIF = ("JPEG", "PNG", "TIFF", "BigTIFF", "WEBP", "AVIF")
 WITH_PAGES = ("TIFF", "BigTIFF", "PNG", "WEBP")
 SIZES = ((24, 32), (17, 40), (1, 9))  # few: each makes its programs
@@ -48,7 +48,7 @@ def files(draw):
     pages = draw(st.integers(1, 3)) if kind in WITH_PAGES else 1
     deep = kind in DEEP and draw(st.booleans()) and (pages == 1 or "TIFF" in kind)
     color = draw(st.booleans()) or kind in ("WEBP", "AVIF") or (pages > 1 and kind == "PNG")
-    alpha = kind in WITH_ALPHA and draw(st.booleans())
+    alpha = kind in WITH_ALPHA and (kind != "BMP" or color) and draw(st.booleans())
     by_tifffile = "TIFF" in kind or (deep and kind == "PNG")
     return Drawn(
         kind,
@@ -102,6 +102,8 @@ def written(drawn):
         return file.getvalue()
     if drawn.deep:
         return png(stored[0])
+    if drawn.kind == "BMP" and drawn.alpha:
+        return bmp_with_alpha(stored[0])
     exif = Image.Exif()
     exif[0x0112] = drawn.orientation
     block = exif.tobytes()

@@ -40,6 +40,16 @@ def test_pages_are_exact(tmp_path, dtype, channels):
         np.testing.assert_array_equal(seen.pixels, page.pixels)
 
 
+@pytest.mark.req("FIL-049")
+def test_moving_avif_has_no_date():
+    data = photos.encode_frames(FRAMES, "AVIF")
+    for name in (b"mvhd", b"tkhd", b"mdhd"):  # ISO 14496-12: version, flags, then two times
+        place = data.index(name) + 4
+        assert data.count(name) == 1
+        assert data[place + 4 : place + (20 if data[place] else 12)].strip(b"\0") == b""
+    assert len(list(photos.decode_frames(data))) == len(FRAMES)
+
+
 @pytest.mark.req("FIL-034", "FIL-025")
 def test_first_page_carries_what_goes_along(tmp_path):
     path = tmp_path / "pages.tif"
@@ -207,6 +217,115 @@ def test_picture_whose_animation_is_missing_is_read():
     none, one = (png_chunk(b"acTL", struct.pack(">II", count, 3)) for count in (0, 1))
     data = moving_png([], default=RED).replace(none, one)
     np.testing.assert_array_equal(photos.decode_photo(data).pixels[0, 0], RED[:3])
+
+
+PALETTE = noise(8, 3, seed=1)
+ALPHAS = np.array([255, 255, 0, 128, 255, 255, 255, 64], np.uint8)
+CLEAR_GRAY, CLEAR_RGB = struct.pack(">H", 3), struct.pack(">3H", 3, 3, 3)
+KINDS = {  # color type, depth, channels, levels, and chunks of an animation
+    "palette": (3, 8, (), 8, [(b"PLTE", PALETTE.tobytes())]),
+    "palette with alpha": (3, 8, (), 8, [(b"PLTE", PALETTE.tobytes()), (b"tRNS", ALPHAS.tobytes())]),
+    "gray": (0, 8, (), 256, []),
+    "gray, one level clear": (0, 8, (), 8, [(b"tRNS", CLEAR_GRAY)]),
+    "gray of 4 bits, one level clear": (0, 4, (), 16, [(b"tRNS", CLEAR_GRAY)]),
+    "gray with alpha": (4, 8, (2,), 256, []),
+    "RGB": (2, 8, (3,), 256, []),
+    "RGB, one color clear": (2, 8, (3,), 4, [(b"tRNS", CLEAR_RGB)]),
+    "RGBA": (6, 8, (4,), 256, []),
+}  # fmt: skip
+
+
+def moving_png_of(kind, w, h, parts):
+    """Return an animated PNG of stored values, (values, x, y, what happens afterwards, how it is laid down)."""
+    color_type, depth, _, _, extra = KINDS[kind]
+    data = PNG + png_chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, color_type, 0, 0, 0))
+    data += png_chunk(b"acTL", struct.pack(">II", len(parts), 0))
+    data += b"".join(png_chunk(*each) for each in extra)
+    numbers = itertools.count()
+    for values, x, y, afterwards, laid in parts:
+        control = struct.pack(">5I", next(numbers), *values.shape[1::-1], x, y)
+        data += png_chunk(b"fcTL", control + struct.pack(">HHBB", 1, 10, afterwards, laid))
+        rows = values.reshape(len(values), -1)
+        if depth == 4:
+            rows = np.pad(rows, [(0, 0), (0, rows.shape[1] % 2)])
+            rows = rows[:, ::2] << 4 | rows[:, 1::2]
+        packed = zlib.compress(np.pad(rows, [(0, 0), (1, 0)]).tobytes())
+        if values is parts[0][0]:
+            data += png_chunk(b"IDAT", packed)
+        else:
+            data += png_chunk(b"fdAT", struct.pack(">I", next(numbers)) + packed)
+    return data + png_chunk(b"IEND", b"")
+
+
+def rgba_of(kind, values):
+    """Return stored values as RGBA in [0, 1]."""
+    alpha = np.ones(values.shape[:2])
+    if "palette" in kind:
+        color = PALETTE[values] / 255
+        alpha = ALPHAS[values] / 255 if "alpha" in kind else alpha
+    elif "alpha" in kind or kind == "RGBA":
+        color, alpha = values[..., :-1] / 255, values[..., -1] / 255
+    else:
+        color = values.reshape(*values.shape[:2], -1) / (2 ** KINDS[kind][1] - 1)
+        alpha = (values != 3).reshape(color.shape).any(-1) if "clear" in kind else alpha
+    return np.dstack([np.broadcast_to(color, (*alpha.shape, 3)), alpha])
+
+
+def composed(kind, w, h, parts):
+    """Yield what viewers show, in float64, by the words of the standard (11.3.6.2 and 13.16)."""
+    canvas = np.zeros((h, w, 4))
+    for values, x, y, afterwards, laid in parts:
+        before, part = canvas.copy(), rgba_of(kind, values)
+        place = np.s_[y : y + values.shape[0], x : x + values.shape[1]]
+        if laid == OVER:
+            under, share = canvas[place], part[..., 3:]
+            alpha = share + under[..., 3:] * (1 - share)
+            color = part[..., :3] * share + under[..., :3] * under[..., 3:] * (1 - share)
+            part = np.concatenate([color / np.maximum(alpha, 1e-9), alpha], -1)
+        canvas[place] = part
+        yield canvas.copy()
+        if afterwards == CLEAN:
+            canvas[place] = 0
+        elif afterwards == GO_BACK:
+            canvas = before
+
+
+@pytest.mark.req("FIL-048")
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_of_every_color_type_are_composed(kind, seed):
+    rng = np.random.default_rng(seed)
+    w, h, count = 13, 9, 8
+    parts = []
+    for number in range(count):
+        x, y = rng.integers(0, (w - 4, h - 4)) * bool(number)
+        size = rng.integers(1, (h - y, w - x)) if number else (h, w)
+        values = rng.integers(0, KINDS[kind][3], (*size, *KINDS[kind][2])).astype(np.uint8)
+        parts.append((values, x, y, rng.integers(3), rng.integers(2)))
+    data = moving_png_of(kind, w, h, parts)
+    seen, expected = list(photos.decode_frames(data)), list(composed(kind, w, h, parts))
+    assert len(seen) == len(expected) == count
+    for photo, frame, levels in zip(seen, expected, shown(data), strict=True):
+        share = frame[..., 3:]
+        np.testing.assert_allclose(levels[..., 3:], 255 * share, atol=1.5)
+        np.testing.assert_allclose(levels[..., :3] * share, 255 * frame[..., :3] * share, atol=2)
+        exact = (share == 1)[..., 0] & np.isin(levels[..., 3], (0, 255))
+        if kind not in ("palette with alpha", "gray with alpha", "RGBA"):
+            np.testing.assert_array_equal(levels[exact], np.rint(255 * frame[exact]))
+        if kind in ("palette", "gray", "RGB"):
+            assert (photo.alpha is None) == (share == 1).all()
+        assert photo.pixels.ndim == (2 if "gray" in kind else 3)
+
+
+@pytest.mark.req("FIL-048", "FIL-043")
+def test_frame_whose_end_is_missing_lies_on_the_frames_before_it():
+    parts = [(noise(9, 13), 0, 0, CLEAN, REPLACE)]
+    parts += [(noise(3, 4, seed=seed), seed, seed, STAY, REPLACE) for seed in (1, 2, 3)]
+    data = moving_png_of("gray", 13, 9, parts)
+    last = list(photos.decode_frames(data[:-24], allow_truncated=True))[-1]
+    assert last.truncated
+    *_, expected = composed("gray", 13, 9, parts)
+    np.testing.assert_array_equal(last.alpha, 255 * expected[..., 3])
 
 
 class _Counted(np.ndarray):

@@ -10,6 +10,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import warnings
 import zlib
@@ -19,12 +20,14 @@ import pytest
 import tifffile
 from pictures import (
     ADOBE,
+    D50,
     cell,
     cmyk_profile,
     encoded,
     fixed,
     gamma_curve,
     gray_profile,
+    icc,
     lzw_tiff,
     mutants,
     noise,
@@ -43,6 +46,7 @@ from colorjax.photos import profiles, tints
 
 PHOTO = scene()
 GRAY = noise(48, 64)
+WHITE_POINT = b"XYZ " + bytes(4) + fixed(*D50)
 
 
 @pytest.fixture
@@ -546,6 +550,24 @@ def test_labels_fill_their_columns():
     assert np.median(strip) < 64
 
 
+@pytest.mark.req("FIL-049", "FIL-025")
+@pytest.mark.parametrize("channels", [(), (2,), (3,), (4,)])
+def test_deep_png_has_no_date_and_no_other_program(monkeypatch, channels):
+    levels = noise(20, 30, *channels, dtype=np.uint16)
+    alpha = levels[..., -1] if channels in ((2,), (4,)) else None
+    pixels = levels if alpha is None else levels[..., 0] if channels == (2,) else levels[..., :3]
+    photo = photos.Photo(pixels, alpha)
+    written = photos.encode_photo(photo, "PNG")
+    monkeypatch.setattr(time, "gmtime", lambda *_: time.struct_time((1999, 1, 2, 3, 4, 5, 0, 2, 0)))
+    assert photos.encode_photo(photo, "PNG") == written
+    names, place = [], 8
+    while place < len(written):
+        (size,) = struct.unpack_from(">I", written, place)
+        names.append(written[place + 4 : place + 8])
+        place += 12 + size
+    assert names == [b"IHDR", b"IDAT", b"IEND"]
+
+
 # --- depth, color and what is carried along ----------------------------------------------------
 
 FILES = (pathlib.Path(__file__).parent.parent / "spec" / "files.md").read_text()
@@ -730,6 +752,42 @@ def test_12_bits_and_white_is_zero():
     )
 
 
+def shallow_jpeg2000(values, depths):
+    """Return a codestream of other depths: SIZ of a lossless one is changed (ISO 15444-1, A.5.1 and G.1).
+
+    A decoder adds half of the range of the depth that SIZ states to what is stored.
+    """
+    deep = max(depths) > 8
+    halves = np.array([2**depth // 2 for depth in depths]).reshape(values.shape[2:] or ())
+    moved = values.astype(int) + (32768 if deep else 128) - halves
+    data = bytearray(
+        encoded(moved.astype(np.uint16 if deep else np.uint8), "JPEG2000", no_jp2=True, mct=0)
+    )
+    for channel, depth in enumerate(depths):
+        data[data.index(b"\xff\x51") + 40 + 3 * channel] = depth - 1
+    return bytes(data)
+
+
+@pytest.mark.req("FIL-021")
+@pytest.mark.parametrize(
+    "depths",
+    [*((depth,) for depth in range(1, 17)), (5, 6, 5), (8, 1), (4, 4), (8, 8, 8, 1), (8, 8, 8)],
+)
+def test_white_is_white_at_every_depth_of_jpeg_2000(depths):
+    tops = np.array([2**depth - 1 for depth in depths])
+    values = noise(40, 60, len(depths), dtype=np.uint16) % (tops + 1)
+    values[0, 0], values[0, 1] = 0, tops
+    values = values[..., 0] if len(depths) == 1 else values
+    photo = photos.decode_photo(shallow_jpeg2000(values, depths))
+    top = 65535 if max(depths) > 8 else 255
+    expected = np.floor(values * top / (tops if len(depths) > 1 else tops[0]) + 0.5)
+    alpha = expected[..., -1] if len(depths) in (2, 4) else None
+    pixels = {1: expected, 2: expected[..., 0], 3: expected, 4: expected[..., :3]}[len(depths)]
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    assert photo.pixels.dtype == (np.uint16 if max(depths) > 8 else np.uint8)
+
+
 SRGB = np.array(
     [
         [0.4360747, 0.3850649, 0.1430804],
@@ -799,6 +857,50 @@ def test_every_kind_of_curve_is_followed(curve, linear):
     assert photo.bits == 16
     expected = 65535 * srgb_encoded(linear(levels / 65535))
     assert np.abs(photo.pixels - expected).max() <= 16
+
+
+def luminance_of(lightness):
+    """Return Y of L* / 100 (CIE 15)."""
+    above = ((100 * lightness + 16) / 116) ** 3
+    return np.where(lightness > 0.08, above, 100 * lightness / (24389 / 27))
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("gamma", [1.0, 1.75])
+def test_gray_profile_to_lightness_becomes_srgb(dtype, gamma):
+    top = np.iinfo(dtype).max
+    levels = noise(40, 50, dtype=dtype)
+    profile = icc(b"GRAY", {b"wtpt": WHITE_POINT, b"kTRC": gamma_curve(gamma)}, b"Lab ")
+    photo = photos.decode_photo(tiff(levels, iccprofile=profile))
+    expected = top * srgb_encoded(luminance_of((levels / top) ** gamma))
+    assert np.abs(photo.pixels - expected).max() <= (1.01 if dtype == np.uint8 else 16)
+    assert photo.pixels.dtype == dtype
+
+
+@pytest.mark.req("FIL-022")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("name", [b"A2B0", b"A2B1"])
+@pytest.mark.parametrize("more", [{}, {b"kTRC": gamma_curve(2.2)}])
+def test_gray_profile_with_a_table_becomes_srgb(dtype, name, more):
+    nodes = np.linspace(0, 1, 17)
+    table = np.full(
+        (17, 3), 0x8000
+    )  # lut16Type (ICC.1:2010, 10.10): L* 100 is 0xFF00, and neutral 0x8000
+    table[:, 0] = (0xFF00 * nodes**2).round()
+    lut = b"mft2" + bytes(4) + bytes([1, 3, 17, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    lut += struct.pack(">4H", 2, 2, 0, 65535) + table.astype(">u2").tobytes()
+    lut += struct.pack(">2H", 0, 65535) * 3
+    profile = icc(b"GRAY", {b"wtpt": WHITE_POINT, name: lut, **more}, b"Lab ")
+    top = np.iinfo(dtype).max
+    levels = noise(40, 50, dtype=dtype)
+    photo = photos.decode_photo(tiff(levels, iccprofile=profile))
+    expected = 255 * srgb_encoded(luminance_of(np.interp(levels / top, nodes, nodes**2)))
+    assert np.abs(photo.pixels * (255 / top) - expected).max() <= 1.5
+    assert (photo.pixels.dtype, photo.pixels.ndim) == (dtype, 2)
+    damaged = profile.replace(lut[:8], b"what" + bytes(4))
+    same = photos.decode_photo(tiff(levels, iccprofile=damaged))
+    np.testing.assert_array_equal(same.pixels, levels)
 
 
 @pytest.mark.req("FIL-022")
@@ -1322,6 +1424,8 @@ def test_photo_with_smaller_versions_of_itself_is_read(save):
         ("a.tif", "TIFF", "1", ".tif"),
         ("a.bmp", "BMP", "1", ".png"),
         ("a.bmp", "BMP", "L", ".bmp"),
+        ("a.bmp", "BMP", "RGB", ".bmp"),
+        ("a.bmp", "BMP", "RGBA", ".png"),
         ("a.gif", "GIF", "L", ".png"),
         ("a.png", "PNG", "LA 16", ".png"),
         ("a.jp2", "JPEG2000", "RGB", ".jp2"),
@@ -1332,7 +1436,18 @@ def test_photo_with_smaller_versions_of_itself_is_read(save):
     ],
 )
 def test_output_has_the_format_of_the_input(save, name, kind, mode, expected):
-    assert photos.output_suffix(save(name, cell(kind, mode)[0])) == expected
+    path = save(name, cell(kind, mode)[0])
+    assert photos.output_suffix(path) == expected
+    assert photos.suffix_for(photos.read_photo(path), os.path.splitext(name)[1]) == expected
+
+
+@pytest.mark.req("FIL-027", "FIL-005")
+def test_bmp_that_a_caller_names_has_no_alpha(tmp_path):
+    photo = photos.Photo(PHOTO, GRAY)
+    photos.write_photo(tmp_path / "plain.bmp", photo)
+    back = photos.read_photo(tmp_path / "plain.bmp")
+    np.testing.assert_array_equal(back.pixels, PHOTO)
+    assert back.alpha is None
 
 
 @pytest.mark.req("FIL-027", "FIL-007")

@@ -8,7 +8,14 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from colorjax.photos.formats import TruncatedDataError, UnsupportedError
-from colorjax.photos.headers import Header, Opened, TiffPages, rawmode_of, read_exif
+from colorjax.photos.headers import (
+    Header,
+    Opened,
+    TiffPages,
+    jpeg2000_depths,
+    rawmode_of,
+    read_exif,
+)
 from colorjax.photos.profiles import image_to_srgb, levels_to_srgb
 
 _ORIENTATION = 0x0112
@@ -64,7 +71,9 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     else:
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             undone = _orientation(image)
-        color, alpha = _decode_16bit(image, file) if header.bits == 16 else _decode_8bit(image)
+        color, alpha = (
+            _decode_16bit(image, file) if header.bits == 16 else _decode_8bit(image, file)
+        )
         orientation = _orientation(image)
     if color.dtype == np.uint16:
         color = levels_to_srgb(color, image.info.get("icc_profile"))
@@ -73,19 +82,16 @@ def decode(image: Opened, file: Any, header: Header) -> tuple[np.ndarray, np.nda
     return _turn_upright(color, orientation), alpha, turned
 
 
-def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+def _decode_8bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode an image with 1 or 8 bits per channel."""
-    scale = _SCALES.get(rawmode_of(image), 1) if image.format == "PNG" else 1
-    if isinstance(image, PngImagePlugin.PngImageFile) and image.tell():
-        _load_moving_png(image)
-    image.load()
-    if scale > 1 and isinstance(clear := image.info.get("transparency"), int):
-        image = image.copy()
-        image.info["transparency"] = scale * clear
+    moving = isinstance(image, PngImagePlugin.PngImageFile) and image.is_animated
+    shown = _moving_frame(image) if moving else _loaded(image)
+    if image.format == "JPEG2000":
+        shown = _fill_scale(shown, file)
     profile = image.info.get("icc_profile")
     gray = image.mode in ("1", "L", "LA", "La")
     indexed = image.mode in ("P", "PA")
-    alpha = None
+    image, alpha = shown, None
     if image.has_transparency_data:
         image = image.convert("LA" if gray else "RGBA")
         alpha = np.asarray(image.getchannel("A"))
@@ -97,25 +103,65 @@ def _decode_8bit(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return color, alpha
 
 
-def _load_moving_png(image: Any) -> None:
-    """Load a later frame of an animated PNG as viewers show it (PNG, third edition, 11.3.6.2).
+def _fill_scale(image: Image.Image, file: Any) -> Image.Image:
+    """Scale samples of fewer than 8 bits in JPEG 2000, which Pillow only shifts, so that white is white."""
+    depths, bands = jpeg2000_depths(file), len(image.getbands())
+    if min(depths) >= 8 or len(depths) < bands or image.mode not in ("L", "LA", "RGB", "RGBA"):
+        return image
+    tables = [_full_levels(8, depth) for depth in depths[:bands]]
+    return image.point(np.concatenate(tables).tolist())
 
-    Pillow mixes half-transparent frames wrongly, forgets what was below a frame that it lays over another, and begins
-    with the picture outside the animation, if there is one.
-    """
-    below = image._new(image._prev_im.copy())
-    if image.default_image and image.tell() == 1:
-        below.paste(0, (0, 0, *below.size))
-        image.im = below.copy().im
-        image._prev_im = below.copy().im
-    if image.mode in ("LA", "RGBA") and image.blend_op == PngImagePlugin.Blend.OP_OVER:
-        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
-        image.load()
-        shown = below.copy()
-        shown.alpha_composite(image.crop(image.dispose_extent), image.dispose_extent[:2])
-        image.im = shown.im
+
+def _full_levels(bits: int, depth: int) -> np.ndarray:
+    """Return the level in `bits` bits of each sample whose upper bits have a smaller depth."""
+    depth = min(depth, bits)
+    upper = np.arange(2**bits) >> (bits - depth)
+    return np.rint(upper * ((2**bits - 1) / (2**depth - 1))).astype(np.uint16)
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """Load an image, and scale the clear level of a gray PNG as Pillow scales its samples."""
+    scale = _SCALES.get(rawmode_of(image), 1) if image.format == "PNG" else 1
     image.load()
-    image._prev_im = below.im  # what the next frame may go back to
+    if scale > 1 and isinstance(clear := image.info.get("transparency"), int):
+        image = image.copy()
+        image.info["transparency"] = scale * clear
+    return image
+
+
+def _moving_frame(image: Any) -> Image.Image:
+    """Decode a frame of an animated PNG as viewers show it (PNG, third edition, 11.3.6.2): to RGBA, L or RGB.
+
+    Pillow composes frames in the mode of the file: palettes, gray and RGB have no transparent background there, and
+    half-transparent frames are mixed wrongly. Here it only decodes each part. What is below the next frame is kept with
+    the image. Frames that were passed over are decoded first.
+    """
+    number = image.tell()
+    done, below = getattr(image, "kept_below", (number, None))
+    if done >= number:  # begin with the first frame, not with a picture outside the animation
+        done, below = (0 if image.default_image and number else -1), None
+    shown = Image.new("RGBA", image.size)
+    for each in range(done + 1, number + 1):
+        image.seek(each)
+        lie_over = below and image.blend_op == PngImagePlugin.Blend.OP_OVER
+        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
+        box = image.info.get("bbox", (0, 0, *image.size))
+        part = _loaded(image).crop(box).convert("RGBA")
+        below = below or Image.new("RGBA", image.size)
+        shown = below.copy()
+        if lie_over:
+            shown.alpha_composite(part, box[:2])
+        else:
+            shown.paste(part, box[:2])
+        if image.dispose_op == PngImagePlugin.Disposal.OP_NONE:
+            below = shown
+        elif image.dispose_op == PngImagePlugin.Disposal.OP_BACKGROUND:
+            below = shown.copy()
+            below.paste((0, 0, 0, 0), box)
+    image.kept_below = number, below
+    if image.has_transparency_data or shown.getextrema()[3] != (255, 255):
+        return shown
+    return shown.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -127,6 +173,8 @@ def _decode_16bit(image: Image.Image, file: Any) -> tuple[np.ndarray, np.ndarray
     rawmode, clear = rawmode_of(image), image.info.get("transparency")
     if image.mode.startswith("I") or image.mode == "F":
         levels = _gray_levels(np.asarray(image), rawmode)
+        if image.format == "JPEG2000":
+            levels = _full_levels(16, jpeg2000_depths(file)[0])[levels]
         if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF where white is zero
             levels = 65535 - levels
         return levels, None if clear is None else _opacity(levels == clear)

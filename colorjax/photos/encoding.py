@@ -123,6 +123,26 @@ def encode_animation(
             image.save(
                 cast(Any, file), kind, save_all=True, duration=durations, loop=plays, **options
             )
+    if kind == "AVIF":
+        _clear_times(file, 0, file.seek(0, io.SEEK_END))
+
+
+def _clear_times(file: io.BufferedIOBase, place: int, end: int) -> None:
+    """Set the times in boxes of an animated AVIF, where libavif writes the present one, to zero.
+
+    They are in the headers of the movie, its tracks and their media (ISO 14496-12, 8.2.2, 8.3.2 and 8.4.2).
+    """
+    while place + 12 <= end:
+        size, kind, version = _read(file, place, ">I4sB")
+        if size < 8:  # the rest of the file: pixels
+            break
+        if kind in (b"moov", b"trak", b"mdia"):
+            _clear_times(file, place + 8, place + size)
+        elif kind in (b"mvhd", b"tkhd", b"mdhd"):
+            file.seek(place + 12)
+            file.write(bytes(16 if version else 8))
+        place += size
+    file.seek(end)
 
 
 def _levels(pixels: np.ndarray, alpha: np.ndarray | None, kind: str) -> np.ndarray:
@@ -154,7 +174,9 @@ def _deep_png(levels: np.ndarray, metadata: Metadata) -> bytes:
     file, small = io.BytesIO(), io.BytesIO()
     numpngw.write_png(file, levels, filter_type=1)
     Image.new("L", (1, 1)).save(small, "PNG", **save_options(metadata, "PNG"))
-    signature, header, *pixels = _png_chunks(file.getvalue())
+    signature, header, *others = _png_chunks(file.getvalue())
+    # besides pixels, numpngw writes the present time and its own name
+    pixels = [chunk for chunk in others if chunk[4:8] in (b"IDAT", b"IEND")]
     kept = [
         chunk
         for chunk in _png_chunks(small.getvalue())[1:]
@@ -328,7 +350,7 @@ class _Form(NamedTuple):
     head: int
 
 
-def _read(file: io.BufferedIOBase, place: int, form: str) -> tuple[int, ...]:
+def _read(file: io.BufferedIOBase, place: int, form: str) -> tuple[Any, ...]:
     file.seek(place)
     return struct.unpack(form, file.read(struct.calcsize(form)))
 

@@ -22,6 +22,10 @@ SIXTEEN_BIT = ("PNG", "TIFF")
 """The formats in which 16-bit color is read and written."""
 
 
+SPOILT_ALPHA = ("AVIF", "HEIF", "BMP")
+"""The formats whose alpha is read, but altered or left out when it is written."""
+
+
 class UnsupportedError(Exception):
     """The photo is intact, but cannot be decoded or encoded faithfully."""
 

@@ -185,7 +185,11 @@ def read_header(image: Opened, file: Any) -> Header:
             raise UnsupportedError("a TIFF of subsampled YCbCr", "RGB, or JPEG in the TIFF")
     if bits == 16 and image.mode == "CMYK":
         raise UnsupportedError("CMYK of 16 bits per channel", "8 bits")
-    if kind == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA") and _jpeg2000_bits(file) > 8:
+    if (
+        kind == "JPEG2000"
+        and image.mode in ("LA", "RGB", "RGBA")
+        and max(jpeg2000_depths(file)) > 8
+    ):
         raise UnsupportedError(
             "JPEG 2000 color of more than 8 bits per channel", "8 bits, or PNG or TIFF"
         )
@@ -228,8 +232,8 @@ def _jpeg2000_profile(file: Any) -> bytes:
     return cast(bytes, profile)
 
 
-def _jpeg2000_bits(file: Any) -> int:
-    """Return the largest bit depth in the SIZ marker of a codestream (ISO 15444-1, A.5.1).
+def jpeg2000_depths(file: Any) -> list[int]:
+    """Return the bits per channel in the SIZ marker of a codestream (ISO 15444-1, A.5.1), of at most four channels.
 
     Raises:
         UnsupportedError: the file has no codestream.
@@ -244,4 +248,4 @@ def _jpeg2000_bits(file: Any) -> int:
     start = start[siz + 2 :] + file.read(64)
     file.seek(place)
     (channels,) = struct.unpack_from(">H", start, 38)
-    return max((start[40 + 3 * i] & 0x7F) + 1 for i in range(min(channels, 4)))
+    return [(start[40 + 3 * i] & 0x7F) + 1 for i in range(min(channels, 4))]

@@ -67,9 +67,13 @@ def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
         return levels
     try:
         tags = _tags(profile)
+        if gray and tags.keys() & {b"A2B0", b"A2B1"}:  # tables go before curves
+            return _by_gray_table(levels, profile)
         curves = [
             _curve(tags[name]) for name in ((b"kTRC",) if gray else (b"rTRC", b"gTRC", b"bTRC"))
         ]
+        if gray and profile[20:24] == b"Lab ":
+            curves = [_luminance(curves[0])]
         matrix = np.eye(1)
         if not gray:
             primaries = [
@@ -92,6 +96,21 @@ def levels_to_srgb(levels: np.ndarray, profile: bytes | None) -> np.ndarray:
     for start in range(0, len(stored), 64):  # bounds the memory for floats
         converted[start : start + 64] = convert(stored[start : start + 64])
     return converted.reshape(levels.shape)
+
+
+def _by_gray_table(levels: np.ndarray, profile: bytes) -> np.ndarray:
+    """Convert 256 grays with LittleCMS, and interpolate between them."""
+    steps = np.arange(256, dtype=np.uint8)
+    try:
+        transform = _transform(ImageCms.ImageCmsProfile(io.BytesIO(profile)), "L")
+        moved = ImageCms.applyTransform(Image.fromarray(steps[None]), transform)
+    except (ImageCms.PyCMSError, OSError):
+        return levels
+    green = np.asarray(moved)[0, :, 1].astype(float)
+    if np.abs(green - steps).max() <= 1:
+        return levels
+    table = np.interp(np.arange(65536), 257.0 * steps, 257 * green)
+    return (table + 0.5).astype(np.uint16)[levels]
 
 
 def _by_table(levels: np.ndarray, profile: bytes) -> np.ndarray:
@@ -162,6 +181,11 @@ def _curve(tag: bytes) -> np.ndarray:
     else:
         raise ValueError(f"unknown curve {tag[:4]!r}")
     return np.clip(np.nan_to_num(out), 0, 1).astype(np.float32)
+
+
+def _luminance(lightness: np.ndarray) -> np.ndarray:
+    """Return the luminance of CIE lightness, both in [0, 1]: a gray curve may lead to either (ICC.1:2010, F.2)."""
+    return np.where(lightness > 0.08, ((lightness + 0.16) / 1.16) ** 3, lightness * (27 / 243.89))
 
 
 def _srgb_levels(linear: np.ndarray) -> np.ndarray:

@@ -218,7 +218,7 @@ def _count_frames(image: headers.Opened, file: io.BufferedIOBase) -> int:
 def _suffix(kind: str, bits: int, alpha: bool, own: str) -> str:
     deep = bits == 16 and kind not in formats.SIXTEEN_BIT
     bilevel = bits == 1 and kind != "TIFF"  # whose pages stay one file
-    if kind == "GIF" or bilevel or deep or (alpha and kind in ("AVIF", "HEIF")):
+    if kind == "GIF" or bilevel or deep or (alpha and kind in formats.SPOILT_ALPHA):
         return ".png"
     return own if own.lower() in SUFFIXES[kind] else SUFFIXES[kind][0]
 
