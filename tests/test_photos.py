@@ -650,6 +650,25 @@ def test_16_bit_lzw_keeps_every_level(channels):
     assert photo.bits == 16
 
 
+@pytest.mark.req("FIL-019", "FIL-005")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_planes_keep_every_level(dtype, channels):
+    levels = noise(33, 47, channels, dtype=dtype)
+    extra = ["unassalpha"] if channels in (2, 4) else None
+    photo = photos.decode_photo(tiff(levels, planarconfig="separate", extrasamples=extra))
+    pixels = {2: levels[..., 0], 3: levels, 4: levels[..., :3]}[channels]
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    np.testing.assert_array_equal(photo.alpha, levels[..., -1] if extra else None)
+
+
+@pytest.mark.req("FIL-019", "FIL-020")
+def test_lzw_of_16_bit_gray_with_alpha_is_refused():
+    with pytest.raises(errors.PhotoError) as error:
+        photos.decode_photo(lzw_tiff(noise(33, 47, 2, dtype=np.uint16)), name="pair.tif")
+    one_line(error, "pair.tif", "LZW", "deflate")
+
+
 @pytest.mark.req("FIL-019", "FIL-020")
 def test_planar_lzw_is_refused():
     data = bytearray(
