@@ -650,6 +650,25 @@ def test_16_bit_lzw_keeps_every_level(channels):
     assert photo.bits == 16
 
 
+@pytest.mark.req("FIL-019", "FIL-005")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_planes_keep_every_level(dtype, channels):
+    levels = noise(33, 47, channels, dtype=dtype)
+    extra = ["unassalpha"] if channels in (2, 4) else None
+    photo = photos.decode_photo(tiff(levels, planarconfig="separate", extrasamples=extra))
+    pixels = {2: levels[..., 0], 3: levels, 4: levels[..., :3]}[channels]
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    np.testing.assert_array_equal(photo.alpha, levels[..., -1] if extra else None)
+
+
+@pytest.mark.req("FIL-019", "FIL-020")
+def test_lzw_of_16_bit_gray_with_alpha_is_refused():
+    with pytest.raises(errors.PhotoError) as error:
+        photos.decode_photo(lzw_tiff(noise(33, 47, 2, dtype=np.uint16)), name="pair.tif")
+    one_line(error, "pair.tif", "LZW", "deflate")
+
+
 @pytest.mark.req("FIL-019", "FIL-020")
 def test_planar_lzw_is_refused():
     data = bytearray(
@@ -1319,12 +1338,13 @@ def test_a_mistyped_entry_takes_no_other_with_it(order, tag, inside, kind):
 
 def typed_exif(order, directories):
     """Return a TIFF of directories, each a list of (tag, type, bytes) under the tag that points to it."""
-    sizes = {2: 1, 5: 8, 9: 4, 10: 8, 12: 8, 13: 4, 99: 1}
+    sizes = {2: 1, 5: 8, 7: 1, 9: 4, 10: 8, 12: 8, 13: 4, 99: 1}
     block = b""
     pointers = []
     for pointer, entries in reversed(directories.items()):
         begin = 8 + len(block)
-        here = sorted(entries + (pointers if pointer is None else []))
+        inside = [each for each in pointers if (0x8769 if each[0] == 0xA005 else None) == pointer]
+        here = sorted(entries + inside)
         after, table, values = begin + 2 + 12 * len(here) + 4, b"", b""
         for tag, kind, value in here:
             place = struct.pack(order + "I", after + len(values))
@@ -1339,6 +1359,62 @@ def typed_exif(order, directories):
         pointers.append((pointer, 4, struct.pack(order + "I", begin)))
     head = (b"II*\0" if order == "<" else b"MM\0*") + pointers[-1][2]
     return head + block
+
+
+UNDEFINED = {  # CIPA DC-008: bytes of type UNDEFINED, among them those that cameras write most
+    0x8769: {
+        0x9000: b"0232",
+        0x9101: b"\1\2\3\0",
+        0x927C: b"MAKER\0" + bytes(range(256)),
+        0x9286: b"UNICODE\0" + "Grüße".encode("utf-16le"),
+        0xA000: b"0100",
+        0xA300: b"\3",
+        0xA301: b"\1",
+        0xA302: b"\0\2\0\2\0\1\1\2",
+        0xA40B: b"settings",
+    },
+    0x8825: {27: b"ASCII\0\0\0GPS", 28: b"ASCII\0\0\0Ulm"},
+    0xA005: {2: b"0100"},
+}
+
+
+def undefined_in(tiff, place, big, order, inside=None):
+    """Yield (directory, tag, bytes) of the entries of type UNDEFINED in a TIFF or BigTIFF, by its words alone."""
+    counts, size, head = ("Q", "QQ", 8) if big else ("H", "II", 2)
+    (count,) = struct.unpack_from(order + counts, tiff, place)
+    for entry in range(place + head, place + head + (20 if big else 12) * count, 20 if big else 12):
+        tag, kind, length, value = struct.unpack_from(order + "HH" + size, tiff, entry)
+        if tag in UNDEFINED:
+            yield from undefined_in(tiff, value, big, order, tag)
+        elif kind == 7:
+            here = entry + (12 if big else 8)
+            start = here if length <= (8 if big else 4) else value
+            yield inside, tag, tiff[start : start + length]
+
+
+@pytest.mark.req("FIL-025")
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("into", [*CARRIERS.values(), "big.tif"])
+def test_bytes_of_undefined_type_keep_it(tmp_path, into, order):
+    entries = {
+        pointer: [(tag, 7, data) for tag, data in each.items()]
+        for pointer, each in UNDEFINED.items()
+    }
+    block = typed_exif(order, {None: [(0x010F, 2, b"Zeiss\0")], **entries})
+    photo = photos.decode_photo(encoded(PHOTO, "PNG", exif=b"Exif\0\0" + block))
+    if into == "big.tif":
+        photo = dataclasses.replace(photo, metadata=dataclasses.replace(photo.metadata, big=True))
+    path = tmp_path / f"new{into}"
+    photos.write_photo(path, photo)
+    if "tif" in into:
+        written = path.read_bytes()
+    else:
+        with Image.open(path) as new:
+            written = new.info["exif"].removeprefix(b"Exif\0\0")
+    own, big = "<" if written.startswith(b"II") else ">", 43 in written[2:4]
+    (first,) = struct.unpack_from(own + ("8xQ" if big else "4xI"), written)
+    expected = {(pointer, *each) for pointer, found in UNDEFINED.items() for each in found.items()}
+    assert set(undefined_in(written, first, big, own)) == expected
 
 
 @pytest.mark.req("FIL-025")

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
@@ -159,7 +159,7 @@ def _moving_frame(image: Any) -> Image.Image:
             below = shown.copy()
             below.paste((0, 0, 0, 0), box)
     image.kept_below = number, below
-    if image.has_transparency_data or shown.getextrema()[3] != (255, 255):
+    if image.has_transparency_data or shown.getchannel("A").getextrema() != (255, 255):
         return shown
     return shown.convert("L" if image.mode in ("1", "L") else "RGB")
 
@@ -268,9 +268,13 @@ def _tiff_page(pages: TiffPages, file: Any) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _is_planar(image: Image.Image, header: Header) -> bool:
-    """Return whether 16-bit color is stored in one plane per channel, which Pillow unpacks as 8 bits."""
+    """Return whether a TIFF has one plane per channel that Pillow cannot unpack: 16-bit color, gray with alpha."""
     configuration = getattr(image, "tag_v2", {}).get(TiffImagePlugin.PLANAR_CONFIGURATION)
-    return configuration == 2 and header.bits == 16 and len(image.getbands()) > 1
+    if configuration != 2 or len(image.getbands()) == 1:
+        return False
+    return header.bits == 16 or (
+        image.mode == "LA" and cast(Any, image).tile[0].codec_name == "raw"
+    )
 
 
 def _unpacked_as(image: Any, rawmode: str) -> Image.Image:

@@ -27,6 +27,26 @@ _KEPT = {  # what describes the picture; the other entries describe its encoding
     ExifTags.IFD.Exif,
     ExifTags.IFD.GPSInfo,
 }
+_UNDEFINED: dict[
+    int, set[int]
+] = {  # bytes of type UNDEFINED, by directory (CIPA DC-008, 4.6.5, 4.6.6 and 4.6.7)
+    ExifTags.IFD.Exif: {
+        ExifTags.Base.OECF,
+        ExifTags.Base.ExifVersion,
+        ExifTags.Base.ComponentsConfiguration,
+        ExifTags.Base.MakerNote,
+        ExifTags.Base.UserComment,
+        ExifTags.Base.FlashPixVersion,
+        ExifTags.Base.SpatialFrequencyResponse,
+        ExifTags.Base.FileSource,
+        ExifTags.Base.SceneType,
+        ExifTags.Base.CFAPattern,
+        ExifTags.Base.DeviceSettingDescription,
+        ExifTags.Base.CompositeImageExposureTimes,
+    },
+    ExifTags.IFD.GPSInfo: {ExifTags.GPS.GPSProcessingMethod, ExifTags.GPS.GPSAreaInformation},
+    ExifTags.IFD.Interop: {ExifTags.Interop.InteropVersion},
+}
 _ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
 _MAX_IN_JPEG = 65_000  # bytes in one segment, without its header
 
@@ -196,10 +216,19 @@ def _can_write(entries: dict[int, Any], *inside: int) -> bool:
     return True
 
 
-def _value(exif: Image.Exif, tag: int, value: Any) -> Any:
-    """Return the value of an entry: texts as their bytes, directories with all their entries."""
-    if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
-        return {inner: _value(exif, inner, each) for inner, each in exif.get_ifd(tag).items()}
+def _value(exif: Image.Exif, tag: int, value: Any, inside: int = 0) -> Any:
+    """Return the value of an entry: texts as their bytes, directories with all their entries.
+
+    Args:
+        exif: The block that the entry belongs to.
+        tag: Its tag.
+        value: Its value as Pillow reads it.
+        inside: The tag of the directory that holds it, or 0 for the main one.
+    """
+    if tag in _UNDEFINED:
+        return {inner: _value(exif, inner, each, tag) for inner, each in exif.get_ifd(tag).items()}
+    if isinstance(value, bytes) and tag in _UNDEFINED.get(inside, ()):
+        return [bytearray(value)]  # to bytes alone, Pillow gives the type BYTE
     return _Text(value) if isinstance(value, str) else value
 
 
