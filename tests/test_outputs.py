@@ -371,7 +371,7 @@ def test_an_output_that_exists_excuses_no_failed_write(
 
     monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(batch, "color_file", twice)
-    monkeypatch.setattr(batch.ffmpeg, "frame_times", lambda *_, **__: [0.0])
+    monkeypatch.setattr(batch.ffmpeg, "count_packets", lambda *_, **__: 1)
     monkeypatch.setattr(batch, "_video_options", lambda *_: [None, None])
     monkeypatch.setattr(batch.video, "colorize_video", film)
     out = tmp_path / f"a.color{name[1:]}"
