@@ -44,6 +44,7 @@ def test_points_and_dots_are_the_same(tmp_path, name):
     np.testing.assert_array_equal(hints.rgb, [[200, 30, 40], [16, 32, 240]])
 
 
+@pytest.mark.slow
 @pytest.mark.req("CMD-032")
 @pytest.mark.parametrize("wish", [[], ["--look", "warm"], ["--variants", "2"]])
 def test_hints_on_pages_of_several_sizes(tmp_path, wish):

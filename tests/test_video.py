@@ -153,6 +153,7 @@ def test_pixels_that_are_not_square_stay_so(tiny_weights, tmp_path, turned):
     assert pictures(out, (64, 48) if turned else (48, 64)).shape[0] == 5
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-009")
 @pytest.mark.parametrize(
@@ -195,6 +196,7 @@ def test_sound_that_the_container_does_not_hold_is_kept(
     assert (sound(out) == sound(path)) is copied
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 @pytest.mark.req("VID-010")
 def test_subtitles_become_those_of_the_container(tiny_weights, tmp_path):
