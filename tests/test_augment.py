@@ -153,6 +153,7 @@ def test_blur_and_grain():
     assert neighbors > 0.1  # grains are larger than a pixel
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-032")
 def test_damage():
     changed = np.abs(apply("scratches", flat(120)) - 120) > 1

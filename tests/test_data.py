@@ -48,6 +48,7 @@ def test_nearly_gray_photos_are_left_out(tmp_path):
     assert found.gray == ("gray.png", "tinted.png")
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-017")
 @pytest.mark.parametrize(("broken", "stops"), [(1, False), (2, True)])
 def test_too_many_broken_files_stop_a_training(tmp_path, broken, stops, capsys):

@@ -324,6 +324,7 @@ def hints_of(places, rgb):
     return hints.Hints(np.array(places, np.int64), np.array(rgb, np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.req("INF-020")
 @hypothesis.given(
     seed=st.integers(0, 2**32 - 1),

@@ -126,6 +126,7 @@ def test_weight_decay_shrinks_weights():
     np.testing.assert_array_equal(updates["bias"], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-037")
 def test_muon_orthogonalizes_kernels():
     rng = np.random.default_rng(0)

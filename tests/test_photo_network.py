@@ -236,6 +236,7 @@ def test_forward_keeps_the_gray(shape):
     np.testing.assert_allclose(colorjax.rgb_to_gray(rgb), gray, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.req("NET-024")
 def test_gradient_is_finite():
     conf = small()

@@ -134,6 +134,7 @@ def test_the_best_pass_is_kept(finished):
     assert set(record["baselines"]) == {"tint", "level_tint", "mean_photo"}
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-011")
 def test_the_start_is_kept_if_no_pass_is_better(finished, tmp_path):
     run, _ = finished
@@ -293,6 +294,7 @@ def test_other_photos_are_named_before_what_follows_from_them(tmp_path, capsys):
     assert refusal() == f"colorjax: {run}: it was trained on 11 photos, this command has 10\n"
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-012")
 @pytest.mark.parametrize("empty", [True, False])
 def test_resume_of_nothing_starts(tmp_path, empty):
@@ -460,6 +462,7 @@ def test_operations_are_counted():
     np.testing.assert_allclose(counted, 2 * 20 * 30 * 40, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.req("TRN-011", "TRN-016")
 def test_one_photo_trains_without_validation(tmp_path):
     conf = config.fit_config(small("seed-relu"), photos=1, passes=3)
