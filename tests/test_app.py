@@ -635,12 +635,17 @@ FAILING_FOLDER = """() => {
 }"""
 
 
-@pytest.mark.slow
-@pytest.mark.req("APP-028")
-def test_a_folder_that_fails_is_said_and_the_others_are_saved(page, tmp_path):
+def open_three(page, tmp_path):
+    """Open one.png, two.png and three.png, and wait until all are colored."""
     pictures = {f"{name}_png": encoded(PHOTO, "PNG") for name in ("one", "two", "three")}
     drop(page, tmp_path, **pictures)
     open_files(page, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.req("APP-028")
+def test_a_folder_that_fails_is_said_and_the_others_are_saved(page, tmp_path):
+    open_three(page, tmp_path)
     page.evaluate(FAILING_FOLDER)
     page.get_by_role("button", name="Download").click()
     page.get_by_role("button", name="Into a folder").click()
@@ -652,9 +657,7 @@ def test_a_folder_that_fails_is_said_and_the_others_are_saved(page, tmp_path):
 @pytest.mark.slow
 @pytest.mark.req("APP-027")
 def test_a_double_click_removes_one_file(page, tmp_path):
-    pictures = {f"{name}_png": encoded(PHOTO, "PNG") for name in ("one", "two", "three")}
-    drop(page, tmp_path, **pictures)
-    open_files(page, 3)
+    open_three(page, tmp_path)
     page.locator(".strip .close").first.dblclick()
     page.locator(".strip li").nth(2).wait_for(state="detached")
     drop(page, tmp_path, bad_png=b"no photo")

@@ -27,9 +27,8 @@ _KEPT = {  # what describes the picture; the other entries describe its encoding
     ExifTags.IFD.Exif,
     ExifTags.IFD.GPSInfo,
 }
-_UNDEFINED: dict[
-    int, set[int]
-] = {  # bytes of type UNDEFINED, by directory (CIPA DC-008, 4.6.5, 4.6.6 and 4.6.7)
+# the entries of type UNDEFINED, by directory (CIPA DC-008, 4.6.5, 4.6.6 and 4.6.7)
+_UNDEFINED: dict[int, set[int]] = {
     ExifTags.IFD.Exif: {
         ExifTags.Base.OECF,
         ExifTags.Base.ExifVersion,

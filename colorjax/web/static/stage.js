@@ -265,7 +265,7 @@ export default {
       event.stopPropagation();
     },
     key(event) {
-      const typing = event.target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable], [role=dialog]:not(.palette)");
+      const typing = event.target.closest("input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]");
       if (typing || event.altKey || document.querySelector(".q-dialog")) return;
       if (event.ctrlKey || event.metaKey) {
         const back = { z: event.shiftKey ? "redo" : "undo", y: "redo" }[event.key.toLowerCase()];
